@@ -1,0 +1,91 @@
+# Wherry: build, demo, tests.
+#
+#   make deps       install the Debian packages it needs (root)
+#   make            wherry, wherry-shim, wherry-image
+#   sudo make demo  three hosts on this machine run a Compose app; make demo-down removes it all
+#   sudo make check all tests; make check-unit, check-sim, check-e2e, check-fault: one layer
+#   make SAN=address,undefined ...   the same with sanitizers, in a build folder of its own
+
+PACKAGES = build-essential pkg-config clang clang-format libclang-rt-14-dev \
+  libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libcmocka-dev \
+  libssl-dev libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev \
+  uthash-dev musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux \
+  zstd xz-utils attr libcap2-bin docker-registry ca-certificates
+
+SAN ?=
+comma := ,
+O := build/$(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
+
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wswitch-enum -Wvla -Wmissing-prototypes \
+  -Wstrict-prototypes -Wnull-dereference -Wpointer-arith -Wcast-align -Werror
+CFLAGS ?= -O2 -g
+HARDEN = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP $(WARN) $(CFLAGS) \
+  $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,$(HARDEN))
+ALL_LDFLAGS = $(LDFLAGS) -Wl,--as-needed \
+  $(if $(SAN),-fsanitize=$(SAN),-pie -Wl,-z,relro,-z,now)
+
+# Rooms. Everything directly in a room's folder belongs to it.
+BASE = $(wildcard base/*.c)
+STORE = $(wildcard store/*.c)
+CLUSTER = $(wildcard cluster/*.c)
+SCHEDULER = $(wildcard scheduler/*.c)
+RUNTIME = $(wildcard runtime/*.c)
+NODE = $(wildcard node/*.c)
+CLI = $(wildcard cli/*.c)
+SHIM = $(wildcard runtime/shim/*.c)
+FETCH = $(wildcard runtime/fetch/*.c)
+
+LIB_SRC = $(BASE) $(STORE) $(CLUSTER) $(SCHEDULER) $(RUNTIME) $(filter-out node/main.c,$(NODE)) \
+  $(filter-out cli/main.c,$(CLI))
+LIBS = -lraft -luv -lnng -lmsgpackc -lsqlite3 -lssl -lcrypto -lfyaml -ljansson -lmnl -lnftnl \
+  -lldns -lpthread
+FETCH_LIBS = -lcurl -larchive -ljansson -lcrypto -lpthread
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+
+.DELETE_ON_ERROR:
+.PHONY: all deps format layers clean
+
+all: wherry wherry-shim wherry-image
+
+# The programs at the top are those of the release build; others stay in their build folder.
+wherry wherry-shim wherry-image: %: $(O)/bin/%
+	cp $< $@
+
+$(O)/bin/wherry: $(call obj,$(LIB_SRC) cli/main.c)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O)/bin/wherry-image: $(call obj,$(FETCH) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FETCH_LIBS)
+
+# Nothing but libc, static, no sanitizer: it must be tiny and outlive everything.
+$(O)/bin/wherry-shim: $(SHIM) $(wildcard runtime/shim/*.h)
+	@mkdir -p $(@D)
+	musl-gcc -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -Os -g0 -static -s -ffunction-sections \
+	  -Wl,--gc-sections -o $@ $(SHIM)
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+deps:
+	@missing=; for p in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; [ -z "$$missing" ] || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+layers:
+	tests/layers.sh
+
+clean:
+	rm -rf build wherry wherry-shim wherry-image
+
+include tests/tests.mk
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Noreturn void check_failed(const char *expr, const char *file, int line)
+{
+    fprintf(stderr, "wherry: %s:%d: invariant broken: %s\n", file, line, expr);
+    abort();
+}
+
+static _Noreturn void out_of_memory(void)
+{
+    static const char text[] = "wherry: out of memory\n";
+    ssize_t rv = write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)rv;
+    abort();
+}
+
+void cleanup_free_fn(void *p)
+{
+    free(*(void **)p);
+}
+
+void cleanup_close_fn(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+int steal_fd(int *fd)
+{
+    int value = *fd;
+    *fd = -1;
+    return value;
+}
+
+void *mem_alloc(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+    if (!p)
+        out_of_memory();
+    return p;
+}
+
+void *mem_resize(void *p, size_t n, size_t size)
+{
+    void *q = reallocarray(p, n ? n : 1, size ? size : 1);
+    if (!q)
+        out_of_memory();
+    return q;
+}
+
+void *mem_copy(const void *p, size_t len)
+{
+    void *q = mem_alloc(1, len ? len : 1);
+    if (len)
+        memcpy(q, p, len);
+    return q;
+}
+
+char *str_copy(const char *s)
+{
+    return s ? mem_copy(s, strlen(s) + 1) : NULL;
+}
+
+char *str_printf(const char *fmt, ...)
+{
+    char *s = NULL;
+    va_list args;
+    va_start(args, fmt);
+    if (vasprintf(&s, fmt, args) < 0 || !s)
+        out_of_memory();
+    va_end(args);
+    return s;
+}
+
+bool str_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+const char *str_or_empty(const char *s)
+{
+    return s ? s : "";
+}
+
+bool str_fill(char *dst, size_t size, const char *s)
+{
+    check(size > 0);
+    size_t len = strlen(s);
+    size_t n = len < size ? len : size - 1;
+    memcpy(dst, s, n);
+    dst[n] = '\0';
+    return n == len;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mem - allocation that does not fail, and strings.
+ *
+ * Out of memory aborts the process: the shims keep the containers alive across its restart. Sizes
+ * that come from outside are capped before they get here.
+ */
+#ifndef WHERRY_BASE_MEM_H
+#define WHERRY_BASE_MEM_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Zeroed memory for @n objects of @size bytes. Free with free(). */
+void *mem_alloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+
+/* Resize @p to @n objects of @size bytes; new bytes are not zeroed. */
+void *mem_resize(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
+
+/* A copy of @len bytes at @p (at least one byte is allocated). */
+void *mem_copy(const void *p, size_t len) __attribute__((returns_nonnull));
+
+/* A copy of @s; NULL gives NULL. */
+char *str_copy(const char *s);
+
+/* A new formatted string. */
+char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+
+/* True when both are NULL or both are equal. */
+bool str_equal(const char *a, const char *b);
+
+/* True when @s starts with @prefix. */
+bool str_starts(const char *s, const char *prefix);
+
+/* @s, or "" when it is NULL. */
+const char *str_or_empty(const char *s);
+
+/* Copy @s into @dst of @size bytes, cut if need be. Returns false when it was cut. */
+bool str_fill(char *dst, size_t size, const char *s);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container - one isolated program: its files, its runs, its end.
+ *
+ * A container is made once and may run many times. Its writable layer lives until it is removed;
+ * each run has a number, a process, a shim and a log file of its own.
+ *
+ *     create → start(1) → RUNNING → EXITED → start(2) → … → remove
+ *
+ * The shim (runtime/shim/) owns a run's stdio, log and exit status and outlives this process.
+ * Whether it lives is told by a lock it holds and the machine's boot id, never by a pid. So
+ * container_state() is true after any crash of the daemon: a run that ended meanwhile has its exit
+ * file, one whose shim was killed is SHIM_LOST (its processes are killed then, through the cgroup).
+ */
+#ifndef WHERRY_RUNTIME_CONTAINER_H
+#define WHERRY_RUNTIME_CONTAINER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf;
+struct err;
+struct runtime;
+
+struct container_mount {
+    const char *source; /* absolute path on this machine */
+    const char *target; /* absolute path in the container */
+    bool read_only;
+};
+
+/* What to run. Strings are borrowed during the call. */
+struct container_spec {
+    const char *id;    /* [a-z0-9-], at most 32 bytes; unique on this machine */
+    const char *image; /* name or manifest digest; must be on this machine */
+    const char *const
+        *entrypoint; /* NULL: the image's; an empty array clears it and the image's cmd */
+    const char *const *command; /* NULL: the image's cmd */
+    const char *const *env;     /* "K=V", over the image's */
+    const char *hostname;
+    const char *user;        /* NULL: the image's; "1000:1000", or names of its passwd */
+    const char *working_dir; /* NULL: the image's */
+    const char *stop_signal; /* NULL: the image's, else SIGTERM; "SIGQUIT", "QUIT" or "3" */
+    const struct container_mount *mounts;
+    size_t mounts_n;
+    const char *netns;       /* path of its network namespace; NULL: the host's */
+    const char *resolv_conf; /* content of /etc/resolv.conf; NULL: the host's */
+    const char *hosts;       /* content of /etc/hosts; NULL: just localhost and hostname */
+    int64_t cpu_milli;       /* limit in thousandths of a CPU, 0: none */
+    int64_t memory_bytes;    /* limit, 0: none */
+    int64_t pids_max;        /* 0: 4096 */
+    bool read_only;          /* read-only root */
+    int64_t log_max_bytes;   /* of one log file, 0: 10 MB; at most 3 files a run */
+};
+
+enum container_status {
+    CONTAINER_CREATED, /* never ran since this machine booted */
+    CONTAINER_RUNNING,
+    CONTAINER_EXITED,    /* exit_code is true */
+    CONTAINER_SHIM_LOST, /* its shim was killed or the machine rebooted under it; no exit code */
+};
+
+struct container_state {
+    enum container_status status;
+    int64_t run;   /* of the latest start, 0: none */
+    pid_t pid;     /* of its first process, when running */
+    int exit_code; /* 0..255; 128 + signal */
+    bool oom_killed;
+    int64_t started_ms;  /* wall clock, 0: unknown */
+    int64_t finished_ms; /* likewise */
+};
+
+/* Make the container's folders, durably. ERR_EXISTS if the id is taken, ERR_NOTFOUND if the image
+ * is not here, ERR_INVALID with the field's name for what cannot be honoured. */
+int container_create(struct runtime *rt, const struct container_spec *spec, struct err *err);
+
+/* Mount its root, write the bundle, start the shim and with it run number @run (greater than any
+ * before). Returns once the program was executed; ERR_FAILED has the OCI runtime's own words when
+ * it was not ("exec: \"foo\": not found"). */
+int container_start(struct runtime *rt, const char *id, int64_t run, struct err *err);
+
+/* Send @signal (0: its stop signal) to its first process. ERR_NOTFOUND when it does not run. */
+int container_signal(struct runtime *rt, const char *id, int signal, struct err *err);
+
+/* SIGKILL everything in its cgroup, and wait up to 10 s for the end. Fine when it does not run. */
+int container_kill(struct runtime *rt, const char *id, struct err *err);
+
+/* How it is, now. */
+int container_state(struct runtime *rt, const char *id, struct container_state *ret_state,
+                    struct err *err);
+
+/* Ids of all containers on this machine, in order; free with image_strings_free(). */
+int container_list(struct runtime *rt, char ***ret_ids, struct err *err);
+
+/* Run @argv inside a running container and wait at most @timeout_ms. Its output (both streams, at
+ * most 4096 bytes) is appended to @output. ERR_TIMEOUT kills it. */
+int container_exec(struct runtime *rt, const char *id, const char *const *argv, int64_t timeout_ms,
+                   struct buf *output, int *ret_exit_code, struct err *err);
+
+/* Kill it if it runs, unmount, delete its cgroups, logs and files. Fine when it does not exist. */
+int container_remove(struct runtime *rt, const char *id, struct err *err);
+
+/* A folder in which a file named ID changes whenever a run of container ID ends: to be watched with
+ * inotify so that an end is noticed at once. A killed shim cannot write there: look at the states
+ * every few seconds too. Borrowed. */
+const char *container_exits_dir(const struct runtime *rt);
+
+#endif

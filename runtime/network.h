@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * network - this machine's part of the routed network.
+ *
+ * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
+ * which every machine holds on its loopback device. Between machines there are /32 routes over one
+ * VXLAN device with static neighbours and forwarding entries. One nftables table holds isolation,
+ * published ports and masquerading. All of it is a function of one struct network_state: apply it
+ * as often as you like, what is already so is left alone, what is not in it goes away, and what a
+ * stranger flushed comes back.
+ *
+ * Everything happens in the network namespace of the calling thread. Links, routes, rules and
+ * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
+ * rule priorities 8700…) and nothing else is touched.
+ *
+ * Not thread-safe: one thread at a time per network namespace.
+ */
+#ifndef WHERRY_RUNTIME_NETWORK_H
+#define WHERRY_RUNTIME_NETWORK_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+enum {
+    NETWORK_ENDPOINT_ADDRESSES = 16,
+};
+
+#define NETWORK_GATEWAY "169.254.1.1"
+
+/* A range of addresses of one network, e.g. 10.192.16.0/20. Host byte order is never used here. */
+struct network_prefix {
+    struct in_addr address;
+    uint8_t length;
+};
+
+/* One address of a container in one network. */
+struct network_address {
+    struct in_addr address;
+    struct network_prefix network;
+};
+
+/* A container on this machine. */
+struct network_endpoint {
+    const char *id;    /* the container's id */
+    const char *netns; /* where its namespace is bind-mounted */
+    struct network_address addresses[NETWORK_ENDPOINT_ADDRESSES]; /* the first is the primary */
+    size_t addresses_n;
+};
+
+/* Another member. */
+struct network_peer {
+    uint32_t id;             /* its node id, 1..65535: makes its MAC and its tunnel address */
+    struct in_addr underlay; /* where its VXLAN packets go */
+};
+
+/* A container address that lives on another member. */
+struct network_remote {
+    struct in_addr address;
+    uint32_t peer; /* node id */
+};
+
+struct network_backend {
+    struct in_addr address;
+    uint16_t port; /* in the container */
+};
+
+/* A port that every member answers on. */
+struct network_publish {
+    uint8_t protocol;                       /* IPPROTO_TCP or IPPROTO_UDP */
+    uint16_t port;                          /* on the member's own addresses, 127.0.0.1 included */
+    const struct network_backend *backends; /* healthy tasks anywhere; none: the port is refused */
+    size_t backends_n;
+};
+
+struct network_state {
+    uint32_t node_id;           /* ours */
+    struct in_addr underlay;    /* our address on the machines' network */
+    struct network_prefix pool; /* range that holds all networks of the cluster */
+    uint16_t vxlan_port;        /* 4789 */
+    uint32_t vxlan_id;          /* 7400 + something of the cluster's own */
+    const struct network_prefix
+        *networks; /* all networks; containers of one reach each other only */
+    size_t networks_n;
+    const struct network_endpoint *endpoints;
+    size_t endpoints_n;
+    const struct network_peer *peers;
+    size_t peers_n;
+    const struct network_remote *remotes;
+    size_t remotes_n;
+    const struct network_publish *publishes;
+    size_t publishes_n;
+};
+
+/* Make the kernel agree with @state: VXLAN device, gateway address, sysctls, veths and addresses in
+ * each endpoint's namespace, routes, neighbours, rules and the nftables table. Reply traffic of a
+ * connection that came through another member's published port goes back through that member, so
+ * that containers see the client's own address. On error the rest was still tried; *err has the
+ * first. */
+int network_apply(const struct network_state *state, struct err *err);
+
+/* Take everything of ours out of this namespace again. */
+int network_clear(struct err *err);
+
+/* Make a network namespace with its loopback up, bind-mounted at @path (made with its folder). Fine
+ * when it exists. */
+int network_netns_create(const char *path, struct err *err);
+
+/* Unmount and delete @path; the veth goes with the namespace's last process. A missing one is
+ * fine. */
+int network_netns_remove(const char *path, struct err *err);
+
+/* The first global IPv4 address of this machine by the default route, else of any link. */
+int network_default_address(struct in_addr *ret_address, struct err *err);
+
+#endif
