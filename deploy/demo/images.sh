@@ -180,7 +180,8 @@ make_redis() {
     local root=$work/redis-root
     busybox_layer
     debs redis-server redis-tools
-    closure "$root" usr/bin/redis-server usr/bin/redis-cli
+    # redis-server is a link to redis-check-rdb.
+    closure "$root" usr/bin/redis-server usr/bin/redis-check-rdb usr/bin/redis-cli
     mkdir -p "$root/data"
     tar_layer "$root" "$work/redis.layer" --owner=0 --group=0
     pack redis "{\"Entrypoint\":[\"redis-server\",\"--bind\",\"0.0.0.0\",\"--protected-mode\",\"no\",
