@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * change - one step of the replicated state, and the batch that carries steps through raft.
+ *
+ * A change is a kind and a body (a record). It carries everything apply needs: times, random
+ * values and the modified_index of the rows it was planned from; apply reads no clock. A batch is
+ * the payload of one raft entry:
+ *
+ *     u32 magic "WHB1" | u32 version | i64 now_ms | msgpack array of changes,
+ *     each an array [kind, request id (16 bytes or nil), body]
+ *
+ * A kind's number never changes its meaning; new ones are added at the end.
+ */
+#ifndef WHERRY_STORE_CHANGE_H
+#define WHERRY_STORE_CHANGE_H
+
+#include "store/model.h"
+
+#include "base/err.h"
+
+/* kind, number, body: CHANGE_NODE_ADD has the body struct change_node_add … */
+#define CHANGE_KINDS(X)                                                                            \
+    X(CLUSTER_INIT, 1, cluster_init)                                                               \
+    X(NODE_ADD, 2, node_add)                                                                       \
+    X(NODE_UPDATE, 3, node_update)                                                                 \
+    X(NODE_STATUS, 4, node_status)                                                                 \
+    X(NODE_REMOVE, 5, node_remove)                                                                 \
+    X(TOKEN_ADD, 6, token_add)                                                                     \
+    X(TOKEN_REMOVE, 7, token_remove)                                                               \
+    X(STACK_DEPLOY, 8, stack_deploy)                                                               \
+    X(STACK_REMOVE, 9, stack_remove)                                                               \
+    X(SERVICE_SCALE, 10, service_scale)                                                            \
+    X(TASK_CREATE, 11, task_create)                                                                \
+    X(TASK_END, 12, task_end)                                                                      \
+    X(TASK_REMOVE, 13, task_remove)                                                                \
+    X(TASK_REPORT, 14, task_report)                                                                \
+    X(SERVICE_REMOVE, 15, service_remove)
+
+enum change_kind {
+#define X(kind, number, body) CHANGE_##kind = (number),
+    CHANGE_KINDS(X)
+#undef X
+};
+
+/* The first change of a cluster: its row and its first member. */
+struct change_cluster_init {
+    struct cluster cluster; /* without id and indexes */
+    struct node node;       /* likewise; it becomes node 1 */
+};
+
+/* A machine joins. Refused (ERR_EXISTS) when a member has its name or key, (ERR_DENIED) when no
+ * join token has the hash or it has expired at the batch's time. Result id: the node's. */
+struct change_node_add {
+    struct node node;
+    struct bytes token_hash;
+};
+
+/* A member says what it is (address, labels, capacity, version) or an operator changes its
+ * availability. Only the given parts change. */
+struct change_node_update {
+    int64_t node_id;
+    bool set_self; /* address, call_port, labels, capacity, version, os, arch of @node */
+    bool set_availability;
+    struct node node;
+};
+
+/* The leader says up or down. */
+struct change_node_status {
+    int64_t node_id;
+    enum node_status status;
+};
+
+/* A member is taken out; its tasks are removed with it. Refused while it is up, unless forced. */
+struct change_node_remove {
+    int64_t node_id;
+    bool force;
+};
+
+struct change_token_add {
+    struct token token;
+};
+
+struct change_token_remove {
+    int64_t token_id;
+};
+
+/* Short name and spec of one service of a deploy. */
+struct deploy_service {
+    char *name;
+    struct spec spec;
+};
+
+/* A whole Compose project at once. Refused (ERR_CONFLICT) unless the stack's revision is
+ * @expected_revision (0: it must not exist), (ERR_EXISTS) when the stack came from another project
+ * and @adopt is not set. Services that are not named stay unless @prune. Result id: the stack's. */
+struct change_stack_deploy {
+    char *name;
+    char *project;
+    int64_t expected_revision;
+    bool adopt;
+    bool prune;
+    struct deploy_service *services;
+    size_t services_n;
+    char **networks; /* short names that must exist */
+    size_t networks_n;
+    char **volumes; /* full names that must exist */
+    size_t volumes_n;
+};
+
+/* All services of the stack are marked removed; the stack goes with the last task. Volumes stay. */
+struct change_stack_remove {
+    char *name;
+};
+
+/* Replicas of one service. Refused for global services. */
+struct change_service_scale {
+    char *stack;
+    char *service;
+    int64_t replicas;
+};
+
+/* The leader: a service that is marked removed and has no task is gone. */
+struct change_service_remove {
+    int64_t service_id;
+};
+
+/* The leader places a slot. Refused (ERR_CONFLICT) when the service's modified_index is not
+ * @service_index, it is removed, the node is gone or not up, or the slot already has a task that is
+ * desired to run. Addresses are given out here. Result id: the task's. */
+struct change_task_create {
+    int64_t service_id;
+    int64_t service_index;
+    int64_t slot;
+    int64_t node_id;
+};
+
+/* The leader wants a task ended. Fine when it already does; ERR_NOTFOUND when it is gone. */
+struct change_task_end {
+    int64_t task_id;
+    char *reason; /* for the event: "node n3 is down", "update" */
+};
+
+/* The leader removes a task that is desired to end and observed terminal, or whose node is down or
+ * gone with @lost set. Refused otherwise. Frees its addresses. */
+struct change_task_remove {
+    int64_t task_id;
+    bool lost;
+};
+
+/* What a node says of one task of its own. */
+struct task_observation {
+    int64_t task_id;
+    enum task_state state;
+    enum task_health health;
+    int64_t run;
+    int64_t sequence;
+    int64_t exit_code;
+    char *message;
+    int64_t state_ms;
+};
+
+/* A batch of observations by one node. Those of tasks that are gone, are not its own, or do not
+ * come after what is known, (run, sequence), are skipped. */
+struct change_task_report {
+    int64_t node_id;
+    struct task_observation *observations;
+    size_t observations_n;
+};
+
+extern const struct record_type task_observation_type, deploy_service_type;
+#define X(kind, number, body) extern const struct record_type change_##body##_type;
+CHANGE_KINDS(X)
+#undef X
+
+enum {
+    REQUEST_ID_BYTES = 16,
+    BATCH_BYTES_MAX = 1 << 20,
+    BATCH_HEADER_BYTES = 16,
+};
+
+/* A change on its way. */
+struct change {
+    enum change_kind kind;
+    bool has_request_id;
+    unsigned char request_id[REQUEST_ID_BYTES];
+    void *body; /* of change_type(kind), owned */
+};
+
+/* What became of a change: equal on every member. */
+struct change_result {
+    struct err err; /* code 0: done */
+    int64_t id;     /* of what it made, if anything */
+    int64_t index;  /* where it was applied */
+};
+
+/* The record type of a kind's body; NULL for a number this build does not know. */
+const struct record_type *change_type(int kind);
+
+/* The name of a kind ("STACK_DEPLOY"), "?" when unknown. */
+const char *change_name(int kind);
+
+/* Free the body and zero. */
+void change_release(struct change *change);
+
+/* Append one change in msgpack, as it stands in a batch. */
+void change_encode(const struct change *change, struct buf *out);
+
+/* Decode one change. ERR_UNSUPPORTED for an unknown kind, ERR_CORRUPT otherwise. */
+int change_decode(const void *data, size_t len, struct change *ret_change, struct err *err);
+
+/* Append a batch of already encoded changes to @out: header, then the array. */
+void batch_encode(int64_t now_ms, const struct buf *changes, size_t n, struct buf *out);
+
+/* Decode a batch into an array of changes, which the caller releases and frees. ERR_UNSUPPORTED
+ * names an unknown version or kind (that member must stop, never diverge), ERR_CORRUPT the rest. */
+int batch_decode(const void *data, size_t len, int64_t *ret_now_ms, struct change **ret_changes,
+                 size_t *ret_n, struct err *err);
+
+#endif
