@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheduler - decide what the cluster should run next, and where.
+ *
+ * One pure function: it reads a view (services, tasks and nodes as of one raft index) and writes a
+ * plan (the changes the leader should propose). It does no I/O, reads no clock, draws no random
+ * number and keeps nothing between calls, so the same view always gives the same plan. That is
+ * what lets tests/sim replay a cluster's history from its seed, and a new leader carry on where the
+ * old one stopped with nothing handed over.
+ *
+ * A plan is one step, not the whole journey: start what is missing, replace at most
+ * spec.update.parallelism, stop the surplus. The leader proposes it and asks again once it has
+ * applied. Every change names the index it was planned at, so one that comes too late is refused by
+ * apply rather than half true.
+ *
+ *     struct view view = {.now_ms = …, .nodes = …};
+ *     struct plan plan = {0};
+ *     scheduler_plan(&view, &plan);
+ *     propose plan.steps …; ask again at plan.wake_ms, or when the store changes
+ *     plan_release(&plan);
+ */
+#ifndef WHERRY_SCHEDULER_SCHEDULER_H
+#define WHERRY_SCHEDULER_SCHEDULER_H
+
+#include "store/model.h"
+
+struct buf;
+
+/* Everything a plan depends on. Arrays are borrowed and sorted by id. */
+struct view {
+    int64_t now_ms;
+    const struct node *nodes;
+    size_t nodes_n;
+    const struct service *services;
+    size_t services_n;
+    const struct task *tasks;
+    size_t tasks_n;
+    const struct revision *revisions; /* specs of tasks that run an older one */
+    size_t revisions_n;
+    const struct volume *volumes; /* for their homes */
+    size_t volumes_n;
+};
+
+/* Why a node was turned down for a replica. Filters run in this order and a node is counted once,
+ * under the first that refuses it. */
+enum refusal {
+    REFUSED_DOWN,         /* The leader has lost touch with it. */
+    REFUSED_PAUSED,       /* An operator wants no new tasks on it. */
+    REFUSED_DRAINING,     /* An operator asked for it to be emptied. */
+    REFUSED_CONSTRAINT,   /* Lacks what spec.constraints asks for. */
+    REFUSED_VOLUME,       /* The home of one of its volumes is another node. */
+    REFUSED_CPU,          /* Too little CPU left unreserved. */
+    REFUSED_MEMORY,       /* Too little memory left unreserved. */
+    REFUSED_MAX_PER_NODE, /* Has as many tasks of the service as it may. */
+    REFUSED_MAX
+};
+
+enum step_kind {
+    STEP_CREATE,         /* a task for @slot of @service_id on @node_id */
+    STEP_END,            /* stop @task_id */
+    STEP_REMOVE,         /* forget @task_id, which is over */
+    STEP_REMOVE_SERVICE, /* @service_id is marked removed and has no task left */
+};
+
+/* One change to propose. */
+struct step {
+    enum step_kind kind;
+    int64_t service_id;
+    int64_t service_index; /* the service's modified_index: what it was planned from */
+    int64_t slot;
+    int64_t node_id;
+    int64_t task_id;
+    bool lost;       /* STEP_REMOVE: its node is gone */
+    char reason[64]; /* STEP_END: "node n3 is down" */
+};
+
+/* A slot that has to wait. */
+struct unplaced {
+    int64_t service_id;
+    int64_t slot;
+    int64_t refused[REFUSED_MAX]; /* nodes turned down, by reason */
+    int64_t nodes;                /* nodes looked at */
+    char waits_for[96];           /* not for a node: "app.db to be healthy"; else "" */
+};
+
+struct plan {
+    struct step *steps;
+    size_t steps_n;
+    struct unplaced *unplaced;
+    size_t unplaced_n;
+    int64_t wake_ms; /* ask again then even if nothing changes; 0: no need */
+};
+
+/* Plan the next step for @view, whose now_ms is the only time there is.
+ *
+ * Cannot fail: a replica with nowhere to go lands in plan->unplaced. @plan must be zeroed on
+ * entry. */
+void scheduler_plan(const struct view *view, struct plan *plan);
+
+/* Free what @plan holds and zero it. */
+void plan_release(struct plan *plan);
+
+/* Append why a slot waits, in one line: "0 of 5 nodes fit: 2 down, 3 short of memory". */
+void unplaced_explain(const struct unplaced *unplaced, struct buf *out);
+
+/* True when @node meets constraint @constraint. Pure. */
+bool constraint_matches(const struct constraint *constraint, const struct node *node);
+
+#endif
