@@ -70,6 +70,14 @@ int image_pull(struct runtime *rt, const char *ref, const char *const *plain_htt
 int image_load(struct runtime *rt, const char *path, const char *name, char ***ret_names,
                image_progress_cb progress, void *arg, struct err *err);
 
+/* Note, durably, that container @holder is made from the manifest @digest ("sha256:HEX", as in
+ * struct image): its content stays, and its last name too, until image_unhold. One manifest a
+ * holder. Hold before you rely on the layer folders of an image_find. ERR_NOTFOUND. */
+int image_hold(struct runtime *rt, const char *holder, const char *digest, struct err *err);
+
+/* Forget what @holder holds; content that is then unused is deleted. Fine when it holds nothing. */
+int image_unhold(struct runtime *rt, const char *holder, struct err *err);
+
 /* Take the name off; content that no image and no container uses is deleted. ERR_BUSY while a
  * container uses its last name. */
 int image_remove(struct runtime *rt, const char *ref, struct err *err);
