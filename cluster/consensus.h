@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * consensus - this member's part in the raft group: libraft behind a thin shim.
+ *
+ * Diego Ongaro and John Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014);
+ * section numbers below are of the extended version. libraft's uv back end does the disk only;
+ * messages are encoded here and carried by whoever is given in @config->send, so a whole cluster
+ * also runs inside one process.
+ *
+ * The shim closes what the library leaves open, each with a test that fails without it:
+ *  - entries are padded to 8 bytes with their own length inside;
+ *  - automatic "recovery" of damaged segments is off, pre-vote is on, snapshot compression is off
+ *    and snapshots carry our header (magic, version, length, SHA-256);
+ *  - a new leader issues a barrier at once, is ready only when it is applied, and drops successful
+ *    AppendEntries results until the barrier is on its own disk (§5.4.2, figure 8);
+ *  - a follower that is installing a snapshot does not become a candidate;
+ *  - an id is never used twice (apply sees to that).
+ *
+ * Proposals are collected and appended once per loop turn as one batch of at most BATCH_BYTES_MAX.
+ * The file DIR/progress (synced, never ahead of the log on disk) keeps the index known to be
+ * committed, so that a member that starts without a quorum applies its log up to there.
+ *
+ *     consensus_start → consensus_receive*, consensus_propose* … → consensus_stop
+ *
+ * One thread: the loop's. Callbacks come from the loop, never from inside the call that asked.
+ */
+#ifndef WHERRY_CLUSTER_CONSENSUS_H
+#define WHERRY_CLUSTER_CONSENSUS_H
+
+#include "store/change.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct consensus;
+struct store;
+struct uv_loop_s;
+
+enum consensus_role {
+    ROLE_STANDBY, /* has the whole state, no vote */
+    ROLE_VOTER,
+    ROLE_SPARE, /* just added */
+};
+
+struct consensus_member {
+    int64_t id;
+    enum consensus_role role;
+};
+
+struct consensus_config {
+    struct uv_loop_s *loop;
+    const char *dir;             /* of the log and snapshots; made if missing */
+    int64_t id;                  /* ours */
+    struct store *store;         /* empty; restored and applied to from here on */
+    bool bootstrap;              /* first start of a new cluster: we are its only voter */
+    unsigned election_ms;        /* 0: 300 */
+    unsigned heartbeat_ms;       /* 0: 60 */
+    unsigned snapshot_threshold; /* entries between snapshots, 0: 8192 */
+    unsigned snapshot_trailing;  /* entries kept behind one, 0: 2048 */
+
+    /* Take a copy of the message and send it to member @to. @bulk: large and not urgent
+     * (snapshots). 0 or a code: it is lost then, which raft tolerates. */
+    int (*send)(void *arg, int64_t to, bool bulk, const void *data, size_t len);
+    /* The leader we know of changed (0: none), or we became ready to lead (@ready). */
+    void (*on_leader)(void *arg, int64_t leader_id, bool ready);
+    /* The log, a snapshot or apply failed: nothing more may be done here. The process should say
+     * @err and end; its supervisor starts it again. */
+    void (*on_fatal)(void *arg, const struct err *err);
+    void *arg;
+};
+
+/* Load what is on disk into the store and start. On damage: ERR_CORRUPT, naming the file. */
+int consensus_start(const struct consensus_config *config, struct consensus **ret_consensus,
+                    struct err *err);
+
+/* Stop: @on_stopped comes once nothing of ours is on the loop any more; @consensus is freed then.
+ */
+void consensus_stop(struct consensus *consensus, void (*on_stopped)(void *arg), void *arg);
+
+/* A message from member @from. Hostile until checked: a damaged one is dropped and logged, its
+ * sizes are capped. @from is what the bus authenticated. */
+void consensus_receive(struct consensus *consensus, int64_t from, const void *data, size_t len);
+
+/* The end of a proposal. @code 0: it was applied here and *@result (borrowed) says what became of
+ * it; ERR_NOTLEADER: not proposed; ERR_UNKNOWN: leadership was lost while it was under way and it
+ * may or may not be applied; ERR_TOOBIG; ERR_CANCELED at stop. */
+typedef void (*consensus_propose_cb)(void *arg, int code, const struct change_result *result);
+
+/* Propose @change (copied) if we are the ready leader. */
+void consensus_propose(struct consensus *consensus, const struct change *change,
+                       consensus_propose_cb cb, void *arg);
+
+/* The member we think leads, 0: none. */
+int64_t consensus_leader(const struct consensus *consensus);
+
+/* True when we lead and our barrier was applied: the store has all that was ever committed. */
+bool consensus_is_ready(const struct consensus *consensus);
+
+/* Our current term. */
+int64_t consensus_term(const struct consensus *consensus);
+
+/* Index of the last entry known to be committed. */
+int64_t consensus_commit_index(const struct consensus *consensus);
+
+/* Members of raft's current configuration. Returns how many there are; fills at most @max. */
+size_t consensus_members(const struct consensus *consensus, struct consensus_member *members,
+                         size_t max);
+
+/* End of a change of membership: 0 or a code. */
+typedef void (*consensus_change_cb)(void *arg, int code);
+
+/* Leader only, one at a time (ERR_BUSY): add @id as a spare, give it a role, or take it out. */
+void consensus_add(struct consensus *consensus, int64_t id, consensus_change_cb cb, void *arg);
+void consensus_assign(struct consensus *consensus, int64_t id, enum consensus_role role,
+                      consensus_change_cb cb, void *arg);
+void consensus_remove(struct consensus *consensus, int64_t id, consensus_change_cb cb, void *arg);
+
+/* Leader only: hand leadership to another voter before a planned stop. No callback: on_leader
+ * tells. ERR_UNAVAILABLE when there is nobody to hand it to. */
+int consensus_transfer(struct consensus *consensus);
+
+#endif
