@@ -17,7 +17,7 @@ const char *const task_state_names[] = {"new",     "fetching", "creating", "wait
 const char *const task_health_names[] = {"none", "starting", "healthy", "unhealthy", NULL};
 const char *const availability_names[] = {"active", "pause", "drain", NULL};
 const char *const node_status_names[] = {"up", "down", NULL};
-static const char *const token_kind_names[] = {"join", "call", NULL};
+const char *const token_kind_names[] = {"join", "call", NULL};
 
 /* clang-format off */
 static const struct field pair_fields[] = {

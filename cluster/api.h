@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api - the verbs of a member: what each is asked and what it answers.
+ *
+ * One table serves every carrier. A verb is a name, the record of its request and the record of its
+ * reply. Any member takes any verb: what changes the state goes on to the leader and is answered
+ * once this member has applied it too; what belongs to another machine (logs) goes on to that one.
+ *
+ * To follow something, ask again: cluster.wait answers when the state has moved past an index,
+ * logs.read and image.progress when there is more or wait_ms is over.
+ */
+#ifndef WHERRY_CLUSTER_API_H
+#define WHERRY_CLUSTER_API_H
+
+#include "store/model.h"
+
+/* name, request, reply */
+#define API_VERBS(X)                                                                               \
+    X("cluster.init", init_request, init_reply)                                                    \
+    X("cluster.join", join_request, join_reply)                                                    \
+    X("cluster.status", empty, status_reply)                                                       \
+    X("cluster.wait", wait_request, wait_reply)                                                    \
+    X("token.create", token_request, token_reply)                                                  \
+    X("node.list", empty, node_list_reply)                                                         \
+    X("node.inspect", name_request, node_info)                                                     \
+    X("node.remove", node_remove_request, empty)                                                   \
+    X("stack.deploy", deploy_request, deploy_reply)                                                \
+    X("stack.plan", deploy_request, plan_reply)                                                    \
+    X("stack.remove", name_request, empty)                                                         \
+    X("service.list", filter_request, service_list_reply)                                          \
+    X("service.inspect", name_request, service_info)                                               \
+    X("service.scale", scale_request, empty)                                                       \
+    X("task.list", filter_request, task_list_reply)                                                \
+    X("logs.read", logs_request, logs_reply)                                                       \
+    X("image.upload", upload_request, upload_reply)                                                \
+    X("image.load", image_load_request, job_reply)                                                 \
+    X("image.pull", image_pull_request, job_reply)                                                 \
+    X("image.progress", job_request, job_progress)                                                 \
+    X("image.list", empty, image_list_reply)                                                       \
+    X("image.remove", name_request, empty)                                                         \
+    X("debug.stalls", empty, stalls_reply)
+
+struct empty {
+    int64_t unused;
+};
+
+struct name_request {
+    char *name;
+};
+
+/* "" for all, "stack", "stack.service" or "stack.service.slot". A part is compared whole. */
+struct filter_request {
+    char *name;
+};
+
+/* --- cluster ------------------------------------------------------------------------------ */
+
+struct init_request {
+    char *pool; /* range for all networks; "" for 10.192.0.0/10 */
+};
+
+struct init_reply {
+    char *cluster;    /* its uuid */
+    char *address;    /* where others join */
+    char *join_token; /* good for a day */
+};
+
+struct join_request {
+    char *address;
+    char *token;
+};
+
+struct join_reply {
+    char *cluster;
+    int64_t node_id;
+};
+
+struct status_reply {
+    char *cluster; /* "" when not a member of one */
+    char *version;
+    char *node; /* name of the member that answers */
+    int64_t node_id;
+    char *leader; /* "" when there is none now */
+    int64_t term;
+    int64_t index;
+    int64_t voters;
+    int64_t voters_up;
+    int64_t quorum;
+    int64_t losable; /* further voters that may be lost before writes stop */
+    int64_t nodes;
+    int64_t nodes_up;
+    int64_t services;
+    int64_t tasks;
+    int64_t tasks_running;
+    int64_t tasks_waiting; /* desired to run and not running, and slots without a task */
+    char *oci_runtime;
+    char *cgroups;
+};
+
+struct wait_request {
+    int64_t after;
+    int64_t wait_ms; /* at most 30000 */
+};
+
+struct wait_reply {
+    int64_t index;
+};
+
+struct token_request {
+    enum token_kind kind;
+    int64_t ttl_ms; /* 0: a day for join, for ever for call */
+};
+
+struct token_reply {
+    char *token;
+    char *address; /* where to use it */
+    int64_t expires_ms;
+};
+
+struct node_info {
+    int64_t id;
+    char *name;
+    char *address;
+    char *status;       /* "up", "down" */
+    char *availability; /* "active", "pause", "drain" */
+    char *role;         /* "voter", "standby", "joining" */
+    bool leader;
+    struct pair *labels;
+    size_t labels_n;
+    int64_t cpu_milli;
+    int64_t memory_bytes;
+    int64_t cpu_reserved_milli;
+    int64_t memory_reserved_bytes;
+    int64_t tasks; /* running */
+    char *version;
+    char *os;
+    char *arch;
+    int64_t joined_ms;
+    int64_t status_ms;
+};
+
+struct node_list_reply {
+    struct node_info *nodes;
+    size_t nodes_n;
+};
+
+struct node_remove_request {
+    char *name;
+    bool force; /* also when it is up */
+};
+
+/* --- stacks and services ------------------------------------------------------------------ */
+
+struct deploy_spec {
+    char *name; /* short name */
+    struct spec spec;
+};
+
+struct deploy_request {
+    char *name;
+    char *project; /* identity of where the file is */
+    bool adopt;
+    bool prune;
+    struct deploy_spec *services;
+    size_t services_n;
+    char **networks; /* short names */
+    size_t networks_n;
+    char **volumes; /* full names */
+    size_t volumes_n;
+};
+
+struct deploy_reply {
+    int64_t revision;
+    int64_t index;
+    char **left; /* services of the stack that are not in the file and stay */
+    size_t left_n;
+};
+
+/* One line of a plan: action "create", "update", "scale", "keep", "remove", "leave" for a service;
+ * "place", "stop", "wait" for a slot in the first step after it. */
+struct plan_item {
+    char *action;
+    char *object; /* "app.web" or "app.web.2" */
+    char *node;   /* for "place" and "stop" */
+    char *detail; /* what changes, or why it waits */
+};
+
+struct plan_reply {
+    bool changes; /* false: a deploy would do nothing */
+    struct plan_item *items;
+    size_t items_n;
+};
+
+struct service_info {
+    int64_t id;
+    char *name; /* "app.web" */
+    char *stack;
+    char *mode;
+    char *image;
+    int64_t replicas; /* wanted; of global services the nodes that fit */
+    int64_t running;
+    int64_t healthy;
+    int64_t complete; /* of jobs */
+    int64_t updated;  /* running the newest revision */
+    int64_t revision;
+    bool removed;
+    char
+        *state; /* "running", "starting", "updating", "waiting", "failed", "complete", "removing" */
+    char *message; /* why not running */
+    char **ports;  /* "8080->80/tcp" */
+    size_t ports_n;
+    struct spec spec;
+    int64_t created_ms;
+    int64_t updated_ms;
+};
+
+struct service_list_reply {
+    struct service_info *services;
+    size_t services_n;
+};
+
+struct scale_request {
+    char *name; /* "app.web" */
+    int64_t replicas;
+};
+
+struct task_info {
+    int64_t id;    /* 0: a slot that has no task yet */
+    char *name;    /* "app.web.2" */
+    char *service; /* "app.web" */
+    int64_t slot;
+    char *node; /* its name */
+    char *image;
+    char *desired;
+    char *state; /* as task_state_names, or "pending" for a slot without task */
+    char *health;
+    int64_t run;
+    int64_t restarts;
+    int64_t exit_code;
+    char *message;
+    char **addresses;
+    size_t addresses_n;
+    int64_t revision;
+    int64_t created_ms;
+    int64_t state_ms;
+};
+
+struct task_list_reply {
+    struct task_info *tasks;
+    size_t tasks_n;
+};
+
+/* --- logs --------------------------------------------------------------------------------- */
+
+/* One task's log after the cursor. The first request of a reader has a cursor of zeros and
+ * perhaps tail. */
+struct logs_request {
+    int64_t task_id;
+    int64_t run;
+    int64_t file;
+    int64_t offset;
+    bool has_tail;
+    int64_t tail;    /* last lines only, with has_tail on the first request */
+    int64_t wait_ms; /* wait for more, at most 30000 */
+};
+
+struct logs_reply {
+    struct bytes lines; /* CRI text format, whole lines */
+    int64_t run;
+    int64_t file;
+    int64_t offset;
+    bool more;  /* there is more to read now */
+    bool ended; /* the task is gone or will never write again */
+};
+
+/* --- images of one member ------------------------------------------------------------------ */
+
+/* A piece of an archive: id "" starts an upload; the reply names it. */
+struct upload_request {
+    char *id;
+    int64_t offset;
+    struct bytes data; /* at most 1 MiB */
+};
+
+struct upload_reply {
+    char *id;
+    int64_t offset; /* where to go on */
+};
+
+struct image_load_request {
+    char *upload; /* id of a finished upload */
+    char *name;   /* for an archive that names nothing */
+};
+
+struct image_pull_request {
+    char *name;
+    char **plain_http; /* registries to speak plain HTTP with */
+    size_t plain_http_n;
+};
+
+struct job_reply {
+    char *job;
+};
+
+struct job_request {
+    char *job;
+    char *seen; /* the text last seen: answered when it is another */
+    int64_t wait_ms;
+};
+
+struct job_progress {
+    bool done;
+    char *text;    /* for people */
+    int64_t code;  /* wire number, 0: well */
+    char *message; /* with a code */
+    char **names;  /* of the images, when done */
+    size_t names_n;
+};
+
+struct image_info {
+    char *name;
+    char *digest;
+    int64_t size_bytes;
+    int64_t created_ms;
+};
+
+struct image_list_reply {
+    struct image_info *images;
+    size_t images_n;
+};
+
+/* The longest times the loop was away, since the last call. */
+struct stalls_reply {
+    int64_t longest_us;
+    int64_t turns;
+    int64_t over_20ms;
+    int64_t over_100ms;
+};
+
+#define X(verb, request, reply) extern const struct record_type request##_type, reply##_type;
+API_VERBS(X)
+#undef X
+extern const struct record_type plan_item_type, task_info_type, image_info_type, deploy_spec_type;
+
+#endif
