@@ -343,10 +343,11 @@ extern const struct record_type cluster_type, stack_type, service_type, revision
 
 /* The names of the enums' values, as users see them. */
 extern const char *const task_state_names[],
-    *const task_desired_names[], *const task_health_names[], *const service_mode_names[],
-                                                                 *const node_status_names[],
-                                                                     *const availability_names[],
-                                                                         *const protocol_names[];
+    *const task_desired_names[], *const task_health_names[],
+                                     *const service_mode_names[],
+                                         *const node_status_names[],
+                                             *const availability_names[],
+                                                 *const protocol_names[], *const token_kind_names[];
 
 /* True for the states after which a task never runs again. */
 bool task_is_terminal(enum task_state state);
