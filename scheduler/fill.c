@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/fill.h"
+
+#include "scheduler/depends.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* Ask the one node that a slot of a global service can be on. */
+static bool take_own_node(struct slots *slots, const struct slot *slot,
+                          int64_t refused[REFUSED_MAX])
+{
+    size_t place;
+    bool found = lookup_node(&slots->planner->lookup, slot->id, &place);
+    check(found);
+    struct node_ledger *page = &slots->planner->ledger.nodes[place];
+    enum refusal refusal = filter_node(&slots->placement->demand, page);
+    if (refusal != REFUSED_MAX) {
+        refused[refusal]++;
+        return false;
+    }
+    ledger_take(page, &slots_service(slots)->spec);
+    return true;
+}
+
+static void note_refusals(struct slots *slots, const struct slot *slot,
+                          const int64_t refused[REFUSED_MAX])
+{
+    struct unplaced *unplaced = planner_unplaced(slots->planner, slots_service(slots), slot->id);
+    unplaced->nodes = slots_are_nodes(slots) ? 1 : (int64_t)slots->planner->view->nodes_n;
+    memcpy(unplaced->refused, refused, sizeof(unplaced->refused));
+}
+
+/* Find a node for @slot and create its task. */
+static void fill(struct slots *slots, struct slot *slot)
+{
+    int64_t refused[REFUSED_MAX] = {0};
+    int64_t node_id = slot->id;
+    bool found = slots_are_nodes(slots) ? take_own_node(slots, slot, refused)
+                                        : placement_take(slots->placement, &node_id);
+    if (!found) {
+        note_refusals(slots, slot, slots_are_nodes(slots) ? refused : slots->placement->refused);
+        slot->state = slot->state == SLOT_LOST ? SLOT_CLOSED : SLOT_UNPLACED;
+        return;
+    }
+    if (slot->state == SLOT_LOST)
+        planner_end(slots->planner, slots_service(slots), slot->task, "node %s is down",
+                    str_or_empty(slot->node->name));
+    planner_create(slots->planner, slots_service(slots), slot->id, node_id);
+    slot->state = SLOT_PLACED;
+}
+
+void fill_slots(struct slots *slots)
+{
+    char waits_for[WAITS_FOR_BYTES] = "";
+    bool asked = false;
+    bool may_start = true;
+    for (size_t i = 0; i < slots->n; i++) {
+        struct slot *slot = &slots->list[i];
+        if (slot->state != SLOT_MISSING && slot->state != SLOT_LOST)
+            continue;
+        if (!asked)
+            may_start = depends_let_start(&slots->planner->lookup, slots->service, waits_for);
+        asked = true;
+        if (may_start) {
+            fill(slots, slot);
+            continue;
+        }
+        struct unplaced *unplaced =
+            planner_unplaced(slots->planner, slots_service(slots), slot->id);
+        str_fill(unplaced->waits_for, sizeof(unplaced->waits_for), waits_for);
+        slot->state = slot->state == SLOT_LOST ? SLOT_CLOSED : SLOT_UNPLACED;
+    }
+}
+
+bool fill_can_follow(struct slots *slots, const struct slot *slot)
+{
+    check(slot->state == SLOT_HELD);
+    int64_t refused[REFUSED_MAX] = {0};
+    if (!slots_are_nodes(slots)) {
+        if (placement_after(slots->placement, slot->task, refused))
+            return true;
+        note_refusals(slots, slot, refused);
+        return false;
+    }
+    const struct planner *planner = slots->planner;
+    size_t place;
+    bool found = lookup_node(&planner->lookup, slot->id, &place);
+    check(found);
+    struct node_ledger page = planner->ledger.nodes[place];
+    if (!task_is_terminal(slot->task->state))
+        ledger_return(&page, lookup_spec(&planner->lookup, slots_service(slots), slot->task));
+    enum refusal refusal = filter_node(&slots->placement->demand, &page);
+    if (refusal == REFUSED_MAX)
+        return true;
+    refused[refusal]++;
+    note_refusals(slots, slot, refused);
+    return false;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/filter.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The named volume that @mount mounts, or NULL. */
+static struct volume_home *volume_of(const struct lookup *lookup, const struct mount_spec *mount)
+{
+    if (mount->kind != MOUNT_VOLUME || !mount->source || !*mount->source)
+        return NULL;
+    return lookup_volume(lookup, mount->source);
+}
+
+void demand_init(struct demand *demand, const struct lookup *lookup, const struct spec *spec)
+{
+    *demand = (struct demand){.spec = spec, .home = HOME_ANY};
+    if (spec->mode == MODE_GLOBAL)
+        return;
+    demand->max_per_node = spec->max_per_node;
+    for (size_t i = 0; i < spec->mounts_n; i++) {
+        const struct volume_home *volume = volume_of(lookup, &spec->mounts[i]);
+        if (!volume)
+            continue;
+        if (!volume->node_id)
+            demand->homeless = true;
+        else if (demand->home == HOME_ANY)
+            demand->home = volume->node_id;
+        else if (demand->home != volume->node_id)
+            demand->home = HOME_NONE;
+    }
+}
+
+void demand_settle(struct demand *demand, const struct lookup *lookup, int64_t node_id)
+{
+    for (size_t i = 0; i < demand->spec->mounts_n; i++) {
+        struct volume_home *volume = volume_of(lookup, &demand->spec->mounts[i]);
+        if (volume && !volume->node_id)
+            volume->node_id = node_id;
+    }
+    demand->home = node_id;
+    demand->homeless = false;
+}
+
+bool constraint_matches(const struct constraint *constraint, const struct node *node)
+{
+    static const char labels[] = "node.labels.";
+    const char *key = str_or_empty(constraint->key);
+    const char *value = NULL;
+    char id[24];
+    if (strcmp(key, "node.id") == 0) {
+        snprintf(id, sizeof(id), "%" PRId64, node->id);
+        value = id;
+    } else if (strcmp(key, "node.hostname") == 0) {
+        value = node->name;
+    } else if (str_starts(key, labels)) {
+        value = pair_get(node->labels, node->labels_n, key + sizeof(labels) - 1);
+    } else {
+        return false; /* nobody knows: better no node than a wrong one */
+    }
+    bool equal = value && strcmp(value, str_or_empty(constraint->value)) == 0;
+    return equal != constraint->negated;
+}
+
+bool filter_constraints(const struct spec *spec, const struct node *node)
+{
+    for (size_t i = 0; i < spec->constraints_n; i++)
+        if (!constraint_matches(&spec->constraints[i], node))
+            return false;
+    return true;
+}
+
+enum refusal filter_room(const struct demand *demand, const struct node_ledger *page)
+{
+    const struct resources *needs = &demand->spec->reservations;
+    if (needs->cpu_milli > 0 && needs->cpu_milli > page->cpu_left)
+        return REFUSED_CPU;
+    if (needs->memory_bytes > 0 && needs->memory_bytes > page->memory_left)
+        return REFUSED_MEMORY;
+    if (demand->max_per_node > 0 && page->own >= demand->max_per_node)
+        return REFUSED_MAX_PER_NODE;
+    return REFUSED_MAX;
+}
+
+enum refusal filter_node(const struct demand *demand, const struct node_ledger *page)
+{
+    const struct node *node = page->node;
+    if (node->status != NODE_UP)
+        return REFUSED_DOWN;
+    if (node->availability == AVAILABLE_PAUSE)
+        return REFUSED_PAUSED;
+    if (node->availability == AVAILABLE_DRAIN)
+        return REFUSED_DRAINING;
+    if (!filter_constraints(demand->spec, node))
+        return REFUSED_CONSTRAINT;
+    if (demand->home != HOME_ANY && demand->home != node->id)
+        return REFUSED_VOLUME;
+    return filter_room(demand, page);
+}

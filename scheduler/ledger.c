@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/ledger.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum {
+    MILLION = 1000000,
+};
+
+/* @a - @b, held at the ends of the range: reservations come from users. */
+static int64_t minus(int64_t a, int64_t b)
+{
+    int64_t result;
+    if (!__builtin_sub_overflow(a, b, &result))
+        return result;
+    return b > 0 ? INT64_MIN : INT64_MAX;
+}
+
+/* What is reserved of @capacity, in millionths, at most all of it. */
+static int64_t share(int64_t capacity, int64_t left)
+{
+    int64_t reserved = minus(capacity, left);
+    if (reserved <= 0)
+        return 0;
+    if (capacity <= 0 || reserved >= capacity)
+        return MILLION;
+    return (int64_t)((__int128)reserved * MILLION / capacity);
+}
+
+static void page_update(struct node_ledger *page)
+{
+    page->used = share(page->node->cpu_milli, page->cpu_left) +
+                 share(page->node->memory_bytes, page->memory_left);
+}
+
+/* A reservation as it counts: nobody reserves less than nothing. */
+static int64_t reserved(int64_t amount)
+{
+    return amount > 0 ? amount : 0;
+}
+
+static void page_enter(struct node_ledger *page, const struct spec *spec, int sign)
+{
+    page->tasks += sign;
+    if (!spec)
+        return;
+    page->cpu_left = minus(page->cpu_left, sign * reserved(spec->reservations.cpu_milli));
+    page->memory_left = minus(page->memory_left, sign * reserved(spec->reservations.memory_bytes));
+    page_update(page);
+}
+
+static void enter_group(struct ledger *ledger, const struct lookup *lookup,
+                        const struct service_tasks *group)
+{
+    for (size_t i = 0; i < group->n; i++) {
+        const struct task *task = group->tasks[i];
+        size_t place;
+        if (!task_is_terminal(task->state) && lookup_node(lookup, task->node_id, &place))
+            page_enter(&ledger->nodes[place], lookup_spec(lookup, group->service, task), 1);
+    }
+}
+
+void ledger_init(struct ledger *ledger, const struct lookup *lookup)
+{
+    const struct view *view = lookup->view;
+    *ledger = (struct ledger){.n = view->nodes_n};
+    ledger->nodes = mem_alloc(view->nodes_n, sizeof(*ledger->nodes));
+    for (size_t i = 0; i < view->nodes_n; i++)
+        ledger->nodes[i] = (struct node_ledger){.node = &view->nodes[i],
+                                                .cpu_left = view->nodes[i].cpu_milli,
+                                                .memory_left = view->nodes[i].memory_bytes};
+    for (size_t i = 0; i < view->services_n; i++)
+        enter_group(ledger, lookup, &lookup->services[i]);
+    enter_group(ledger, lookup, &lookup->orphans);
+}
+
+void ledger_release(struct ledger *ledger)
+{
+    free(ledger->nodes);
+    *ledger = (struct ledger){0};
+}
+
+/* True when @task went wrong on its node within FAILING_MS before @now_ms. */
+static bool failed_lately(const struct task *task, int64_t now_ms)
+{
+    bool failed = task->state == TASK_FAILED || (task->state == TASK_WAITING && task->run > 0) ||
+                  (task->state == TASK_RUNNING && task->health == HEALTH_UNHEALTHY);
+    return failed && minus(now_ms, task->state_ms) <= FAILING_MS;
+}
+
+void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
+                  const struct service_tasks *service)
+{
+    for (size_t i = 0; i < ledger->n; i++) {
+        ledger->nodes[i].own = 0;
+        ledger->nodes[i].failing = false;
+    }
+    for (size_t i = 0; i < service->n; i++) {
+        const struct task *task = service->tasks[i];
+        size_t place;
+        if (!lookup_node(lookup, task->node_id, &place))
+            continue;
+        struct node_ledger *page = &ledger->nodes[place];
+        if (!task_is_terminal(task->state))
+            page->own++;
+        if (failed_lately(task, lookup->view->now_ms))
+            page->failing = true;
+    }
+}
+
+void ledger_take(struct node_ledger *page, const struct spec *spec)
+{
+    page->own++;
+    page_enter(page, spec, 1);
+}
+
+void ledger_return(struct node_ledger *page, const struct spec *spec)
+{
+    page->own--;
+    page_enter(page, spec, -1);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * place - choose nodes for the replicas of one service.
+ *
+ * The nodes are filtered once; those that fit stand in a heap, the best on top: the one with the
+ * fewest tasks of the service, then one where it did not fail lately, then the one with the
+ * smallest share reserved, then the fewest tasks, then the lowest id. Each placement changes only
+ * the page of the node it took, so the heap is put right by moving that one down or out.
+ *
+ *     placement_init → placement_take* → placement_release
+ */
+#ifndef WHERRY_SCHEDULER_PLACE_H
+#define WHERRY_SCHEDULER_PLACE_H
+
+#include "scheduler/filter.h"
+#include "scheduler/planner.h"
+
+struct placement {
+    struct planner *planner;
+    const struct service_tasks *service;
+    struct demand demand;
+    bool filtered;             /* what follows is set: it is made when first asked for */
+    struct node_ledger **heap; /* pages of the nodes that fit */
+    size_t heap_n;
+    int64_t refused[REFUSED_MAX];
+};
+
+/* Prepare to place replicas of @service, which must exist. Costs nothing until a node is asked for.
+ */
+void placement_init(struct placement *placement, struct planner *planner,
+                    const struct service_tasks *service);
+
+/* Free the memory. */
+void placement_release(struct placement *placement);
+
+/* Take the best node for one more replica and enter it in the ledger. Returns false when none fits.
+ */
+bool placement_take(struct placement *placement, int64_t *ret_node_id);
+
+/* True when a successor of @task would find a node, at least its own, once the task is over. Else
+ * @refused says why not. */
+bool placement_after(struct placement *placement, const struct task *task,
+                     int64_t refused[REFUSED_MAX]);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planner - what one call of scheduler_plan() works with, and how it writes its answer.
+ */
+#ifndef WHERRY_SCHEDULER_PLANNER_H
+#define WHERRY_SCHEDULER_PLANNER_H
+
+#include "scheduler/ledger.h"
+
+struct planner {
+    const struct view *view;
+    struct plan *plan;
+    size_t steps_cap;
+    size_t unplaced_cap;
+    struct lookup lookup;
+    struct ledger ledger;
+};
+
+/* End @task of @service (NULL: gone), for the reason given. */
+void planner_end(struct planner *planner, const struct service *service, const struct task *task,
+                 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Forget @task of @service (NULL: gone), which is over or @lost with its node. */
+void planner_remove(struct planner *planner, const struct service *service, const struct task *task,
+                    bool lost);
+
+/* Forget @service. */
+void planner_remove_service(struct planner *planner, const struct service *service);
+
+/* Place @slot of @service on @node_id. */
+void planner_create(struct planner *planner, const struct service *service, int64_t slot,
+                    int64_t node_id);
+
+/* Note that @slot of @service waits. Returns the note, to be filled in; it is valid until the next
+ * call. */
+struct unplaced *planner_unplaced(struct planner *planner, const struct service *service,
+                                  int64_t slot);
+
+/* Ask to be called again at @at_ms. */
+void planner_wake(struct planner *planner, int64_t at_ms);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slots - the slots of one service, and what is in each.
+ *
+ * A slot is a place to be filled by exactly one task: 1 to replicas, or, of a global service, one
+ * per node with the node's id. States and who moves them on:
+ *
+ *     MISSING ──fill──► PLACED        a task is being created
+ *        │ └───fill───► UNPLACED      it found no node, or waits for a dependency
+ *        ▲
+ *     LOST ────fill──► PLACED         its node is down: ended there, created elsewhere
+ *        └─────fill──► CLOSED         … or left, so that it goes on if the node returns
+ *     HELD ──update──► ENDING         asked to stop; the slot is MISSING in a later plan
+ *        └───update──► MISSING        was over already
+ *     CLOSED                          nothing to do: see slots_init()
+ */
+#ifndef WHERRY_SCHEDULER_SLOTS_H
+#define WHERRY_SCHEDULER_SLOTS_H
+
+#include "scheduler/place.h"
+
+enum {
+    SERVICE_SLOTS_MAX = 65536, /* replicas asked for beyond are not looked at */
+};
+
+enum slot_state {
+    SLOT_CLOSED,
+    SLOT_MISSING,
+    SLOT_UNPLACED,
+    SLOT_PLACED,
+    SLOT_ENDING,
+    SLOT_LOST,
+    SLOT_HELD,
+};
+
+struct slot {
+    int64_t id;
+    enum slot_state state;
+    const struct task *task; /* the one meant to run; HELD, LOST and some CLOSED have one */
+    const struct node *node; /* where that is */
+    bool wanted;
+    bool blocked; /* a former task has yet to stop */
+};
+
+struct slots {
+    struct planner *planner;
+    const struct service_tasks *service;
+    struct placement *placement;
+    struct slot *list;
+    size_t n;
+};
+
+/* Sort the tasks of @service, which is not removed, into its slots. Writes the steps that need no
+ * choice: what is over is forgotten, what is surplus, doubled or of a job's former revision is
+ * ended. Closed are slots that wait for their node (down or paused, of a global service), and those
+ * of a job that completed or gave up. @placement must outlive @slots. */
+void slots_init(struct slots *slots, struct planner *planner, const struct service_tasks *service,
+                struct placement *placement);
+
+/* Free the memory. */
+void slots_release(struct slots *slots);
+
+/* End the task of @slot, which is HELD, for the reason given. */
+void slots_end(struct slots *slots, struct slot *slot, const char *reason);
+
+/* The service they are of. */
+const struct service *slots_service(const struct slots *slots);
+
+/* True when they are the nodes' (of a global service), not numbered. */
+bool slots_are_nodes(const struct slots *slots);
+
+#endif

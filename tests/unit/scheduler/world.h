@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world - a tiny cluster in memory that carries out what the scheduler plans.
+ *
+ * It refuses, by failing the test, what store/apply.c would refuse, and what must never happen: two
+ * tasks of a slot running on live nodes, or more reserved on a node than it has.
+ *
+ *     world_new → world_node, world_service … → world_settle → look at world->tasks → world_free
+ */
+#ifndef WHERRY_TESTS_SCHEDULER_WORLD_H
+#define WHERRY_TESTS_SCHEDULER_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scheduler/scheduler.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORLD_MAX = 4096,
+    WORLD_ROUNDS = 400, /* by when everything is quiet */
+};
+
+struct world {
+    int64_t now_ms, next_id, index;
+    struct node nodes[64];
+    size_t nodes_n;
+    struct service services[64];
+    size_t services_n;
+    struct task tasks[WORLD_MAX];
+    size_t tasks_n;
+    struct revision revisions[WORLD_MAX];
+    size_t revisions_n;
+    struct volume volumes[8];
+    size_t volumes_n;
+    int64_t broken_revision; /* tasks of it wait for their next try for ever */
+};
+
+static inline struct world *world_new(void)
+{
+    struct world *w = mem_alloc(1, sizeof(*w));
+    w->now_ms = 1000000;
+    w->next_id = 100;
+    return w;
+}
+
+static inline void world_free(struct world *w)
+{
+    for (size_t i = 0; i < w->nodes_n; i++)
+        free(w->nodes[i].name);
+    for (size_t i = 0; i < w->services_n; i++)
+        free(w->services[i].name);
+    free(w);
+}
+
+/* Node n1, n2, …: ids from 1. */
+static inline struct node *world_node(struct world *w, int64_t cpu_milli, int64_t memory_bytes)
+{
+    struct node *node = &w->nodes[w->nodes_n++];
+    *node = (struct node){.id = w->nodes_n == 1 ? 1 : node[-1].id + 1,
+                          .cpu_milli = cpu_milli,
+                          .memory_bytes = memory_bytes};
+    node->name = str_printf("n%d", (int)node->id);
+    return node;
+}
+
+static inline struct service *world_service(struct world *w, const char *name,
+                                            enum service_mode mode, int64_t replicas)
+{
+    struct service *service = &w->services[w->services_n++];
+    *service = (struct service){.id = w->next_id++,
+                                .stack_id = 1,
+                                .stack = (char *)(uintptr_t) "app",
+                                .name = str_copy(name),
+                                .revision = 1,
+                                .modified_index = ++w->index,
+                                .spec = {.mode = mode, .replicas = replicas}};
+    return service;
+}
+
+/* A deploy of @service with a new spec, which the caller may then change. */
+static inline void world_revise(struct world *w, struct service *service)
+{
+    assert_true(w->revisions_n < WORLD_MAX);
+    w->revisions[w->revisions_n++] = (struct revision){.id = w->next_id++,
+                                                       .service_id = service->id,
+                                                       .revision = service->revision,
+                                                       .spec = service->spec};
+    service->revision++;
+    service->modified_index = ++w->index;
+}
+
+static inline void world_plan(const struct world *w, struct plan *plan)
+{
+    struct view view = {.now_ms = w->now_ms,
+                        .nodes = w->nodes,
+                        .nodes_n = w->nodes_n,
+                        .services = w->services,
+                        .services_n = w->services_n,
+                        .tasks = w->tasks,
+                        .tasks_n = w->tasks_n,
+                        .revisions = w->revisions,
+                        .revisions_n = w->revisions_n,
+                        .volumes = w->volumes,
+                        .volumes_n = w->volumes_n};
+    *plan = (struct plan){0};
+    scheduler_plan(&view, plan);
+}
+
+static inline struct node *find_node(struct world *w, int64_t id)
+{
+    for (size_t i = 0; i < w->nodes_n; i++)
+        if (w->nodes[i].id == id)
+            return &w->nodes[i];
+    return NULL;
+}
+
+static inline struct service *find_service(struct world *w, int64_t id)
+{
+    for (size_t i = 0; i < w->services_n; i++)
+        if (w->services[i].id == id)
+            return &w->services[i];
+    return NULL;
+}
+
+static inline struct task *find_task(struct world *w, int64_t id)
+{
+    for (size_t i = 0; i < w->tasks_n; i++)
+        if (w->tasks[i].id == id)
+            return &w->tasks[i];
+    return NULL;
+}
+
+/* The task of @slot that is meant to run, or NULL. */
+static inline struct task *find_running(struct world *w, const struct service *service,
+                                        int64_t slot)
+{
+    for (size_t i = 0; i < w->tasks_n; i++)
+        if (w->tasks[i].service_id == service->id && w->tasks[i].slot == slot &&
+            w->tasks[i].desired == DESIRED_RUN)
+            return &w->tasks[i];
+    return NULL;
+}
+
+/* Likewise, where there must be one. */
+static inline struct task *running(struct world *w, const struct service *service, int64_t slot)
+{
+    struct task *task = find_running(w, service, slot);
+    check(task);
+    return task;
+}
+
+/* How many tasks of @service (NULL: of all) are meant to run on node @node_id (0: on any). */
+static inline int count_on(const struct world *w, const struct service *service, int64_t node_id)
+{
+    int n = 0;
+    for (size_t i = 0; i < w->tasks_n; i++)
+        n += (!service || w->tasks[i].service_id == service->id) &&
+             (!node_id || w->tasks[i].node_id == node_id) && w->tasks[i].desired == DESIRED_RUN;
+    return n;
+}
+
+static inline const struct spec *spec_of(struct world *w, const struct task *task)
+{
+    for (size_t i = 0; i < w->revisions_n; i++)
+        if (w->revisions[i].service_id == task->service_id &&
+            w->revisions[i].revision == task->revision)
+            return &w->revisions[i].spec;
+    struct service *service = find_service(w, task->service_id);
+    return service ? &service->spec : NULL;
+}
+
+/* Nothing on @node is promised twice. */
+static inline void check_node(struct world *w, const struct node *node)
+{
+    int64_t cpu = 0;
+    int64_t memory = 0;
+    for (size_t i = 0; i < w->tasks_n; i++) {
+        const struct task *task = &w->tasks[i];
+        if (task->node_id != node->id || task_is_terminal(task->state))
+            continue;
+        const struct spec *spec = spec_of(w, task);
+        cpu += spec ? spec->reservations.cpu_milli : 0;
+        memory += spec ? spec->reservations.memory_bytes : 0;
+    }
+    assert_true(cpu <= node->cpu_milli);
+    assert_true(memory <= node->memory_bytes);
+}
+
+/* @task is new: nothing else of its slot may run where the cluster can see it. */
+static inline void check_slot(struct world *w, const struct task *task)
+{
+    for (size_t i = 0; i < w->tasks_n; i++) {
+        const struct task *other = &w->tasks[i];
+        if (other == task || other->service_id != task->service_id || other->slot != task->slot)
+            continue;
+        assert_int_not_equal(other->desired, DESIRED_RUN);
+        const struct node *node = find_node(w, other->node_id);
+        assert_true(task_is_terminal(other->state) || !node || node->status == NODE_DOWN);
+    }
+}
+
+static inline void apply_create(struct world *w, const struct step *step)
+{
+    struct service *service = find_service(w, step->service_id);
+    struct node *node = find_node(w, step->node_id);
+    check(service && node);
+    assert_false(service->removed);
+    assert_int_equal(step->service_index, service->modified_index);
+    assert_true(node->status == NODE_UP && node->availability == AVAILABLE_ACTIVE);
+    assert_true(w->tasks_n < WORLD_MAX);
+    struct task *task = &w->tasks[w->tasks_n++];
+    *task = (struct task){.id = w->next_id++,
+                          .service_id = service->id,
+                          .slot = step->slot,
+                          .node_id = node->id,
+                          .revision = service->revision,
+                          .state_ms = w->now_ms};
+    check_slot(w, task);
+    check_node(w, node);
+    const struct spec *spec = &service->spec;
+    for (size_t i = 0; spec->mode != MODE_GLOBAL && i < spec->mounts_n; i++)
+        for (size_t k = 0; k < w->volumes_n; k++)
+            if (str_equal(w->volumes[k].name, spec->mounts[i].source)) {
+                if (!w->volumes[k].home_node_id)
+                    w->volumes[k].home_node_id = node->id;
+                assert_int_equal(w->volumes[k].home_node_id, node->id);
+            }
+}
+
+static inline void apply_remove(struct world *w, const struct step *step)
+{
+    struct task *task = find_task(w, step->task_id);
+    check(task);
+    if (step->lost)
+        assert_null(find_node(w, task->node_id));
+    else
+        assert_true(task->desired == DESIRED_END && task_is_terminal(task->state));
+    size_t at = (size_t)(task - w->tasks);
+    memmove(task, task + 1, (w->tasks_n - at - 1) * sizeof(*task));
+    w->tasks_n--;
+}
+
+static inline void apply_remove_service(struct world *w, const struct step *step)
+{
+    struct service *service = find_service(w, step->service_id);
+    check(service);
+    assert_true(service->removed);
+    for (size_t i = 0; i < w->tasks_n; i++)
+        assert_int_not_equal(w->tasks[i].service_id, service->id);
+    free(service->name);
+    size_t at = (size_t)(service - w->services);
+    memmove(service, service + 1, (w->services_n - at - 1) * sizeof(*service));
+    w->services_n--;
+}
+
+static inline void world_apply(struct world *w, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->steps_n; i++) {
+        const struct step *step = &plan->steps[i];
+        struct task *task;
+        switch (step->kind) {
+        case STEP_CREATE:
+            apply_create(w, step);
+            break;
+        case STEP_END:
+            task = find_task(w, step->task_id);
+            check(task);
+            assert_true(task->desired == DESIRED_RUN && step->reason[0]);
+            task->desired = DESIRED_END;
+            break;
+        case STEP_REMOVE:
+            apply_remove(w, step);
+            break;
+        case STEP_REMOVE_SERVICE:
+            apply_remove_service(w, step);
+            break;
+        }
+    }
+}
+
+/* The node's side of one task, one stage on. Returns true when something changed. */
+static inline bool advance_task(struct world *w, struct task *task)
+{
+    const struct task before = *task;
+    const struct spec *spec = spec_of(w, task);
+    if (task_is_terminal(task->state))
+        return false;
+    if (task->desired == DESIRED_END) {
+        task->state = TASK_ENDED;
+    } else if (w->broken_revision && task->revision == w->broken_revision) {
+        task->state = TASK_WAITING;
+        task->run = 3;
+    } else if (task->state == TASK_NEW) {
+        task->state = TASK_STARTING;
+        task->run = 1;
+    } else if (task->state != TASK_RUNNING) {
+        task->state = TASK_RUNNING;
+        task->health = spec && spec->health.test_n ? HEALTH_STARTING : HEALTH_NONE;
+    } else if (task->health == HEALTH_STARTING) {
+        task->health = HEALTH_HEALTHY;
+    } else if (spec && spec->mode == MODE_REPLICATED_JOB) {
+        task->state = TASK_COMPLETE;
+    }
+    if (task->state == before.state && task->health == before.health)
+        return false;
+    task->state_ms = w->now_ms;
+    return true;
+}
+
+/* A second passes; nodes that are up get on with their tasks. */
+static inline bool world_tick(struct world *w)
+{
+    bool changed = false;
+    w->now_ms += 1000;
+    for (size_t i = 0; i < w->tasks_n; i++) {
+        const struct node *node = find_node(w, w->tasks[i].node_id);
+        if (node && node->status == NODE_UP)
+            changed = advance_task(w, &w->tasks[i]) || changed;
+    }
+    return changed;
+}
+
+/* Plan, apply and let nodes work, once. Returns true when anything happened or is to come. */
+static inline bool world_round(struct world *w)
+{
+    struct plan plan;
+    world_plan(w, &plan);
+    world_apply(w, &plan);
+    bool busy = plan.steps_n > 0 || plan.wake_ms > 0;
+    plan_release(&plan);
+    return world_tick(w) || busy;
+}
+
+/* Until nothing moves; fails the test when that never comes. */
+static inline void world_settle(struct world *w)
+{
+    for (int i = 0; i < WORLD_ROUNDS; i++)
+        if (!world_round(w))
+            return;
+    fail_msg("still busy after %d rounds", WORLD_ROUNDS);
+}
+
+/* Why @slot of @service waits, as text in @out; "" when it does not. */
+static inline void explain(const struct world *w, const struct service *service, int64_t slot,
+                           char *out, size_t size)
+{
+    struct plan plan;
+    world_plan(w, &plan);
+    out[0] = 0;
+    for (size_t i = 0; i < plan.unplaced_n; i++) {
+        cleanup_buf struct buf text = BUF_INIT;
+        if (plan.unplaced[i].service_id != service->id || plan.unplaced[i].slot != slot)
+            continue;
+        unplaced_explain(&plan.unplaced[i], &text);
+        str_fill(out, size, text.data);
+        break;
+    }
+    plan_release(&plan);
+}
+
+#define assert_waits(w, service, slot, text)                                                       \
+    do {                                                                                           \
+        char why_[256];                                                                            \
+        explain(w, service, slot, why_, sizeof(why_));                                             \
+        assert_string_equal(why_, text);                                                           \
+    } while (0)
+
+#endif
