@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/compose_reader.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CYCLE_SHOWN_MAX = 8, /* services of a cycle named in a message */
+};
+
+/* --- declared names ------------------------------------------------------------------------ */
+
+static bool declared(const struct yaml *map, const char *name)
+{
+    for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++)
+        if (strcmp(map->pairs[i].key->text, name) == 0)
+            return true;
+    return false;
+}
+
+static void check_uses(struct reader *r, const struct compose_uses *uses, const struct yaml *map,
+                       const char *section, const char *word, const char *implied)
+{
+    for (size_t i = 0; i < uses->n; i++) {
+        const struct compose_use *use = &uses->items[i];
+        if ((implied && strcmp(use->name, implied) == 0) || declared(map, use->name))
+            continue;
+        size_t services = compose_enter(r, "services");
+        size_t service = compose_enter(r, r->project.services[use->service].name);
+        size_t inner = compose_enter(r, section);
+        compose_error(r, use->at, "no %s '%.64s'; declare it under the file's own %s:", word,
+                      use->name, section);
+        compose_leave(r, inner);
+        compose_leave(r, service);
+        compose_leave(r, services);
+    }
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sort and drop what is there twice. */
+static void sort_unique(char **list, size_t *n)
+{
+    if (*n == 0)
+        return;
+    qsort(list, *n, sizeof(*list), compare_strings);
+    size_t kept = 1;
+    for (size_t i = 1; i < *n; i++) {
+        if (strcmp(list[kept - 1], list[i]) == 0)
+            free(list[i]);
+        else
+            list[kept++] = list[i];
+    }
+    *n = kept;
+}
+
+static void collect(struct reader *r)
+{
+    struct compose_project *p = &r->project;
+    for (size_t i = 0; i < r->network_uses.n; i++)
+        compose_strings_add(&p->networks, &p->networks_n, str_copy(r->network_uses.items[i].name));
+    for (size_t i = 0; i < r->volume_uses.n; i++)
+        compose_strings_add(&p->volumes, &p->volumes_n,
+                            str_printf("%s_%s", p->name, r->volume_uses.items[i].name));
+    sort_unique(p->networks, &p->networks_n);
+    sort_unique(p->volumes, &p->volumes_n);
+}
+
+/* Volumes go by their full names from here on. */
+static void name_volumes(struct compose_project *p)
+{
+    for (size_t i = 0; i < p->services_n; i++) {
+        struct spec *spec = &p->services[i].spec;
+        for (size_t k = 0; k < spec->mounts_n; k++) {
+            struct mount_spec *mount = &spec->mounts[k];
+            if (mount->kind != MOUNT_VOLUME || !*mount->source)
+                continue;
+            char *full = str_printf("%s_%s", p->name, mount->source);
+            free(mount->source);
+            mount->source = full;
+        }
+    }
+}
+
+/* --- dependencies -------------------------------------------------------------------------- */
+
+enum visit {
+    VISIT_NEW,
+    VISIT_OPEN, /* on the way from the service we started at */
+    VISIT_DONE,
+};
+
+struct walk {
+    struct reader *reader;
+    enum visit *visits;
+    size_t *way; /* indices of the open services */
+    size_t way_n;
+};
+
+static size_t find_service(const struct compose_project *p, const char *name)
+{
+    for (size_t i = 0; i < p->services_n; i++)
+        if (strcmp(p->services[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+static void depends_error(struct reader *r, size_t service, size_t k, const char *text)
+{
+    size_t services = compose_enter(r, "services");
+    size_t name = compose_enter(r, r->project.services[service].name);
+    size_t inner = compose_enter(r, "depends_on");
+    compose_error(r, r->drafts[service].depends_at[k], "%s", text);
+    compose_leave(r, inner);
+    compose_leave(r, name);
+    compose_leave(r, services);
+}
+
+static void report_cycle(struct walk *w, size_t service, size_t k, size_t target)
+{
+    const struct compose_service *services = w->reader->project.services;
+    size_t first = 0;
+    while (w->way[first] != target)
+        first++;
+    cleanup_buf struct buf b = BUF_INIT;
+    buf_puts(&b, "services wait for each other in a circle: ");
+    for (size_t i = first; i < w->way_n && i < first + CYCLE_SHOWN_MAX; i++)
+        buf_printf(&b, "%s -> ", services[w->way[i]].name);
+    buf_printf(&b, "%s%s", w->way_n - first > CYCLE_SHOWN_MAX ? "... -> " : "",
+               services[target].name);
+    depends_error(w->reader, service, k, b.data);
+}
+
+/* Depth first; COMPOSE_SERVICES_MAX bounds the recursion. */
+static void walk_service(struct walk *w, size_t service)
+{
+    const struct compose_project *p = &w->reader->project;
+    const struct spec *spec = &p->services[service].spec;
+    w->visits[service] = VISIT_OPEN;
+    w->way[w->way_n++] = service;
+    for (size_t k = 0; k < spec->depends_on_n; k++) {
+        size_t target = find_service(p, spec->depends_on[k].service);
+        if (target == SIZE_MAX) {
+            cleanup_free char *text =
+                str_printf("no service '%.64s' in this file", spec->depends_on[k].service);
+            depends_error(w->reader, service, k, text);
+        } else if (w->visits[target] == VISIT_OPEN) {
+            report_cycle(w, service, k, target);
+        } else if (w->visits[target] == VISIT_NEW) {
+            walk_service(w, target);
+        }
+    }
+    w->way_n--;
+    w->visits[service] = VISIT_DONE;
+}
+
+static void check_depends(struct reader *r)
+{
+    size_t n = r->project.services_n;
+    struct walk w = {.reader = r,
+                     .visits = mem_alloc(n + 1, sizeof(*w.visits)),
+                     .way = mem_alloc(n + 1, sizeof(*w.way))};
+    for (size_t i = 0; i < n; i++)
+        if (w.visits[i] == VISIT_NEW)
+            walk_service(&w, i);
+    free(w.visits);
+    free(w.way);
+}
+
+/* A condition must be one that its service can come to. */
+static void check_condition(struct reader *r, size_t service, size_t k)
+{
+    struct compose_project *p = &r->project;
+    const struct depends_spec *depends = &p->services[service].spec.depends_on[k];
+    size_t target = find_service(p, depends->service);
+    if (target == SIZE_MAX)
+        return;
+    struct spec *spec = &p->services[target].spec;
+    const struct compose_draft *draft = &r->drafts[target];
+    if (depends->condition == DEPENDS_HEALTHY && spec->health.test_n == 0)
+        compose_warn(r, r->drafts[service].depends_at[k],
+                     "services.%s.depends_on: service '%s' has no healthcheck: running counts as "
+                     "healthy",
+                     p->services[service].name, depends->service);
+    if (depends->condition != DEPENDS_COMPLETED || spec->mode == MODE_REPLICATED_JOB)
+        return;
+    bool given = draft->restart || draft->restart_policy;
+    const char *why = NULL;
+    if (spec->mode == MODE_GLOBAL)
+        why = "a global service";
+    else if (given && spec->restart.condition == RESTART_ANY)
+        why = "always restarted";
+    if (why) {
+        cleanup_free char *text =
+            str_printf("service '%.64s' never completes, for it is %s", depends->service, why);
+        depends_error(r, service, k, text);
+    } else if (!given) {
+        spec->restart.condition = RESTART_ON_FAILURE;
+    }
+}
+
+void compose_check(struct reader *r)
+{
+    struct compose_project *p = &r->project;
+    check_uses(r, &r->network_uses, r->networks, "networks", "network", "default");
+    check_uses(r, &r->volume_uses, r->volumes, "volumes", "volume", NULL);
+    check_depends(r);
+    for (size_t i = 0; i < p->services_n; i++)
+        for (size_t k = 0; k < p->services[i].spec.depends_on_n; k++)
+            check_condition(r, i, k);
+    collect(r);
+    name_volumes(p);
+}

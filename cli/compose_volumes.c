@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/compose_reader.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What one element of a service's list says. */
+struct mount_entry {
+    const struct yaml *at;
+    char *type;
+    char *source;
+    char *target;
+    bool read_only;
+};
+
+static void entry_release(struct mount_entry *e)
+{
+    free(e->type);
+    free(e->source);
+    free(e->target);
+}
+
+/* --- into the spec ------------------------------------------------------------------------- */
+
+static bool add_mount(struct reader *r, struct compose_draft *draft, struct mount_entry *e,
+                      enum mount_kind kind)
+{
+    struct spec *spec = &draft->service->spec;
+    if (!e->target || e->target[0] != '/') {
+        compose_error(r, e->at, "the place in the container, '%.100s', must be an absolute path",
+                      str_or_empty(e->target));
+        return false;
+    }
+    for (size_t len = strlen(e->target); len > 1 && e->target[len - 1] == '/'; len--)
+        e->target[len - 1] = '\0';
+    for (size_t i = 0; i < spec->mounts_n; i++)
+        if (strcmp(spec->mounts[i].target, e->target) == 0) {
+            compose_error(r, e->at, "'%.100s' is mounted twice", e->target);
+            return false;
+        }
+    if (spec->mounts_n == COMPOSE_MOUNTS_MAX) {
+        compose_error(r, e->at, "more than %d mounts", COMPOSE_MOUNTS_MAX);
+        return false;
+    }
+    spec->mounts = mem_resize(spec->mounts, spec->mounts_n + 1, sizeof(*spec->mounts));
+    spec->mounts[spec->mounts_n++] = (struct mount_spec){
+        .kind = kind,
+        .source = e->source ? steal(&e->source) : str_copy(""),
+        .target = steal(&e->target),
+        .read_only = e->read_only,
+    };
+    return true;
+}
+
+static void add_volume(struct reader *r, struct compose_draft *draft, struct mount_entry *e)
+{
+    cleanup_free char *name = str_copy(str_or_empty(e->source));
+    if (add_mount(r, draft, e, MOUNT_VOLUME) && *name)
+        compose_use(&r->volume_uses, draft, name, e->at);
+}
+
+static void add_bind(struct reader *r, struct compose_draft *draft, struct mount_entry *e)
+{
+    if (e->source && e->source[0] == '/')
+        add_mount(r, draft, e, MOUNT_BIND);
+    else if (e->source && *e->source)
+        compose_error(r, e->at,
+                      "'%.100s' is a path of this machine that the other members have not; put the "
+                      "files into the image or a volume, or onto every node under an absolute path",
+                      e->source);
+    else
+        compose_error(r, e->at, "a bind mount needs a source: with an absolute path");
+}
+
+/* --- short syntax: [SOURCE:]TARGET[:OPTIONS] ------------------------------------------------ */
+
+/* Options are separated by commas. */
+static bool take_options(struct reader *r, struct mount_entry *e, char *options)
+{
+    for (char *option = options; option;) {
+        char *comma = strchr(option, ',');
+        if (comma)
+            *comma++ = '\0';
+        if (strcmp(option, "ro") == 0) {
+            e->read_only = true;
+        } else if (strcmp(option, "rw") != 0) {
+            compose_error(r, e->at, "mount option '%.64s' is not supported yet; ro and rw are",
+                          option);
+            return false;
+        }
+        option = comma;
+    }
+    return true;
+}
+
+static void read_short(struct reader *r, const struct yaml *value, struct compose_draft *draft)
+{
+    struct mount_entry e = {.at = value};
+    cleanup_free char *text = compose_text(r, value);
+    if (!text)
+        return;
+    char *target = strchr(text, ':');
+    if (!target) {
+        e.target = str_copy(text);
+        if (text[0] == '/')
+            add_volume(r, draft, &e);
+        else
+            compose_error(r, value, "'%.100s' names no place in the container; write NAME:/path",
+                          text);
+        entry_release(&e);
+        return;
+    }
+    *target++ = '\0';
+    char *options = strchr(target, ':');
+    if (options)
+        *options++ = '\0';
+    e.source = str_copy(text);
+    e.target = str_copy(target);
+    if (take_options(r, &e, options)) {
+        if (!*text)
+            compose_error(r, value, "the part before ':' is empty");
+        else if (strchr("./~", text[0]) || strchr(text, '/'))
+            add_bind(r, draft, &e);
+        else
+            add_volume(r, draft, &e);
+    }
+    entry_release(&e);
+}
+
+/* --- long syntax --------------------------------------------------------------------------- */
+
+static void read_type(struct reader *r, const struct yaml *value, void *object)
+{
+    static const char *const later[] = {"tmpfs", "npipe", "cluster", "image"};
+    char **type = &((struct mount_entry *)object)->type;
+    compose_read_text(r, value, type);
+    if (!*type || strcmp(*type, "volume") == 0 || strcmp(*type, "bind") == 0)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+        if (strcmp(*type, later[i]) == 0) {
+            compose_error(r, value, "'%s' is not supported yet; volume and bind are", later[i]);
+            return;
+        }
+    compose_error(r, value, "'%.64s' must be volume or bind", *type);
+}
+
+static void read_source(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_text(r, value, &((struct mount_entry *)object)->source);
+}
+
+static void read_target(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_text(r, value, &((struct mount_entry *)object)->target);
+}
+
+static void read_read_only(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &((struct mount_entry *)object)->read_only);
+}
+
+static const struct compose_key volume_option_keys[] = {
+    {"nocopy", KEY_LATER_IF_SET, NULL, NULL},
+    {"subpath", KEY_LATER, NULL, NULL},
+    {"labels", KEY_LATER, NULL, NULL},
+};
+
+static void read_volume_options(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_section(r, value, volume_option_keys, ARRAY_SIZE(volume_option_keys), object);
+}
+
+static const struct compose_key bind_option_keys[] = {
+    {"create_host_path", KEY_LATER_IF_SET, NULL, "make the folder on the nodes beforehand"},
+    {"propagation", KEY_LATER, NULL, NULL},
+    {"recursive", KEY_LATER, NULL, NULL},
+    {"selinux", KEY_LATER, NULL, NULL},
+};
+
+static void read_bind_options(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_section(r, value, bind_option_keys, ARRAY_SIZE(bind_option_keys), object);
+}
+
+static const struct compose_key mount_keys[] = {
+    {"type", KEY_READ, read_type, NULL},
+    {"source", KEY_READ, read_source, NULL},
+    {"target", KEY_READ, read_target, NULL},
+    {"read_only", KEY_READ, read_read_only, NULL},
+    {"volume", KEY_READ, read_volume_options, NULL},
+    {"bind", KEY_READ, read_bind_options, NULL},
+    {"consistency", KEY_NOTED, NULL, NULL},
+    {"tmpfs", KEY_LATER, NULL, NULL},
+    {"image", KEY_LATER, NULL, NULL},
+};
+
+static void read_long(struct reader *r, const struct yaml *value, struct compose_draft *draft)
+{
+    struct mount_entry e = {.at = value};
+    compose_section(r, value, mount_keys, ARRAY_SIZE(mount_keys), &e);
+    if (!yaml_get(value, "type"))
+        compose_error(r, value, "a mount needs a type: volume or bind");
+    else if (!yaml_get(value, "target"))
+        compose_error(r, value, "a mount needs a target:");
+    else if (e.target && str_equal(e.type, "bind"))
+        add_bind(r, draft, &e);
+    else if (e.target && str_equal(e.type, "volume"))
+        add_volume(r, draft, &e);
+    entry_release(&e);
+}
+
+void compose_read_mounts(struct reader *r, const struct yaml *value, void *object)
+{
+    if (value->kind == YAML_NULL || !compose_is_list(r, value, "a list of mounts"))
+        return;
+    for (size_t i = 0; i < value->n; i++) {
+        if (value->items[i]->kind == YAML_MAP)
+            read_long(r, value->items[i], object);
+        else
+            read_short(r, value->items[i], object);
+    }
+}
+
+/* --- the top level ------------------------------------------------------------------------- */
+
+static void read_driver(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    cleanup_free char *text = compose_text(r, value);
+    if (text && strcmp(text, "local") != 0)
+        compose_error(r, value, "driver '%.64s' is not supported yet; local is", text);
+}
+
+static const struct compose_key volume_keys[] = {
+    {"driver", KEY_READ, read_driver, NULL},
+    {"driver_opts", KEY_LATER, NULL, NULL},
+    {"external", KEY_LATER_IF_SET, NULL, NULL},
+    {"labels", KEY_LATER, NULL, NULL},
+    {"name", KEY_LATER, NULL, "a volume is called STACK_NAME"},
+};
+
+void compose_read_volumes(struct reader *r, const struct yaml *value)
+{
+    if (value->kind == YAML_NULL || !compose_is_map(r, value, "a mapping of volumes"))
+        return;
+    for (size_t i = 0; i < value->n; i++) {
+        const struct yaml_pair *pair = &value->pairs[i];
+        if (!name_is_valid(pair->key->text))
+            compose_error(r, pair->key,
+                          "'%.64s' is no valid name; use a-z, 0-9, '_' and '-', 63 at most",
+                          pair->key->text);
+        size_t before = compose_enter(r, pair->key->text);
+        compose_section(r, pair->value, volume_keys, ARRAY_SIZE(volume_keys), NULL);
+        compose_leave(r, before);
+    }
+}
