@@ -35,6 +35,7 @@ NODE = $(wildcard node/*.c)
 CLI = $(wildcard cli/*.c)
 SHIM = $(wildcard runtime/shim/*.c)
 FETCH = $(wildcard runtime/fetch/*.c)
+FETCH_SHARED = runtime/image_name.c runtime/image_manifest.c
 
 LIB_SRC = $(BASE) $(STORE) $(CLUSTER) $(SCHEDULER) $(RUNTIME) $(filter-out node/main.c,$(NODE)) \
   $(filter-out cli/main.c,$(CLI))
@@ -57,7 +58,7 @@ $(O)/bin/wherry: $(call obj,$(LIB_SRC) cli/main.c)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(O)/bin/wherry-image: $(call obj,$(FETCH) $(BASE))
+$(O)/bin/wherry-image: $(call obj,$(FETCH) $(FETCH_SHARED) $(BASE))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FETCH_LIBS)
 

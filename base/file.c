@@ -159,6 +159,12 @@ static int remove_at(int dirfd, const char *name, dev_t dev, int depth)
     return rv;
 }
 
+int file_remove_at(int dirfd, const char *name, struct err *err)
+{
+    int rv = remove_at(dirfd, name, 0, 0);
+    return rv < 0 ? err_errno(err, -rv, "remove %s", name) : 0;
+}
+
 int file_remove_tree(const char *path, struct err *err)
 {
     int rv = remove_at(AT_FDCWD, path, 0, 0);

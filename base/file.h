@@ -34,6 +34,9 @@ int file_mkdirs(const char *path, mode_t mode, struct err *err);
  * fine. */
 int file_remove_tree(const char *path, struct err *err);
 
+/* As file_remove_tree for @name in the folder @dirfd. */
+int file_remove_at(int dirfd, const char *name, struct err *err);
+
 /* True when @path exists (links are not followed). */
 bool file_exists(const char *path);
 

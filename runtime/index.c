@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "runtime/index_db.h"
 
@@ -62,14 +63,26 @@ static int set_up(struct index *index, struct err *err)
     return index_finish(index, rv, err);
 }
 
+static int make_folder(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return 0;
+    cleanup_free char *folder = str_printf("%.*s", (int)(slash - path), path);
+    return file_mkdirs(folder, 0700, err);
+}
+
 int index_open(const char *path, struct index **ret_index, struct err *err)
 {
     struct index *index = mem_alloc(1, sizeof(*index));
     index->path = str_copy(path);
     check(pthread_mutex_init(&index->lock, NULL) == 0);
+    check(pthread_mutex_init(&index->content.lock, NULL) == 0);
+    atomic_init(&index->content.garbage, true);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-    int rv =
-        sqlite3_open_v2(path, &index->db, flags, NULL) == SQLITE_OK ? 0 : index_fail(index, err);
+    int rv = make_folder(path, err);
+    if (rv == 0 && sqlite3_open_v2(path, &index->db, flags, NULL) != SQLITE_OK)
+        rv = index_fail(index, err);
     if (rv == 0)
         rv = set_up(index, err);
     if (rv < 0) {
@@ -86,8 +99,14 @@ void index_close(struct index *index)
         return;
     sqlite3_close(index->db);
     pthread_mutex_destroy(&index->lock);
+    pthread_mutex_destroy(&index->content.lock);
     free(index->path);
     free(index);
+}
+
+struct index_content *index_content(struct index *index)
+{
+    return &index->content;
 }
 
 static int record_layers(struct index *index, const struct index_manifest *m, struct err *err)

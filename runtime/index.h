@@ -14,6 +14,8 @@
 #ifndef WHERRY_RUNTIME_INDEX_H
 #define WHERRY_RUNTIME_INDEX_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,11 +59,22 @@ struct index_garbage {
     size_t layers_n;
 };
 
-/* Open or make the index. ERR_CORRUPT names the file when it is damaged. */
+/* What those who change the content itself (blobs, layer folders) share. */
+struct index_content {
+    pthread_mutex_t lock; /* held while layers are unpacked, recorded or deleted */
+    bool swept;           /* leftovers of earlier runs are gone; under the lock */
+    int fetching;         /* pulls and loads that may rely on unrecorded blobs; under the lock */
+    atomic_bool garbage;  /* index_collect may find something */
+};
+
+/* Open or make the index, with its folder. ERR_CORRUPT names the file when it is damaged. */
 int index_open(const char *path, struct index **ret_index, struct err *err);
 
 /* Close and free. NULL is fine. */
 void index_close(struct index *index);
+
+/* Its content lock. Borrowed. */
+struct index_content *index_content(struct index *index);
 
 /* Record @manifest, its layers and, when @name is not NULL, the name, in one transaction. A name
  * that stood for another manifest moves. */

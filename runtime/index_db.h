@@ -6,6 +6,7 @@
 #define WHERRY_RUNTIME_INDEX_DB_H
 
 #include "base/cleanup.h"
+#include "runtime/index.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -16,6 +17,7 @@ struct index {
     sqlite3 *db;
     char *path;
     pthread_mutex_t lock;
+    struct index_content content;
 };
 
 /* Fill @err from the last SQLite error. Returns its code. */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/fetch/report.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The runtime is gone when its pipe is: then so are we. */
+static void send_line(struct buf *line)
+{
+    buf_putc(line, '\n');
+    if (fd_write_all(STDOUT_FILENO, line->data, line->len) < 0)
+        _exit(1);
+}
+
+static void put_encoded(struct buf *line, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c <= ' ' || c == '%' || c >= 0x7f)
+            buf_printf(line, "%%%02x", c);
+        else
+            buf_putc(line, (char)c);
+    }
+}
+
+void report_progress(int64_t done, int64_t total)
+{
+    static int64_t last_ms;
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms - last_ms < 100)
+        return;
+    last_ms = now_ms;
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "progress %lld %lld", (long long)done, (long long)total);
+    send_line(&line);
+}
+
+static bool read_answer(void)
+{
+    char answer[2];
+    for (size_t got = 0; got < sizeof(answer);) {
+        ssize_t n = read(STDIN_FILENO, answer + got, sizeof(answer) - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            _exit(1);
+        got += (size_t)n;
+    }
+    return answer[0] == 'y';
+}
+
+bool report_have(const char *digest, int64_t size)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "have %s %lld", digest, (long long)size);
+    send_line(&line);
+    return read_answer();
+}
+
+int report_blob(const char *digest, int64_t size, const char *file, struct err *err)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "blob %s %lld %s", digest, (long long)size, file);
+    send_line(&line);
+    return read_answer() ? 0 : err_set(err, ERR_FAILED, "blob %s was not accepted", digest);
+}
+
+void report_image(const char *digest, const char *name)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "image %s ", digest);
+    put_encoded(&line, name ? name : "-");
+    send_line(&line);
+}
+
+void report_path(const char *kind, const char *path)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "%s ", kind);
+    put_encoded(&line, path);
+    send_line(&line);
+}
+
+void report_end(const struct err *err)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    if (err) {
+        buf_printf(&line, "error %d ", -err->code);
+        for (const char *s = err->msg; *s; s++)
+            buf_putc(&line, *s >= 0 && *s < ' ' ? ' ' : *s);
+    } else {
+        buf_puts(&line, "done");
+    }
+    send_line(&line);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/image.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/image_store.h"
+#include "runtime/index.h"
+#include "runtime/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+void image_strings_free(char **strings)
+{
+    for (size_t i = 0; strings && strings[i]; i++)
+        free(strings[i]);
+    free(strings);
+}
+
+void image_release(struct image *image)
+{
+    free(image->name);
+    free(image->digest);
+    image_strings_free(image->entrypoint);
+    image_strings_free(image->cmd);
+    image_strings_free(image->env);
+    image_strings_free(image->volumes);
+    image_strings_free(image->exposed);
+    free(image->user);
+    free(image->working_dir);
+    free(image->stop_signal);
+    image_strings_free(image->layer_dirs);
+    *image = (struct image){0};
+}
+
+void image_list_free(struct image *images, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        image_release(&images[i]);
+    free(images);
+}
+
+int image_name_parse(const char *ref, char **ret_name, struct err *err)
+{
+    struct image_ref parsed;
+    int rv = image_ref_parse(ref, &parsed, err);
+    if (rv == 0)
+        *ret_name = image_ref_format(&parsed);
+    return rv;
+}
+
+/* The row of @ref: of a manifest for a digest, else of a name. */
+static int find_row(struct runtime *rt, const char *ref, struct index_image *ret, struct err *err)
+{
+    struct image_ref parsed;
+    if (image_digest_valid(ref))
+        return index_manifest_find(rt->index, ref, ret, err);
+    int rv = image_ref_parse(ref, &parsed, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *name = image_ref_format(&parsed);
+    struct err why = {0};
+    rv = index_name_find(rt->index, name, ret, &why);
+    if (rv == ERR_NOTFOUND && parsed.digest[0])
+        rv = index_manifest_find(rt->index, parsed.digest, ret, &why);
+    if (rv < 0 && err)
+        *err = why;
+    return rv;
+}
+
+static bool is_opaque(const char *folder)
+{
+    char value[2];
+    return getxattr(folder, "trusted.overlay.opaque", value, sizeof(value)) == 1 && value[0] == 'y';
+}
+
+/* The layers' folders. A layer whose root is opaque hides all below it; overlayfs does not look at
+ * roots, so they are left out here. */
+static int fill_layers(struct runtime *rt, const int64_t *numbers, size_t n, struct image *image,
+                       struct err *err)
+{
+    size_t first = 0;
+    image->layer_dirs = mem_alloc(n + 1, sizeof(*image->layer_dirs));
+    for (size_t i = 0; i < n; i++) {
+        char *folder = image_store_layer_path(rt, numbers[i]);
+        image->layer_dirs[i] = folder;
+        if (numbers[i] == 0 || !file_exists(folder))
+            return err_set(err, ERR_CORRUPT,
+                           "a layer of image %.100s is gone; pull or load it again", image->name);
+        if (is_opaque(folder))
+            first = i;
+    }
+    for (size_t i = 0; i < first; i++)
+        free(image->layer_dirs[i]);
+    memmove(image->layer_dirs, image->layer_dirs + first,
+            (n + 1 - first) * sizeof(*image->layer_dirs));
+    return 0;
+}
+
+static int fill(struct runtime *rt, struct image *image, struct err *err)
+{
+    cleanup_buf struct buf config = BUF_INIT;
+    cleanup_free int64_t *numbers = NULL;
+    cleanup_free char(*diff_ids)[IMAGE_DIGEST_SIZE] =
+        mem_alloc(IMAGE_LAYERS_MAX, sizeof(*diff_ids));
+    char config_digest[INDEX_DIGEST_SIZE];
+    size_t diff_ids_n;
+    size_t n;
+    int rv = index_manifest_layers(rt->index, image->digest, config_digest, &numbers, &n, err);
+    if (rv < 0 || (rv = image_store_read(rt, config_digest, &config, err)) < 0 ||
+        (rv = image_config_parse(config.data, config.len, image, diff_ids, &diff_ids_n, err)) < 0)
+        return rv;
+    return fill_layers(rt, numbers, n, image, err);
+}
+
+/* Move what the index knows into @image. */
+static void take_row(struct index_image *row, struct image *image)
+{
+    image->name = row->name ? row->name : str_copy(row->digest);
+    image->digest = str_copy(row->digest);
+    image->size_bytes = row->size_bytes;
+    image->created_ms = row->created_ms;
+    row->name = NULL;
+}
+
+int image_find(struct runtime *rt, const char *ref, struct image *ret_image, struct err *err)
+{
+    struct index_image row;
+    struct image image = {0};
+    int rv = find_row(rt, ref, &row, err);
+    if (rv < 0)
+        return rv;
+    take_row(&row, &image);
+    if ((rv = fill(rt, &image, err)) < 0) {
+        image_release(&image);
+        return rv;
+    }
+    *ret_image = image;
+    return 0;
+}
+
+int image_list(struct runtime *rt, struct image **ret_images, size_t *ret_n, struct err *err)
+{
+    struct index_image *rows;
+    size_t n;
+    int rv = index_names(rt->index, &rows, &n, err);
+    if (rv < 0)
+        return rv;
+    struct image *images = mem_alloc(n + 1, sizeof(*images));
+    for (size_t i = 0; i < n; i++)
+        take_row(&rows[i], &images[i]);
+    index_images_free(rows, n);
+    *ret_images = images;
+    *ret_n = n;
+    return 0;
+}
+
+int image_hold(struct runtime *rt, const char *holder, const char *digest, struct err *err)
+{
+    return index_hold(rt->index, holder, digest, err);
+}
+
+int image_unhold(struct runtime *rt, const char *holder, struct err *err)
+{
+    int rv = index_unhold(rt->index, holder, err);
+    if (rv < 0)
+        return rv;
+    atomic_store(&index_content(rt->index)->garbage, true);
+    image_store_collect(rt);
+    return 0;
+}
+
+int image_remove(struct runtime *rt, const char *ref, struct err *err)
+{
+    struct index_image row;
+    int rv = find_row(rt, ref, &row, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *name = row.name;
+    if (!name)
+        return err_set(err, ERR_BUSY,
+                       "image %.100s has no name any more; it goes with the last "
+                       "container that uses it",
+                       ref);
+    if ((rv = index_name_remove(rt->index, name, err)) < 0)
+        return rv;
+    atomic_store(&index_content(rt->index)->garbage, true);
+    image_store_collect(rt);
+    return 0;
+}
