@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/record_scan.h"
 
 #include <msgpack.h>
 #include <stdlib.h>
@@ -349,26 +350,37 @@ static int unpack_record(struct decoder *d, const struct record_type *type, cons
     return 0;
 }
 
-int record_decode(const struct record_type *type, const void *data, size_t len, bool strict,
-                  void *ret_record, struct err *err)
+int record_decode_within(const struct record_type *type, const void *data, size_t len, bool strict,
+                         size_t *memory, void *ret_record, struct err *err)
 {
     memset(ret_record, 0, type->size);
+    size_t value_len = scan_value(data, len);
+    if (value_len == 0)
+        return err_set(err, ERR_CORRUPT, "%s: not msgpack, or cut short", type->name);
+    if (value_len != len)
+        return err_set(err, ERR_CORRUPT, "%s: bytes after its end", type->name);
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
     size_t offset = 0;
-    int rv = 0;
-    if (len == 0 || msgpack_unpack_next(&unpacked, data, len, &offset) != MSGPACK_UNPACK_SUCCESS)
-        rv = err_set(err, ERR_CORRUPT, "%s: not msgpack, or cut short", type->name);
-    else if (offset != len)
-        rv = err_set(err, ERR_CORRUPT, "%s: bytes after its end", type->name);
-    if (rv == 0) {
-        struct decoder d = {.strict = strict, .err = err};
+    int rv;
+    if (msgpack_unpack_next(&unpacked, data, len, &offset) == MSGPACK_UNPACK_SUCCESS) {
+        struct decoder d = {.strict = strict, .memory = *memory, .err = err};
         rv = unpack_record(&d, type, &unpacked.data, ret_record);
+        *memory = d.memory;
+    } else {
+        rv = err_set(err, ERR_CORRUPT, "%s: not msgpack", type->name);
     }
     if (rv < 0)
         record_release(type, ret_record);
     msgpack_unpacked_destroy(&unpacked);
     return rv;
+}
+
+int record_decode(const struct record_type *type, const void *data, size_t len, bool strict,
+                  void *ret_record, struct err *err)
+{
+    size_t memory = 0;
+    return record_decode_within(type, data, len, strict, &memory, ret_record, err);
 }
 
 /* --- memory -------------------------------------------------------------------------------- */

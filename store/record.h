@@ -121,6 +121,11 @@ void record_encode(const struct record_type *type, const void *record, struct bu
 int record_decode(const struct record_type *type, const void *data, size_t len, bool strict,
                   void *ret_record, struct err *err);
 
+/* As record_decode, for one of several records that share the limit RECORD_MEMORY_MAX: *@memory is
+ * what the earlier ones took (0 at first) and grows by what this one takes. */
+int record_decode_within(const struct record_type *type, const void *data, size_t len, bool strict,
+                         size_t *memory, void *ret_record, struct err *err);
+
 /* Free what @record owns and zero it. */
 void record_release(const struct record_type *type, void *record);
 

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole Compose project becomes rows:
+ *
+ *     names → stack → networks, volumes → each service: spec checked, row written
+ *           → what is not named: pruned → dependencies → ports
+ */
+#include "store/address.h"
+#include "store/apply.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A deploy under way. */
+struct deploy {
+    struct apply *apply;
+    const struct change_stack_deploy *change;
+    struct stack stack;
+    struct service *services; /* of the stack as it will be, by id */
+    size_t services_n;
+    bool *touched; /* written by this deploy */
+};
+
+/* --- the change itself --------------------------------------------------------------------- */
+
+static bool volume_name_is_valid(const char *name)
+{
+    static const char inner[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t len = strlen(name);
+    return len > 0 && len <= 127 && !strchr("_.-", name[0]) && strspn(name, inner) == len;
+}
+
+static int check_name(const char *what, const char *name, struct err *err)
+{
+    if (name_is_valid(str_or_empty(name)))
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "\"%.80s\" is no name for a %s: lower-case letters, digits, '_' and '-', "
+                   "at most 63",
+                   str_or_empty(name), what);
+}
+
+static int check_names(const struct change_stack_deploy *change, struct err *err)
+{
+    int rv = check_name("stack", change->name, err);
+    if (rv == 0 && change->services_n > SERVICES_MAX)
+        rv = err_set(err, ERR_TOOBIG, "stack %s has more than %d services", change->name,
+                     SERVICES_MAX);
+    for (size_t i = 0; i < change->services_n && rv == 0; i++) {
+        rv = check_name("service", change->services[i].name, err);
+        for (size_t k = 0; k < i && rv == 0; k++)
+            if (str_equal(change->services[i].name, change->services[k].name))
+                rv = err_set(err, ERR_INVALID, "service %s.%s is given twice", change->name,
+                             change->services[i].name);
+    }
+    for (size_t i = 0; i < change->networks_n && rv == 0; i++)
+        rv = check_name("network", change->networks[i], err);
+    for (size_t i = 0; i < change->volumes_n && rv == 0; i++)
+        if (!volume_name_is_valid(str_or_empty(change->volumes[i])))
+            rv = err_set(err, ERR_INVALID,
+                         "\"%.130s\" is no name for a volume: letters, digits, '_', '.' and '-', "
+                         "at most 127",
+                         str_or_empty(change->volumes[i]));
+    return rv;
+}
+
+/* --- the stack ----------------------------------------------------------------------------- */
+
+static int check_precondition(const struct deploy *deploy, bool exists, struct err *err)
+{
+    const struct change_stack_deploy *change = deploy->change;
+    const struct stack *stack = &deploy->stack;
+    if (!exists && change->expected_revision != 0)
+        return err_set(err, ERR_CONFLICT,
+                       "stack %s does not exist, the deploy was planned from revision %" PRId64,
+                       change->name, change->expected_revision);
+    if (!exists)
+        return 0;
+    if (strcmp(str_or_empty(stack->project), str_or_empty(change->project)) != 0 && !change->adopt)
+        return err_set(err, ERR_EXISTS,
+                       "stack %s was deployed from another project; choose another name, or take "
+                       "it over with --adopt",
+                       stack->name);
+    if (change->expected_revision == 0)
+        return err_set(err, ERR_CONFLICT, "stack %s exists already, at revision %" PRId64,
+                       stack->name, stack->revision);
+    if (stack->revision != change->expected_revision)
+        return err_set(err, ERR_CONFLICT,
+                       "stack %s is at revision %" PRId64 ", the deploy was planned from %" PRId64
+                       "; deploy again",
+                       stack->name, stack->revision, change->expected_revision);
+    return 0;
+}
+
+static int deploy_stack(struct deploy *deploy, struct err *err)
+{
+    struct apply *apply = deploy->apply;
+    struct stack *stack = &deploy->stack;
+    bool exists = store_find(apply->store, TABLE_STACK, deploy->change->name, stack) == 0;
+    if (!exists)
+        *stack = (struct stack){0};
+    int rv = check_precondition(deploy, exists, err);
+    if (rv < 0)
+        return rv;
+    if (!exists) {
+        stack->id = apply_next_id(apply);
+        stack->name = str_copy(deploy->change->name);
+        stack->created_ms = apply->now_ms;
+    }
+    free(stack->project);
+    stack->project = str_copy(deploy->change->project);
+    stack->revision++;
+    stack->updated_ms = apply->now_ms;
+    apply_put(apply, TABLE_STACK, stack);
+    apply->made = stack->id;
+    apply_event(apply, "stack", stack->name, "deployed, revision %" PRId64, stack->revision);
+    return 0;
+}
+
+/* --- networks and volumes ------------------------------------------------------------------ */
+
+static int network_create(struct deploy *deploy, struct network *network, struct err *err)
+{
+    struct apply *apply = deploy->apply;
+    struct cluster cluster;
+    check(store_get(apply->store, TABLE_CLUSTER, 1, &cluster) == 0);
+    network->id = apply_next_id(apply);
+    network->stack_id = deploy->stack.id;
+    int rv = prefix_take(apply->store, cluster.pool, network->id, &network->prefix, err);
+    if (rv == 0)
+        apply_put(apply, TABLE_NETWORK, network);
+    record_release(&cluster_type, &cluster);
+    return rv;
+}
+
+static int deploy_network(struct deploy *deploy, const char *short_name, struct err *err)
+{
+    char *name = str_printf("%s_%s", deploy->stack.name, short_name);
+    struct network network;
+    int rv = 0;
+    if (store_find(deploy->apply->store, TABLE_NETWORK, name, &network) < 0) {
+        network = (struct network){.name = steal(&name)};
+        rv = network_create(deploy, &network, err);
+    } else if (network.stack_id != deploy->stack.id) {
+        rv = err_set(err, ERR_EXISTS, "network %s belongs to another stack; rename one of them",
+                     name);
+    }
+    record_release(&network_type, &network);
+    free(name);
+    return rv;
+}
+
+/* A volume outlives its stack and is found again by its name. */
+static void deploy_volume(struct deploy *deploy, const char *name)
+{
+    struct apply *apply = deploy->apply;
+    struct volume volume;
+    if (store_find(apply->store, TABLE_VOLUME, name, &volume) < 0) {
+        volume = (struct volume){.id = apply_next_id(apply), .name = str_copy(name)};
+        volume.stack_id = deploy->stack.id;
+        apply_put(apply, TABLE_VOLUME, &volume);
+    } else if (volume.stack_id != deploy->stack.id) {
+        struct stack owner;
+        if (store_get(apply->store, TABLE_STACK, volume.stack_id, &owner) == 0) {
+            record_release(&stack_type, &owner);
+        } else {
+            volume.stack_id = deploy->stack.id;
+            apply_put(apply, TABLE_VOLUME, &volume);
+        }
+    }
+    record_release(&volume_type, &volume);
+}
+
+static int deploy_resources(struct deploy *deploy, struct err *err)
+{
+    const struct change_stack_deploy *change = deploy->change;
+    for (size_t i = 0; i < change->networks_n; i++) {
+        int rv = deploy_network(deploy, change->networks[i], err);
+        if (rv < 0)
+            return rv;
+    }
+    for (size_t i = 0; i < change->volumes_n; i++)
+        deploy_volume(deploy, change->volumes[i]);
+    return 0;
+}
+
+/* --- services ------------------------------------------------------------------------------ */
+
+static int check_references(struct deploy *deploy, const struct spec *spec, const char *object,
+                            struct err *err)
+{
+    struct store *store = deploy->apply->store;
+    for (size_t i = 0; i < spec->networks_n; i++) {
+        const char *short_name = str_or_empty(spec->networks[i].network);
+        cleanup_free char *name = str_printf("%s_%s", deploy->stack.name, short_name);
+        struct network network;
+        if (store_find(store, TABLE_NETWORK, name, &network) < 0)
+            return err_set(err, ERR_INVALID, "%s: network \"%.80s\" does not exist", object,
+                           short_name);
+        record_release(&network_type, &network);
+    }
+    for (size_t i = 0; i < spec->mounts_n; i++) {
+        const char *source = str_or_empty(spec->mounts[i].source);
+        struct volume volume;
+        if (spec->mounts[i].kind != MOUNT_VOLUME || *source == '\0')
+            continue;
+        if (store_find(store, TABLE_VOLUME, source, &volume) < 0)
+            return err_set(err, ERR_INVALID, "%s: volume \"%.130s\" does not exist", object,
+                           source);
+        record_release(&volume_type, &volume);
+    }
+    return 0;
+}
+
+static struct service *find_service(struct deploy *deploy, const char *name)
+{
+    for (size_t i = 0; i < deploy->services_n; i++)
+        if (str_equal(deploy->services[i].name, name))
+            return &deploy->services[i];
+    return NULL;
+}
+
+/* Tasks go on running the old spec until they are replaced. */
+static void keep_revision(struct apply *apply, const struct service *service)
+{
+    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_OF_REVISION);
+    sql_int(stmt, 1, service->id);
+    sql_int(stmt, 2, service->revision);
+    if (!sql_step(stmt))
+        return;
+    sql_reset(stmt);
+    struct revision revision = {.id = apply_next_id(apply),
+                                .service_id = service->id,
+                                .revision = service->revision,
+                                .spec = service->spec}; /* borrowed */
+    apply_put(apply, TABLE_REVISION, &revision);
+}
+
+static void set_spec(struct service *service, const struct spec *spec)
+{
+    record_release(&spec_type, &service->spec);
+    record_copy(&spec_type, spec, &service->spec);
+}
+
+static void service_create(struct deploy *deploy, const struct deploy_service *given,
+                           const char *title)
+{
+    struct apply *apply = deploy->apply;
+    struct service *service = &deploy->services[deploy->services_n++];
+    *service = (struct service){.id = apply_next_id(apply),
+                                .stack_id = deploy->stack.id,
+                                .stack = str_copy(deploy->stack.name),
+                                .name = str_copy(given->name),
+                                .revision = 1,
+                                .created_ms = apply->now_ms,
+                                .updated_ms = apply->now_ms};
+    set_spec(service, &given->spec);
+    apply_put(apply, TABLE_SERVICE, service);
+    apply_event(apply, "service", title, "created");
+}
+
+/* Returns false when there is nothing to do. */
+static bool service_update(struct apply *apply, struct service *service, const struct spec *spec,
+                           const char *title)
+{
+    if (!service->removed && record_equal(&spec_type, &service->spec, spec))
+        return false;
+    if (!service->removed && spec_runs_same(&service->spec, spec)) {
+        apply_event(apply, "service", title, "scaled from %" PRId64 " to %" PRId64,
+                    service->spec.replicas, spec->replicas);
+    } else {
+        keep_revision(apply, service);
+        service->revision++;
+        service->removed = false;
+        apply_event(apply, "service", title, "updated to revision %" PRId64, service->revision);
+    }
+    set_spec(service, spec);
+    service->updated_ms = apply->now_ms;
+    apply_put(apply, TABLE_SERVICE, service);
+    return true;
+}
+
+static int deploy_service(struct deploy *deploy, const struct deploy_service *given,
+                          struct err *err)
+{
+    cleanup_free char *title = str_printf("%s.%s", deploy->stack.name, given->name);
+    cleanup_free char *object = str_printf("service %s", title);
+    int rv = spec_validate(&given->spec, object, err);
+    if (rv == 0)
+        rv = check_references(deploy, &given->spec, object, err);
+    if (rv < 0)
+        return rv;
+    struct service *service = find_service(deploy, given->name);
+    if (!service) {
+        service_create(deploy, given, title);
+        deploy->touched[deploy->services_n - 1] = true;
+    } else if (service_update(deploy->apply, service, &given->spec, title)) {
+        deploy->touched[service - deploy->services] = true;
+    }
+    return 0;
+}
+
+static bool is_named(const struct change_stack_deploy *change, const char *name)
+{
+    for (size_t i = 0; i < change->services_n; i++)
+        if (str_equal(change->services[i].name, name))
+            return true;
+    return false;
+}
+
+static void prune(struct deploy *deploy)
+{
+    for (size_t i = 0; i < deploy->services_n; i++)
+        if (!deploy->services[i].removed && !is_named(deploy->change, deploy->services[i].name))
+            service_mark_removed(deploy->apply, &deploy->services[i]);
+}
+
+/* All ports that the deploy gives up are free before it claims any. */
+static int claim_ports(struct deploy *deploy, struct err *err)
+{
+    for (size_t i = 0; i < deploy->services_n; i++)
+        if (deploy->touched[i])
+            service_drop_ports(deploy->apply, deploy->services[i].id);
+    for (size_t i = 0; i < deploy->services_n; i++) {
+        if (!deploy->touched[i])
+            continue;
+        int rv = service_claim_ports(deploy->apply, &deploy->services[i], err);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static int deploy_services(struct deploy *deploy, struct err *err)
+{
+    const struct change_stack_deploy *change = deploy->change;
+    struct service *existing;
+    store_list(deploy->apply->store, TABLE_SERVICE, BY_STACK_ID, deploy->stack.id, &existing,
+               &deploy->services_n);
+    size_t most = deploy->services_n + change->services_n;
+    deploy->services = mem_resize(existing, most, sizeof(*existing));
+    deploy->touched = mem_alloc(most, sizeof(bool));
+    for (size_t i = 0; i < change->services_n; i++) {
+        int rv = deploy_service(deploy, &change->services[i], err);
+        if (rv < 0)
+            return rv;
+    }
+    if (change->prune)
+        prune(deploy);
+    int rv = depends_validate(deploy->stack.name, deploy->services, deploy->services_n, err);
+    return rv < 0 ? rv : claim_ports(deploy, err);
+}
+
+int apply_stack_deploy(struct apply *apply, const struct change_stack_deploy *change,
+                       struct err *err)
+{
+    struct deploy deploy = {.apply = apply, .change = change};
+    int rv = check_names(change, err);
+    if (rv == 0)
+        rv = deploy_stack(&deploy, err);
+    if (rv == 0)
+        rv = deploy_resources(&deploy, err);
+    if (rv == 0)
+        rv = deploy_services(&deploy, err);
+    record_free_list(&service_type, deploy.services, deploy.services_n);
+    free(deploy.touched);
+    record_release(&stack_type, &deploy.stack);
+    return rv;
+}
+
+int apply_stack_remove(struct apply *apply, const struct change_stack_remove *change,
+                       struct err *err)
+{
+    struct stack stack;
+    const char *name = str_or_empty(change->name);
+    if (store_find(apply->store, TABLE_STACK, name, &stack) < 0)
+        return err_set(err, ERR_NOTFOUND, "stack %.80s does not exist", name);
+    struct service *services;
+    size_t n;
+    bool marked = false;
+    store_list(apply->store, TABLE_SERVICE, BY_STACK_ID, stack.id, &services, &n);
+    for (size_t i = 0; i < n; i++)
+        if (!services[i].removed) {
+            service_mark_removed(apply, &services[i]);
+            marked = true;
+        }
+    if (marked) {
+        /* A deploy that was planned before is refused. */
+        stack.revision++;
+        stack.updated_ms = apply->now_ms;
+        apply_put(apply, TABLE_STACK, &stack);
+        apply_event(apply, "stack", stack.name, "is being removed");
+    }
+    stack_collect(apply, stack.id);
+    apply->made = stack.id;
+    record_free_list(&service_type, services, n);
+    record_release(&stack_type, &stack);
+    return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fields of the bodies of changes. */
+#include "store/change.h"
+
+#include "store/model.h"
+
+/* clang-format off */
+static const struct field change_cluster_init_fields[] = {
+    FIELD_RECORD(struct change_cluster_init, cluster, cluster_type),
+    FIELD_RECORD(struct change_cluster_init, node, node_type),
+};
+
+static const struct field change_node_add_fields[] = {
+    FIELD_RECORD(struct change_node_add, node, node_type),
+    FIELD_BYTES(struct change_node_add, token_hash),
+};
+
+static const struct field change_node_update_fields[] = {
+    FIELD_INT(struct change_node_update, node_id),
+    FIELD_BOOL(struct change_node_update, set_self),
+    FIELD_BOOL(struct change_node_update, set_availability),
+    FIELD_RECORD(struct change_node_update, node, node_type),
+};
+
+static const struct field change_node_status_fields[] = {
+    FIELD_INT(struct change_node_status, node_id),
+    FIELD_ENUM(struct change_node_status, status, node_status_names),
+};
+
+static const struct field change_node_remove_fields[] = {
+    FIELD_INT(struct change_node_remove, node_id),
+    FIELD_BOOL(struct change_node_remove, force),
+};
+
+static const struct field change_token_add_fields[] = {
+    FIELD_RECORD(struct change_token_add, token, token_type),
+};
+
+static const struct field change_token_remove_fields[] = {
+    FIELD_INT(struct change_token_remove, token_id),
+};
+
+static const struct field deploy_service_fields[] = {
+    FIELD_STRING(struct deploy_service, name),
+    FIELD_RECORD(struct deploy_service, spec, spec_type),
+};
+const struct record_type deploy_service_type =
+    RECORD_TYPE("deploy_service", struct deploy_service, deploy_service_fields);
+
+static const struct field change_stack_deploy_fields[] = {
+    FIELD_STRING(struct change_stack_deploy, name),
+    FIELD_STRING(struct change_stack_deploy, project),
+    FIELD_INT(struct change_stack_deploy, expected_revision),
+    FIELD_BOOL(struct change_stack_deploy, adopt),
+    FIELD_BOOL(struct change_stack_deploy, prune),
+    FIELD_LIST(struct change_stack_deploy, services, deploy_service_type),
+    FIELD_STRINGS(struct change_stack_deploy, networks),
+    FIELD_STRINGS(struct change_stack_deploy, volumes),
+};
+
+static const struct field change_stack_remove_fields[] = {
+    FIELD_STRING(struct change_stack_remove, name),
+};
+
+static const struct field change_service_scale_fields[] = {
+    FIELD_STRING(struct change_service_scale, stack),
+    FIELD_STRING(struct change_service_scale, service),
+    FIELD_INT(struct change_service_scale, replicas),
+};
+
+static const struct field change_service_remove_fields[] = {
+    FIELD_INT(struct change_service_remove, service_id),
+};
+
+static const struct field change_task_create_fields[] = {
+    FIELD_INT(struct change_task_create, service_id),
+    FIELD_INT(struct change_task_create, service_index),
+    FIELD_INT(struct change_task_create, slot),
+    FIELD_INT(struct change_task_create, node_id),
+};
+
+static const struct field change_task_end_fields[] = {
+    FIELD_INT(struct change_task_end, task_id),
+    FIELD_STRING(struct change_task_end, reason),
+};
+
+static const struct field change_task_remove_fields[] = {
+    FIELD_INT(struct change_task_remove, task_id),
+    FIELD_BOOL(struct change_task_remove, lost),
+};
+
+static const struct field task_observation_fields[] = {
+    FIELD_INT(struct task_observation, task_id),
+    FIELD_ENUM(struct task_observation, state, task_state_names),
+    FIELD_ENUM(struct task_observation, health, task_health_names),
+    FIELD_INT(struct task_observation, run),
+    FIELD_INT(struct task_observation, sequence),
+    FIELD_INT(struct task_observation, exit_code),
+    FIELD_STRING(struct task_observation, message),
+    FIELD_INT(struct task_observation, state_ms),
+};
+const struct record_type task_observation_type =
+    RECORD_TYPE("observation", struct task_observation, task_observation_fields);
+
+static const struct field change_task_report_fields[] = {
+    FIELD_INT(struct change_task_report, node_id),
+    FIELD_LIST(struct change_task_report, observations, task_observation_type),
+};
+/* clang-format on */
+
+#define X(kind, number, body)                                                                      \
+    const struct record_type change_##body##_type =                                                \
+        RECORD_TYPE(#body, struct change_##body, change_##body##_fields);
+CHANGE_KINDS(X)
+#undef X
+
+const struct record_type *change_type(int kind)
+{
+    switch (kind) {
+#define X(name, number, body)                                                                      \
+    case number:                                                                                   \
+        return &change_##body##_type;
+        CHANGE_KINDS(X)
+#undef X
+    default:
+        return NULL;
+    }
+}
+
+const char *change_name(int kind)
+{
+    switch (kind) {
+#define X(name, number, body)                                                                      \
+    case number:                                                                                   \
+        return #name;
+        CHANGE_KINDS(X)
+#undef X
+    default:
+        return "?";
+    }
+}
