@@ -33,7 +33,7 @@ enum {
 };
 
 struct world {
-    int64_t now_ms, next_id, index;
+    int64_t now_ms, next_id, last_node_id, index;
     struct node nodes[64];
     size_t nodes_n;
     struct service services[64];
@@ -68,9 +68,8 @@ static inline void world_free(struct world *w)
 static inline struct node *world_node(struct world *w, int64_t cpu_milli, int64_t memory_bytes)
 {
     struct node *node = &w->nodes[w->nodes_n++];
-    *node = (struct node){.id = w->nodes_n == 1 ? 1 : node[-1].id + 1,
-                          .cpu_milli = cpu_milli,
-                          .memory_bytes = memory_bytes};
+    *node = (struct node){
+        .id = ++w->last_node_id, .cpu_milli = cpu_milli, .memory_bytes = memory_bytes};
     node->name = str_printf("n%d", (int)node->id);
     return node;
 }
