@@ -22,3 +22,10 @@ check-unit: unit
 
 check-sim: sim
 	tests/run.sh $(SIM)
+
+$(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
+
+.PHONY: bench-scheduler
+bench-scheduler: $(O)/tests/bench/scheduler_bench
+	$<

@@ -65,6 +65,37 @@ static void test_several_at_a_time(void **state)
     world_free(w);
 }
 
+static size_t count_steps(const struct world *w)
+{
+    struct plan plan;
+    world_plan(w, &plan);
+    size_t n = plan.steps_n;
+    plan_release(&plan);
+    return n;
+}
+
+static void test_a_step_ends_before_the_next(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3, 6);
+    struct service *web = &w->services[0];
+    int64_t slow_id = running(w, web, 2)->id;
+    world_revise(w, web);
+    web->spec.update.parallelism = 2;
+    for (int i = 0; i < 5; i++) {
+        world_round(w);
+        struct task *slow = find_task(w, slow_id);
+        check(slow);
+        slow->state = TASK_RUNNING; /* it takes its time to stop */
+        assert_int_equal(count_healthy(w, 1), 4);
+    }
+    assert_int_equal(count_healthy(w, 2), 1);
+    assert_int_equal(count_steps(w), 0);
+    world_settle(w);
+    assert_int_equal(count_healthy(w, 2), 6);
+    world_free(w);
+}
+
 static void test_a_full_node_is_updated_in_place(void **state)
 {
     (void)state;
@@ -217,6 +248,9 @@ static void test_a_node_is_emptied_one_by_one(void **state)
 {
     (void)state;
     struct world *w = world_of(2, 6);
+    char *test[] = {(char *)(uintptr_t) "true"};
+    w->services[0].spec.health.test = test; /* not healthy at once: the next waits for it */
+    w->services[0].spec.health.test_n = 1;
     w->nodes[0].availability = AVAILABLE_DRAIN;
     assert_int_equal(settle_counting(w), 5);
     assert_int_equal(count_on(w, NULL, 1), 0);
@@ -259,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_by_one),
         cmocka_unit_test(test_several_at_a_time),
+        cmocka_unit_test(test_a_step_ends_before_the_next),
         cmocka_unit_test(test_a_full_node_is_updated_in_place),
         cmocka_unit_test(test_delay_between_steps),
         cmocka_unit_test(test_a_broken_revision_stops_and_the_next_repairs),
