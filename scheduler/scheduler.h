@@ -74,10 +74,11 @@ struct step {
     char reason[64]; /* STEP_END: "node n3 is down" */
 };
 
-/* A slot that has to wait. */
+/* A slot that has to wait. It may have a task: one whose node is down or that should be replaced,
+ * which stays as it is until its successor has somewhere to go. */
 struct unplaced {
     int64_t service_id;
-    int64_t slot;
+    int64_t slot;                 /* 0: a global service for which no node will do */
     int64_t refused[REFUSED_MAX]; /* nodes turned down, by reason */
     int64_t nodes;                /* nodes looked at */
     char waits_for[96];           /* not for a node: "app.db to be healthy"; else "" */
@@ -93,6 +94,10 @@ struct plan {
 
 /* Plan the next step for @view, whose now_ms is the only time there is.
  *
+ * Steps are to be proposed in their order: a task is ended before another takes its slot. A task
+ * that is over though it is meant to run (it completed, or its node gave up on it) has had its last
+ * word until the next revision. Of a service, 65,536 slots are looked at.
+ *
  * Cannot fail: a replica with nowhere to go lands in plan->unplaced. @plan must be zeroed on
  * entry. */
 void scheduler_plan(const struct view *view, struct plan *plan);
@@ -100,7 +105,8 @@ void scheduler_plan(const struct view *view, struct plan *plan);
 /* Free what @plan holds and zero it. */
 void plan_release(struct plan *plan);
 
-/* Append why a slot waits, in one line: "0 of 5 nodes fit: 2 down, 3 short of memory". */
+/* Append why a slot waits, in one line: "0 of 5 nodes fit: 2 down, 3 short of memory", "no nodes",
+ * "waits for app.db to be healthy". */
 void unplaced_explain(const struct unplaced *unplaced, struct buf *out);
 
 /* True when @node meets constraint @constraint. Pure. */
