@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon - what the files of node/ share: the parts of a running daemon. Not for other rooms.
+ *
+ *             calls                      changes
+ *   server ────────► api ─► propose ─────────────► consensus (here or at the leader)
+ *                     │                                │ apply
+ *                     │ reads                          ▼
+ *                     └─────────────────────────────► store ──watch──┐
+ *                                                                     │
+ *   leader    services against tasks, if we lead   ◄──────────────────┤
+ *   reconcile our tasks against our containers     ◄──────────────────┤
+ *   netsync   networks, routes, published ports    ◄──────────────────┤
+ *   members   raft's configuration, bus peers      ◄──────────────────┘
+ *   report    what our tasks do ─► propose
+ *   heartbeat who is alive, in the leader's memory only
+ *
+ * Everything runs on one loop; blocking work goes to jobs (job.h). Both loops, the leader's and the
+ * node's, are level-triggered: a watch only wakes them, the store decides.
+ */
+#ifndef WHERRY_NODE_DAEMON_H
+#define WHERRY_NODE_DAEMON_H
+
+#include "node/node.h"
+#include "store/store.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct daemon {
+    uv_loop_t loop;
+    struct node_options options;
+    char *name;
+    char *data_dir;
+    char *run_dir;
+    char *address; /* "10.0.0.1:7400" */
+    struct in_addr ip;
+    int port; /* of the bus; calls are on the next one */
+    struct pair *labels;
+    size_t labels_n;
+
+    struct jobs *jobs;         /* general */
+    struct jobs *network_jobs; /* one thread: network_apply() may not run twice at once */
+    struct runtime *runtime;
+    struct identity *identity;
+    struct server *server;
+    struct stalls *stalls;
+
+    /* Only once we are a member. */
+    int64_t id;
+    struct store *store;
+    struct consensus *consensus;
+    struct bus *bus;
+    struct forward *forward;
+    struct propose *propose;
+    struct heartbeat *heartbeat;
+    struct leader *leader;
+    struct members *members;
+    struct reconcile *reconcile;
+    struct report *report;
+    struct netsync *netsync;
+    struct dns *dns;
+    struct waiters *waiters; /* callers of cluster.wait */
+
+    bool stopping;
+    int exit_code;
+    struct err fatal;
+};
+
+/* Start being a member: consensus, bus, loops. @bootstrap: we are the first of a new cluster. */
+int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err);
+
+/* Start the bus alone, to join a cluster with. */
+int daemon_start_bus(struct daemon *d, struct err *err);
+
+/* What the node says of itself: name, address, key, labels, capacity. Release with record_release.
+ */
+void daemon_describe(const struct daemon *d, struct node *ret_node);
+
+/* Stop with @code; the loop ends soon. @err may be NULL. */
+void daemon_stop(struct daemon *d, int code, const struct err *err);
+
+/* True when this member knows a leader and its store has what that leader had committed. */
+bool daemon_is_synced(const struct daemon *d);
+
+/* The name of node @id, or "n<ID>" when it is gone, written to @out. */
+void daemon_node_name(const struct daemon *d, int64_t id, char *out, size_t size);
+
+#endif

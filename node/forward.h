@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward - call another member over the bus and wait for its reply.
+ *
+ * Loop thread. A call to a member that is not connected, or whose connection breaks, ends with
+ * ERR_UNAVAILABLE; one that gets no reply in time with ERR_TIMEOUT. Whether it was done is then not
+ * known: the caller's request id makes a retry safe.
+ */
+#ifndef WHERRY_NODE_FORWARD_H
+#define WHERRY_NODE_FORWARD_H
+
+#include "cluster/wire.h"
+
+struct daemon;
+struct forward;
+
+/* The end of a call: err->code 0 and the reply (which may itself hold an error), or an error. Both
+ * are borrowed. */
+typedef void (*forward_cb)(void *arg, const struct err *err, const struct reply *reply);
+
+struct forward *forward_new(struct daemon *d);
+void forward_free(struct forward *f, void (*on_freed)(void *arg), void *arg);
+
+/* Send @call (copied) to member @to. @cb comes later, exactly once. */
+void forward_call(struct forward *f, int64_t to, const struct call *call, int64_t timeout_ms,
+                  forward_cb cb, void *arg);
+
+/* A BUS_REPLY came from member @from. */
+void forward_on_reply(struct forward *f, int64_t from, const void *data, size_t len);
+
+/* The connection to member @id is gone: its calls end. */
+void forward_on_down(struct forward *f, int64_t id);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * heartbeat - who is alive, in the leader's memory only.
+ *
+ * Every member sends a beat to the leader twice a second; the leader answers with its commit index,
+ * which tells a member whether its copy of the state is as far as the leader's. Nothing of this
+ * touches the log: only "down" and "up" are changes. A new leader gives every node one time to
+ * live. A time-out counts only while the leader's own loop was running, and beats that wait in a
+ * socket are read before anyone is judged.
+ */
+#ifndef WHERRY_NODE_HEARTBEAT_H
+#define WHERRY_NODE_HEARTBEAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct daemon;
+struct heartbeat;
+
+enum {
+    HEARTBEAT_MS = 500,
+    HEARTBEAT_TTL_MS = 2500,
+};
+
+struct heartbeat *heartbeat_new(struct daemon *d);
+void heartbeat_free(struct heartbeat *h, void (*on_freed)(void *arg), void *arg);
+
+/* We became the ready leader, or stopped being it. */
+void heartbeat_on_leader(struct heartbeat *h, bool ready);
+
+/* A BUS_HEARTBEAT from member @from. */
+void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, size_t len);
+
+/* True when the leader (or we as leader) answered lately and our store has all it had committed. */
+bool heartbeat_is_synced(const struct heartbeat *h);
+
+/* Milliseconds since a leader last answered us; 0 while we lead. */
+int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/leader.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/daemon.h"
+#include "node/propose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct leader {
+    struct daemon *daemon;
+    uv_timer_t timer;
+    bool ready;
+    bool dirty;         /* something changed since the last round */
+    size_t outstanding; /* steps of the last round that are not applied yet */
+    void (*on_freed)(void *arg);
+    void *free_arg;
+};
+
+enum {
+    RELEVANT = 1U << TABLE_SERVICE | 1U << TABLE_TASK | 1U << TABLE_NODE | 1U << TABLE_VOLUME,
+    SETTLE_MS = 5,
+    RETRY_MS = 500,
+};
+
+void view_read(struct store *store, int64_t now_ms, struct view *ret_view)
+{
+    struct view view = {.now_ms = now_ms};
+    struct node *nodes;
+    struct service *services;
+    struct task *tasks;
+    struct revision *revisions;
+    struct volume *volumes;
+    store_list(store, TABLE_NODE, BY_NONE, 0, &nodes, &view.nodes_n);
+    store_list(store, TABLE_SERVICE, BY_NONE, 0, &services, &view.services_n);
+    store_list(store, TABLE_TASK, BY_NONE, 0, &tasks, &view.tasks_n);
+    store_list(store, TABLE_REVISION, BY_NONE, 0, &revisions, &view.revisions_n);
+    store_list(store, TABLE_VOLUME, BY_NONE, 0, &volumes, &view.volumes_n);
+    view.nodes = nodes;
+    view.services = services;
+    view.tasks = tasks;
+    view.revisions = revisions;
+    view.volumes = volumes;
+    *ret_view = view;
+}
+
+static void free_rows(const struct record_type *type, const void *rows, size_t n)
+{
+    record_free_list(type, (void *)(uintptr_t)rows, n);
+}
+
+void view_release(struct view *view)
+{
+    free_rows(&node_type, view->nodes, view->nodes_n);
+    free_rows(&service_type, view->services, view->services_n);
+    free_rows(&task_type, view->tasks, view->tasks_n);
+    free_rows(&revision_type, view->revisions, view->revisions_n);
+    free_rows(&volume_type, view->volumes, view->volumes_n);
+    memset(view, 0, sizeof(*view));
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void ask_again(struct leader *l, int64_t in_ms)
+{
+    uv_timer_start(&l->timer, on_timer, in_ms > 0 ? (uint64_t)in_ms : 0, 0);
+}
+
+static void on_step(void *arg, const struct change_result *result)
+{
+    struct leader *l = arg;
+    l->outstanding--;
+    /* A late step is refused as it should be: the next round sees why. */
+    if (result->err.code != 0 && result->err.code != ERR_CONFLICT &&
+        result->err.code != ERR_NOTFOUND && result->err.code != ERR_CANCELED)
+        log_warn("leader", "a step was refused: %s", result->err.msg);
+    if (result->err.code != 0)
+        l->dirty = true;
+    if (l->outstanding == 0 && l->ready && l->dirty)
+        ask_again(l, result->err.code == 0 ? SETTLE_MS : RETRY_MS);
+}
+
+static void propose_step(struct leader *l, const struct step *step)
+{
+    struct propose *p = l->daemon->propose;
+    l->outstanding++;
+    switch (step->kind) {
+    case STEP_CREATE: {
+        struct change_task_create body = {.service_id = step->service_id,
+                                          .service_index = step->service_index,
+                                          .slot = step->slot,
+                                          .node_id = step->node_id};
+        propose_change(p, CHANGE_TASK_CREATE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
+        break;
+    }
+    case STEP_END: {
+        struct change_task_end body = {.task_id = step->task_id,
+                                       .reason = (char *)(uintptr_t)step->reason};
+        propose_change(p, CHANGE_TASK_END, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
+        break;
+    }
+    case STEP_REMOVE: {
+        struct change_task_remove body = {.task_id = step->task_id, .lost = step->lost};
+        propose_change(p, CHANGE_TASK_REMOVE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
+        break;
+    }
+    case STEP_REMOVE_SERVICE: {
+        struct change_service_remove body = {.service_id = step->service_id};
+        propose_change(p, CHANGE_SERVICE_REMOVE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
+        break;
+    }
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct leader *l = timer->data;
+    if (!l->ready || l->outstanding > 0)
+        return;
+    l->dirty = false;
+    struct view view;
+    struct plan plan = {0};
+    int64_t now = clock_wall_ms();
+    view_read(l->daemon->store, now, &view);
+    scheduler_plan(&view, &plan);
+    for (size_t i = 0; i < plan.steps_n; i++)
+        propose_step(l, &plan.steps[i]);
+    if (plan.steps_n == 0 && plan.wake_ms > 0)
+        ask_again(l, plan.wake_ms - now);
+    plan_release(&plan);
+    view_release(&view);
+}
+
+struct leader *leader_new(struct daemon *d)
+{
+    struct leader *l = mem_alloc(1, sizeof(*l));
+    l->daemon = d;
+    uv_timer_init(&d->loop, &l->timer);
+    l->timer.data = l;
+    return l;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct leader *l = handle->data;
+    void (*on_freed)(void *arg) = l->on_freed;
+    void *arg = l->free_arg;
+    free(l);
+    on_freed(arg);
+}
+
+void leader_free(struct leader *l, void (*on_freed)(void *arg), void *arg)
+{
+    l->on_freed = on_freed;
+    l->free_arg = arg;
+    uv_close((uv_handle_t *)&l->timer, on_closed);
+}
+
+void leader_on_leader(struct leader *l, bool ready)
+{
+    l->ready = ready;
+    if (ready)
+        ask_again(l, 0);
+    else
+        uv_timer_stop(&l->timer);
+}
+
+void leader_on_change(struct leader *l, unsigned tables)
+{
+    if (!(tables & RELEVANT))
+        return;
+    l->dirty = true;
+    if (l->ready && l->outstanding == 0)
+        ask_again(l, SETTLE_MS);
+}

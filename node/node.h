@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node - the daemon of a machine.
+ */
+#ifndef WHERRY_NODE_NODE_H
+#define WHERRY_NODE_NODE_H
+
+#include <stddef.h>
+
+struct err;
+struct in_addr;
+
+#define WHERRY_VERSION "0.1.0"
+
+/* How the daemon is started: the options of `wherry node`. Strings are borrowed. */
+struct node_options {
+    const char *name;          /* NULL: the host name */
+    const char *data_dir;      /* NULL: /var/lib/wherry */
+    const char *run_dir;       /* NULL: /run/wherry */
+    const char *address;       /* "IP" or "IP:PORT" of the bus; NULL: the default route's, 7400 */
+    const char *const *labels; /* "K=V" */
+    size_t labels_n;
+    const char *oci_runtime; /* NULL: by probing */
+};
+
+/* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,
+ * else a code with *err for why it cannot run. */
+int node_run(const struct node_options *options, struct err *err);
+
+#endif

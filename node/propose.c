@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One proposal's way:
+ *
+ *   WAITING ──leader is us──────► LOCAL ───────applied──────────────► done
+ *      ▲    ──leader is another─► FORWARDED ──reply──► CATCHING_UP ──► done
+ *      └── no leader, not leader, lost: try again (try_again) ──┘
+ *
+ * start_attempt() leaves WAITING, on_proposed() LOCAL, on_forwarded() FORWARDED, propose_on_apply()
+ * CATCHING_UP; the timer ends what is past its deadline.
+ */
+#include "node/propose.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "cluster/consensus.h"
+#include "node/daemon.h"
+#include "node/forward.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum proposal_state {
+    PROPOSAL_WAITING,
+    PROPOSAL_LOCAL,
+    PROPOSAL_FORWARDED,
+    PROPOSAL_CATCHING_UP,
+};
+
+struct proposal {
+    struct proposal *next;
+    struct propose *owner;
+    struct change change;
+    enum proposal_state state;
+    bool maybe_done; /* an attempt's outcome is not known */
+    bool abandoned;  /* the caller was answered; waits for its attempt to end */
+    int64_t deadline_ms;
+    int64_t retry_ms;
+    struct change_result result;
+    propose_cb cb;
+    void *arg;
+};
+
+struct propose {
+    struct daemon *daemon;
+    uv_timer_t timer;
+    struct proposal *proposals;
+    bool stopping;
+    void (*on_freed)(void *arg);
+    void *free_arg;
+};
+
+enum {
+    TICK_MS = 10,
+    RETRY_MS = 50,
+    ATTEMPT_MS = 5000,
+};
+
+/* What a leader answers to a forwarded change. */
+struct proposed {
+    int64_t code; /* wire number */
+    char *message;
+    int64_t id;
+    int64_t index;
+};
+static const struct field proposed_fields[] = {
+    FIELD_INT(struct proposed, code),
+    FIELD_STRING(struct proposed, message),
+    FIELD_INT(struct proposed, id),
+    FIELD_INT(struct proposed, index),
+};
+static const struct record_type proposed_type =
+    RECORD_TYPE("proposed", struct proposed, proposed_fields);
+
+static void unlink_free(struct proposal *q)
+{
+    for (struct proposal **link = &q->owner->proposals; *link; link = &(*link)->next)
+        if (*link == q) {
+            *link = q->next;
+            break;
+        }
+    change_release(&q->change);
+    free(q);
+}
+
+static void finish(struct proposal *q, const struct change_result *result)
+{
+    bool under_way = q->state == PROPOSAL_LOCAL || q->state == PROPOSAL_FORWARDED;
+    if (!q->abandoned)
+        q->cb(q->arg, result);
+    q->abandoned = true;
+    if (!under_way)
+        unlink_free(q);
+}
+
+static void end_unknown(struct proposal *q)
+{
+    struct change_result result = {0};
+    struct daemon *d = q->owner->daemon;
+    if (q->owner->stopping)
+        err_set(&result.err, ERR_CANCELED, "this member is stopping");
+    else if (q->maybe_done || q->state != PROPOSAL_WAITING)
+        err_set(&result.err, ERR_UNKNOWN,
+                "outcome unknown: contact with the leader was lost; look before you repeat it");
+    else if (consensus_leader(d->consensus) == 0)
+        err_set(&result.err, ERR_UNAVAILABLE,
+                "the cluster has no leader now: too few voters can be reached ('wherry status')");
+    else
+        err_set(&result.err, ERR_UNAVAILABLE, "the leader cannot be reached from this member");
+    finish(q, &result);
+}
+
+static void try_again(struct proposal *q, bool maybe_done)
+{
+    q->state = PROPOSAL_WAITING;
+    q->maybe_done |= maybe_done;
+    q->retry_ms = clock_boot_ms() + RETRY_MS;
+    if (q->abandoned)
+        unlink_free(q);
+}
+
+static void on_proposed(void *arg, int code, const struct change_result *result)
+{
+    struct proposal *q = arg;
+    if (code == 0) {
+        q->state = PROPOSAL_CATCHING_UP;
+        finish(q, result);
+        return;
+    }
+    if (code == ERR_TOOBIG) {
+        struct change_result refused = {0};
+        err_set(&refused.err, ERR_TOOBIG, "the change is larger than one entry may be (1 MiB)");
+        q->state = PROPOSAL_WAITING;
+        finish(q, &refused);
+        return;
+    }
+    try_again(q, code == ERR_UNKNOWN);
+}
+
+static void on_forwarded(void *arg, const struct err *err, const struct reply *reply)
+{
+    struct proposal *q = arg;
+    struct err remote = {0};
+    struct proposed answer;
+    if (err->code != 0) {
+        try_again(q, true);
+        return;
+    }
+    if (reply_get_err(reply, &remote) < 0) {
+        if (remote.code == ERR_NOTLEADER || remote.code == ERR_UNKNOWN) {
+            try_again(q, remote.code == ERR_UNKNOWN);
+            return;
+        }
+        q->state = PROPOSAL_WAITING;
+        struct change_result refused = {.err = remote};
+        finish(q, &refused);
+        return;
+    }
+    if (record_decode(&proposed_type, reply->body.data, reply->body.len, false, &answer, &remote) <
+        0) {
+        try_again(q, true);
+        return;
+    }
+    q->result = (struct change_result){.id = answer.id, .index = answer.index};
+    if (answer.code != 0)
+        err_set(&q->result.err, err_from_wire((long)answer.code), "%s",
+                str_or_empty(answer.message));
+    record_release(&proposed_type, &answer);
+    q->state = PROPOSAL_CATCHING_UP;
+    if (q->abandoned || store_index(q->owner->daemon->store) >= q->result.index)
+        finish(q, &q->result);
+}
+
+static void start_attempt(struct proposal *q)
+{
+    struct daemon *d = q->owner->daemon;
+    int64_t leader = consensus_leader(d->consensus);
+    if (consensus_is_ready(d->consensus)) {
+        q->state = PROPOSAL_LOCAL;
+        consensus_propose(d->consensus, &q->change, on_proposed, q);
+    } else if (leader != 0 && leader != d->id) {
+        cleanup_buf struct buf body = BUF_INIT;
+        change_encode(&q->change, &body);
+        struct call call = {.verb = (char[]){"member.propose"},
+                            .body = {(unsigned char *)body.data, body.len}};
+        q->state = PROPOSAL_FORWARDED;
+        forward_call(d->forward, leader, &call, ATTEMPT_MS, on_forwarded, q);
+    } else {
+        q->retry_ms = clock_boot_ms() + RETRY_MS;
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct propose *p = timer->data;
+    int64_t now = clock_boot_ms();
+    for (struct proposal *q = p->proposals, *next; q; q = next) {
+        next = q->next;
+        if (!q->abandoned && now >= q->deadline_ms)
+            end_unknown(q);
+        else if (q->state == PROPOSAL_WAITING && now >= q->retry_ms)
+            start_attempt(q);
+    }
+    if (!p->proposals)
+        uv_timer_stop(&p->timer);
+}
+
+struct propose *propose_new(struct daemon *d)
+{
+    struct propose *p = mem_alloc(1, sizeof(*p));
+    p->daemon = d;
+    uv_timer_init(&d->loop, &p->timer);
+    p->timer.data = p;
+    return p;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct propose *p = handle->data;
+    void (*on_freed)(void *arg) = p->on_freed;
+    void *arg = p->free_arg;
+    while (p->proposals)
+        unlink_free(p->proposals);
+    free(p);
+    on_freed(arg);
+}
+
+void propose_free(struct propose *p, void (*on_freed)(void *arg), void *arg)
+{
+    p->stopping = true;
+    for (struct proposal *q = p->proposals, *next; q; q = next) {
+        next = q->next;
+        if (!q->abandoned)
+            end_unknown(q);
+    }
+    p->on_freed = on_freed;
+    p->free_arg = arg;
+    uv_close((uv_handle_t *)&p->timer, on_closed);
+}
+
+static struct proposal *add(struct propose *p, int64_t timeout_ms, propose_cb cb, void *arg)
+{
+    struct proposal *q = mem_alloc(1, sizeof(*q));
+    q->owner = p;
+    q->deadline_ms = clock_boot_ms() + timeout_ms;
+    q->cb = cb;
+    q->arg = arg;
+    q->next = p->proposals;
+    p->proposals = q;
+    if (!uv_is_active((uv_handle_t *)&p->timer))
+        uv_timer_start(&p->timer, on_timer, TICK_MS, TICK_MS);
+    return q;
+}
+
+void propose_change(struct propose *p, enum change_kind kind, const void *body,
+                    const unsigned char *request_id, int64_t timeout_ms, propose_cb cb, void *arg)
+{
+    check(!p->stopping);
+    struct proposal *q = add(p, timeout_ms, cb, arg);
+    const struct record_type *type = change_type((int)kind);
+    q->change.kind = kind;
+    q->change.has_request_id = true;
+    if (request_id)
+        memcpy(q->change.request_id, request_id, REQUEST_ID_BYTES);
+    else
+        random_bytes(q->change.request_id, REQUEST_ID_BYTES);
+    q->change.body = mem_alloc(1, type->size);
+    record_copy(type, body, q->change.body);
+    start_attempt(q);
+}
+
+void propose_on_apply(struct propose *p)
+{
+    int64_t index = store_index(p->daemon->store);
+    for (struct proposal *q = p->proposals, *next; q; q = next) {
+        next = q->next;
+        if (q->state == PROPOSAL_CATCHING_UP && index >= q->result.index)
+            finish(q, &q->result);
+    }
+}
+
+/* --- the leader's side ---------------------------------------------------------------------- */
+
+struct served {
+    propose_reply_cb cb;
+    void *arg;
+};
+
+static void reply_with(const struct served *s, const struct err *err)
+{
+    struct reply reply = {0};
+    reply_set_err(&reply, err);
+    s->cb(s->arg, &reply);
+    record_release(&reply_type, &reply);
+}
+
+static void on_served(void *arg, int code, const struct change_result *result)
+{
+    struct served *s = arg;
+    if (code != 0) {
+        struct err err;
+        err_set(&err, code, "%s", err_text(code));
+        reply_with(s, &err);
+    } else {
+        struct proposed answer = {.code = -result->err.code,
+                                  .message = (char *)(uintptr_t)result->err.msg,
+                                  .id = result->id,
+                                  .index = result->index};
+        if (result->err.code == 0)
+            answer.message = NULL;
+        cleanup_buf struct buf body = BUF_INIT;
+        record_encode(&proposed_type, &answer, &body);
+        struct reply reply = {.body = {(unsigned char *)body.data, body.len}};
+        s->cb(s->arg, &reply);
+    }
+    free(s);
+}
+
+/* A member speaks for its own tasks and itself only. */
+static int check_sender(const struct change *change, int64_t from, struct err *err)
+{
+    if (change->kind == CHANGE_TASK_REPORT &&
+        ((const struct change_task_report *)change->body)->node_id != from)
+        return err_set(err, ERR_DENIED, "n%lld may not report for another node", (long long)from);
+    const struct change_node_update *update = change->body;
+    if (change->kind == CHANGE_NODE_UPDATE && update->set_self && update->node_id != from)
+        return err_set(err, ERR_DENIED, "n%lld may not describe another node", (long long)from);
+    return 0;
+}
+
+void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,
+                     void *arg)
+{
+    struct err err = {0};
+    struct change change;
+    struct served served = {.cb = cb, .arg = arg};
+    if (change_decode(call->body.data, call->body.len, &change, &err) < 0) {
+        reply_with(&served, &err);
+        return;
+    }
+    if (check_sender(&change, from, &err) < 0)
+        reply_with(&served, &err);
+    else
+        consensus_propose(p->daemon->consensus, &change, on_served,
+                          mem_copy(&served, sizeof(served)));
+    change_release(&change);
+}

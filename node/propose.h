@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * propose - get a change applied, wherever the leader is.
+ *
+ * The change gets a request id; it goes to the leader (us, or over the bus) and is tried again
+ * while there is no leader, the leader moves or its answer is lost: a repeat with the same id is
+ * answered, not done twice. The callback comes once this member has applied it too, so the caller
+ * reads its own writes here. After the deadline it is ERR_UNKNOWN if any attempt may have got
+ * through, else ERR_UNAVAILABLE with why.
+ */
+#ifndef WHERRY_NODE_PROPOSE_H
+#define WHERRY_NODE_PROPOSE_H
+
+#include "store/change.h"
+
+struct call;
+struct daemon;
+struct propose;
+struct reply;
+
+enum {
+    PROPOSE_TIMEOUT_MS = 15000,
+};
+
+/* The end: result->err.code 0 when it was done, the refusal or another error otherwise. Borrowed.
+ */
+typedef void (*propose_cb)(void *arg, const struct change_result *result);
+
+struct propose *propose_new(struct daemon *d);
+void propose_free(struct propose *p, void (*on_freed)(void *arg), void *arg);
+
+/* Propose a change of @kind with @body (copied). @request_id may be NULL: one is drawn. */
+void propose_change(struct propose *p, enum change_kind kind, const void *body,
+                    const unsigned char *request_id, int64_t timeout_ms, propose_cb cb, void *arg);
+
+/* A member forwarded a change to us as the leader (verb "member.propose"): check that it may, and
+ * propose it. @cb gets the reply, which is borrowed. */
+typedef void (*propose_reply_cb)(void *arg, const struct reply *reply);
+void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,
+                     void *arg);
+
+/* The state moved: those who wait for it go on. */
+void propose_on_apply(struct propose *p);
+
+#endif
