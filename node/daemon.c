@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of the daemon: it opens its parts from the bottom up and closes them top down. */
+#include "node/daemon.h"
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/bus.h"
+#include "cluster/consensus.h"
+#include "cluster/identity.h"
+#include "cluster/server.h"
+#include "node/api.h"
+#include "node/dns.h"
+#include "node/forward.h"
+#include "node/heartbeat.h"
+#include "node/job.h"
+#include "node/leader.h"
+#include "node/members.h"
+#include "node/netsync.h"
+#include "node/propose.h"
+#include "node/reconcile.h"
+#include "node/report.h"
+#include "node/stalls.h"
+#include "node/waiters.h"
+#include "runtime/network.h"
+#include "runtime/runtime.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum {
+    BUS_PORT = 7400,
+    JOB_THREADS = 4,
+};
+
+/* --- what we are ----------------------------------------------------------------------------- */
+
+static int parse_address(struct daemon *d, const char *text, struct err *err)
+{
+    char ip[64];
+    d->port = BUS_PORT;
+    if (!text) {
+        if (network_default_address(&d->ip, err) < 0)
+            return err_wrap(err, "find this machine's address (give one with --address)");
+    } else {
+        const char *colon = strrchr(text, ':');
+        size_t len = colon ? (size_t)(colon - text) : strlen(text);
+        char *end = NULL;
+        long port = colon ? strtol(colon + 1, &end, 10) : BUS_PORT;
+        if (len >= sizeof(ip) || (colon && (*end || port < 1 || port > 65534)))
+            return err_set(err, ERR_INVALID, "--address %s: not IP or IP:PORT", text);
+        memcpy(ip, text, len);
+        ip[len] = '\0';
+        if (inet_pton(AF_INET, ip, &d->ip) != 1 || d->ip.s_addr == 0)
+            return err_set(err, ERR_INVALID,
+                           "--address %s: not an IPv4 address that others can reach", text);
+        d->port = (int)port;
+    }
+    inet_ntop(AF_INET, &d->ip, ip, sizeof(ip));
+    d->address = str_printf("%s:%d", ip, d->port);
+    return 0;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+static int parse_labels(struct daemon *d, struct err *err)
+{
+    d->labels_n = d->options.labels_n;
+    d->labels = mem_alloc(d->labels_n, sizeof(*d->labels));
+    for (size_t i = 0; i < d->labels_n; i++) {
+        const char *text = d->options.labels[i];
+        const char *equals = strchr(text, '=');
+        if (!equals || equals == text)
+            return err_set(err, ERR_INVALID, "--label %s: not KEY=VALUE", text);
+        d->labels[i].key = str_printf("%.*s", (int)(equals - text), text);
+        d->labels[i].value = str_copy(equals + 1);
+    }
+    qsort(d->labels, d->labels_n, sizeof(*d->labels), compare_pairs);
+    return 0;
+}
+
+static int parse_name(struct daemon *d, struct err *err)
+{
+    char host[256];
+    if (!d->options.name && gethostname(host, sizeof(host)) == 0) {
+        host[sizeof(host) - 1] = '\0';
+        d->name = str_copy(host);
+    } else {
+        d->name = str_copy(str_or_empty(d->options.name));
+    }
+    if (!node_name_is_valid(d->name))
+        return err_set(
+            err, ERR_INVALID,
+            "'%s' cannot be a node's name: letters, digits, '.', '-' and '_', at most 63 "
+            "(--name gives another)",
+            d->name);
+    return 0;
+}
+
+void daemon_describe(const struct daemon *d, struct node *ret_node)
+{
+    struct utsname uts;
+    struct sysinfo info;
+    uname(&uts);
+    sysinfo(&info);
+    struct node node = {
+        .name = str_copy(d->name),
+        .address = str_copy(d->address),
+        .call_port = d->port + 1,
+        .cpu_milli = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
+        .memory_bytes = (int64_t)info.totalram * info.mem_unit,
+        .version = str_copy(WHERRY_VERSION),
+        .os = str_copy("linux"),
+        .arch = str_copy(strcmp(uts.machine, "x86_64") == 0    ? "amd64"
+                         : strcmp(uts.machine, "aarch64") == 0 ? "arm64"
+                                                               : uts.machine),
+    };
+    const struct bytes *key = identity_public_key(d->identity);
+    bytes_set(&node.public_key, key->data, key->len);
+    node.labels_n = d->labels_n;
+    node.labels = d->labels_n ? mem_alloc(d->labels_n, sizeof(*node.labels)) : NULL;
+    for (size_t i = 0; i < d->labels_n; i++)
+        record_copy(&pair_type, &d->labels[i], &node.labels[i]);
+    *ret_node = node;
+}
+
+bool daemon_is_synced(const struct daemon *d)
+{
+    return d->heartbeat && heartbeat_is_synced(d->heartbeat);
+}
+
+void daemon_node_name(const struct daemon *d, int64_t id, char *out, size_t size)
+{
+    struct node node;
+    if (store_get(d->store, TABLE_NODE, id, &node) < 0) {
+        snprintf(out, size, "n%lld", (long long)id);
+        return;
+    }
+    str_fill(out, size, node.name);
+    record_release(&node_type, &node);
+}
+
+/* --- what happens in the cluster -------------------------------------------------------------- */
+
+static void on_watch(void *arg, unsigned tables)
+{
+    struct daemon *d = arg;
+    if (!d->waiters)
+        return; /* still loading */
+    propose_on_apply(d->propose);
+    if (tables & 1U << TABLE_NODE)
+        members_on_change(d->members);
+    leader_on_change(d->leader, tables);
+    reconcile_on_change(d->reconcile, tables);
+    netsync_on_change(d->netsync, tables);
+    waiters_wake(d->waiters);
+}
+
+static int on_raft_send(void *arg, int64_t to, bool bulk, const void *data, size_t len)
+{
+    struct daemon *d = arg;
+    return d->bus ? bus_send(d->bus, to, BUS_RAFT, bulk, data, len) : ERR_UNAVAILABLE;
+}
+
+static void on_leader(void *arg, int64_t leader_id, bool ready)
+{
+    struct daemon *d = arg;
+    if (!d->waiters)
+        return;
+    if (leader_id == 0)
+        log_info("raft", "no leader");
+    else if (leader_id != d->id)
+        log_info("raft", "n%lld leads", (long long)leader_id);
+    else if (ready)
+        log_info("raft", "we lead (term %lld)", (long long)consensus_term(d->consensus));
+    heartbeat_on_leader(d->heartbeat, ready);
+    leader_on_leader(d->leader, ready);
+}
+
+static void on_raft_fatal(void *arg, const struct err *err)
+{
+    daemon_stop(arg, ERR_IO, err);
+}
+
+static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const void *data,
+                           size_t len)
+{
+    struct daemon *d = arg;
+    if (!d->waiters || d->stopping)
+        return;
+    switch (kind) {
+    case BUS_RAFT:
+        consensus_receive(d->consensus, from, data, len);
+        break;
+    case BUS_HEARTBEAT:
+        heartbeat_on_message(d->heartbeat, from, data, len);
+        break;
+    case BUS_CALL:
+        api_on_member_call(d, from, data, len);
+        break;
+    case BUS_REPLY:
+        forward_on_reply(d->forward, from, data, len);
+        break;
+    }
+}
+
+static void on_bus_peer(void *arg, int64_t id, bool up)
+{
+    struct daemon *d = arg;
+    if (!d->forward || d->stopping)
+        return;
+    log_info("bus", "n%lld is %s", (long long)id, up ? "connected" : "not connected");
+    if (!up)
+        forward_on_down(d->forward, id);
+}
+
+static void on_bus_stranger(void *arg, struct bus_stranger *stranger,
+                            const struct bytes *public_key, const void *data, size_t len)
+{
+    members_on_stranger(arg, stranger, public_key, data, len);
+}
+
+int daemon_start_bus(struct daemon *d, struct err *err)
+{
+    if (d->bus)
+        return 0;
+    struct bus_config config = {.loop = &d->loop,
+                                .identity = d->identity,
+                                .listen = d->address,
+                                .on_message = on_bus_message,
+                                .on_peer = on_bus_peer,
+                                .on_stranger = on_bus_stranger,
+                                .arg = d};
+    return bus_start(&config, &d->bus, err);
+}
+
+int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
+{
+    cleanup_free char *raft_dir = str_printf("%s/raft", d->data_dir);
+    cleanup_free char *calls = NULL;
+    char ip[64];
+    d->id = identity_node_id(d->identity);
+    if (daemon_start_bus(d, err) < 0)
+        return err->code;
+    inet_ntop(AF_INET, &d->ip, ip, sizeof(ip));
+    calls = str_printf("%s:%d", ip, d->port + 1);
+    if (server_listen_remote(d->server, calls, d->identity, err) < 0)
+        return err->code;
+    d->store = store_new();
+    store_watch(d->store, on_watch, d);
+    struct consensus_config config = {.loop = &d->loop,
+                                      .dir = raft_dir,
+                                      .id = d->id,
+                                      .store = d->store,
+                                      .bootstrap = bootstrap,
+                                      .send = on_raft_send,
+                                      .on_leader = on_leader,
+                                      .on_fatal = on_raft_fatal,
+                                      .arg = d};
+    if (consensus_start(&config, &d->consensus, err) < 0)
+        return err_wrap(err, "start from %s", raft_dir);
+    d->forward = forward_new(d);
+    d->propose = propose_new(d);
+    d->heartbeat = heartbeat_new(d);
+    d->members = members_new(d);
+    d->leader = leader_new(d);
+    d->report = report_new(d);
+    d->netsync = netsync_new(d);
+    d->dns = dns_new(d);
+    d->reconcile = reconcile_new(d);
+    d->waiters = waiters_new(&d->loop);
+    members_seed_peers(d);
+    members_on_change(d->members);
+    on_leader(d, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
+    log_info("node", "%s is member n%lld of cluster %.8s at %s, state index %lld", d->name,
+             (long long)d->id, identity_cluster(d->identity), d->address,
+             (long long)store_index(d->store));
+    return 0;
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
+
+static void on_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void on_consensus_stopped(void *arg)
+{
+    struct daemon *d = arg;
+    d->consensus = NULL;
+    forward_free(d->forward, on_nothing, NULL);
+    propose_free(d->propose, on_nothing, NULL);
+    heartbeat_free(d->heartbeat, on_nothing, NULL);
+    members_free(d->members, on_nothing, NULL);
+    leader_free(d->leader, on_nothing, NULL);
+    waiters_free(d->waiters, on_nothing, NULL);
+    d->waiters = NULL;
+    bus_stop(d->bus, on_nothing, NULL);
+    d->bus = NULL;
+}
+
+static void stop_rest(struct daemon *d)
+{
+    if (d->consensus) {
+        consensus_stop(d->consensus, on_consensus_stopped, d);
+    } else if (d->bus) {
+        bus_stop(d->bus, on_nothing, NULL);
+        d->bus = NULL;
+    }
+    if (d->server)
+        server_stop(d->server, on_nothing, NULL);
+    d->server = NULL;
+    stalls_free(d->stalls);
+}
+
+static void on_network_jobs_stopped(void *arg)
+{
+    stop_rest(arg);
+}
+
+static void on_jobs_stopped(void *arg)
+{
+    struct daemon *d = arg;
+    jobs_stop(d->network_jobs, on_network_jobs_stopped, d);
+}
+
+void daemon_stop(struct daemon *d, int code, const struct err *err)
+{
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    d->exit_code = code;
+    if (err)
+        d->fatal = *err;
+    log_info("node", "stopping; containers run on");
+    if (d->consensus && code == 0)
+        consensus_transfer(d->consensus);
+    /* No new work; what runs is finished first. */
+    if (d->reconcile) {
+        reconcile_free(d->reconcile);
+        netsync_free(d->netsync);
+        report_free(d->report);
+        dns_free(d->dns);
+    }
+    jobs_stop(d->jobs, on_jobs_stopped, d);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct daemon *d = signal->data;
+    log_info("node", "got signal %d", number);
+    daemon_stop(d, 0, NULL);
+}
+
+/* --- the beginning ------------------------------------------------------------------------------
+ */
+
+static char *program_dir(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    check(n > 0);
+    path[n] = '\0';
+    *strrchr(path, '/') = '\0';
+    return str_copy(path);
+}
+
+/* Cgroups of several daemons on one machine must not meet: all but the default one carry a hash of
+ * their data folder. */
+static char *cgroup_parent(const struct daemon *d)
+{
+    unsigned char hash[DIGEST_BYTES];
+    char hex[2 * 4 + 1];
+    char *real = realpath(d->data_dir, NULL);
+    const char *dir = real ? real : d->data_dir;
+    if (strcmp(dir, "/var/lib/wherry") == 0) {
+        free(real);
+        return str_copy("/wherry");
+    }
+    digest_of(dir, strlen(dir), hash);
+    hex_encode(hash, 4, hex);
+    free(real);
+    return str_printf("/wherry-%s", hex);
+}
+
+static int open_runtime(struct daemon *d, struct err *err)
+{
+    cleanup_free char *programs = program_dir();
+    cleanup_free char *cgroups = cgroup_parent(d);
+    struct runtime_config config = {.data_dir = d->data_dir,
+                                    .run_dir = d->run_dir,
+                                    .cgroup_parent = cgroups,
+                                    .program_dir = programs,
+                                    .oci_runtime = d->options.oci_runtime};
+    return runtime_open(&config, &d->runtime, err);
+}
+
+static int open_parts(struct daemon *d, struct err *err)
+{
+    if (parse_name(d, err) < 0 || parse_labels(d, err) < 0 ||
+        parse_address(d, d->options.address, err) < 0 || file_mkdirs(d->data_dir, 0710, err) < 0 ||
+        file_mkdirs(d->run_dir, 0755, err) < 0)
+        return err->code;
+    cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
+    cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
+    cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
+    if (open_runtime(d, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0)
+        return err->code;
+    struct server_config config = {
+        .loop = &d->loop, .socket_path = socket, .on_call = api_on_call, .arg = d};
+    if (server_start(&config, &d->server, err) < 0)
+        return err->code;
+    d->jobs = jobs_new(&d->loop, JOB_THREADS);
+    d->network_jobs = jobs_new(&d->loop, 1);
+    if (!identity_is_member(d->identity)) {
+        log_info("node", "%s is not a member of a cluster yet: 'wherry init' or 'wherry join'",
+                 d->name);
+        return 0;
+    }
+    if (daemon_start_member(d, file_exists(founding), err) < 0)
+        return err->code;
+    members_resume_founding(d);
+    return 0;
+}
+
+static void release(struct daemon *d)
+{
+    store_free(d->store);
+    identity_free(d->identity);
+    runtime_close(d->runtime);
+    record_free_list(&pair_type, d->labels, d->labels_n);
+    free(d->name);
+    free(d->data_dir);
+    free(d->run_dir);
+    free(d->address);
+}
+
+int node_run(const struct node_options *options, struct err *err)
+{
+    if (geteuid() != 0)
+        return err_set(err, ERR_DENIED, "the daemon must run as root: try 'sudo wherry node'");
+    struct daemon *d = mem_alloc(1, sizeof(*d));
+    d->options = *options;
+    d->data_dir = str_copy(options->data_dir ? options->data_dir : "/var/lib/wherry");
+    d->run_dir = str_copy(options->run_dir ? options->run_dir : "/run/wherry");
+    signal(SIGPIPE, SIG_IGN);
+    umask(0022);
+    check(uv_loop_init(&d->loop) == 0);
+    d->stalls = stalls_new(&d->loop);
+    if (open_parts(d, err) < 0)
+        return err->code; /* the process ends: nothing is unwound */
+    uv_signal_t signals[2];
+    static const int numbers[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        uv_signal_init(&d->loop, &signals[i]);
+        signals[i].data = d;
+        uv_signal_start(&signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&signals[i]);
+    }
+    while (uv_run(&d->loop, UV_RUN_DEFAULT) != 0 && !d->stopping) {
+    }
+    int code = d->exit_code;
+    if (code < 0)
+        *err = d->fatal;
+    release(d);
+    free(d);
+    return code;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a machine becomes a member: it founds a cluster, or joins one. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/bus.h"
+#include "cluster/consensus.h"
+#include "cluster/identity.h"
+#include "node/daemon.h"
+#include "node/members.h"
+#include "node/propose.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a machine that wants to join sends, and what it gets. */
+struct admission {
+    char *token;
+    struct node node; /* its description; the key is taken from the connection */
+};
+struct welcome {
+    int64_t code; /* wire number of an error, 0: welcome */
+    char *message;
+    char *cluster;
+    int64_t node_id;
+    char *ca_cert;
+    char *ca_key;
+    struct node *nodes; /* where the members are */
+    size_t nodes_n;
+};
+static const struct field admission_fields[] = {
+    FIELD_SECRET(struct admission, token),
+    FIELD_RECORD(struct admission, node, node_type),
+};
+static const struct record_type admission_type =
+    RECORD_TYPE("admission", struct admission, admission_fields);
+static const struct field welcome_fields[] = {
+    FIELD_INT(struct welcome, code),
+    FIELD_STRING(struct welcome, message),
+    FIELD_STRING(struct welcome, cluster),
+    FIELD_INT(struct welcome, node_id),
+    FIELD_STRING(struct welcome, ca_cert),
+    FIELD_SECRET(struct welcome, ca_key),
+    FIELD_LIST(struct welcome, nodes, node_type),
+};
+static const struct record_type welcome_type =
+    RECORD_TYPE("welcome", struct welcome, welcome_fields);
+
+/* --- founding -------------------------------------------------------------------------------- */
+
+struct founding {
+    struct daemon *daemon;
+    members_cb cb;
+    void *arg;
+};
+
+/* There while a founding is under way: a crash in it is resumed, never mistaken for a member whose
+ * log was lost. */
+static char *founding_path(const struct daemon *d)
+{
+    return str_printf("%s/identity/founding", d->data_dir);
+}
+
+static void end_founding(struct founding *f, const struct err *err)
+{
+    cleanup_free char *path = founding_path(f->daemon);
+    if (err->code == 0)
+        unlink(path);
+    if (f->cb)
+        f->cb(f->arg, err);
+    free(f);
+}
+
+static void on_founded(void *arg, const struct change_result *result)
+{
+    struct founding *f = arg;
+    /* After a crash the row may be there already. */
+    struct err none = {0};
+    end_founding(f, result->err.code == ERR_EXISTS ? &none : &result->err);
+}
+
+static void propose_cluster(struct founding *f, const char *pool)
+{
+    struct daemon *d = f->daemon;
+    uint32_t random;
+    random_bytes(&random, sizeof(random));
+    struct change_cluster_init change = {
+        .cluster = {.uuid = (char *)(uintptr_t)identity_cluster(d->identity),
+                    .ca = (char *)(uintptr_t)identity_ca_cert(d->identity),
+                    .pool = (char *)(uintptr_t)(*pool ? pool : "10.192.0.0/10"),
+                    .vxlan_id = 1 + random % 0xfffffe,
+                    .created_ms = clock_wall_ms()}};
+    daemon_describe(d, &change.node);
+    propose_change(d->propose, CHANGE_CLUSTER_INIT, &change, NULL, PROPOSE_TIMEOUT_MS, on_founded,
+                   f);
+    record_release(&node_type, &change.node);
+}
+
+static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
+{
+    if (identity_is_member(d->identity))
+        return err_set(err, ERR_EXISTS,
+                       "this machine is a member of cluster %.8s already ('wherry status')",
+                       identity_cluster(d->identity));
+    cleanup_free char *path = founding_path(d);
+    unsigned char raw[16];
+    char uuid[2 * sizeof(raw) + 1];
+    random_bytes(raw, sizeof(raw));
+    hex_encode(raw, sizeof(raw), uuid);
+    int rv = file_write(path, pool, strlen(pool), 0600, err);
+    if (rv == 0 && !*identity_ca_cert(d->identity))
+        rv = identity_make_ca(d->identity, err);
+    if (rv == 0)
+        rv = identity_set_member(d->identity, uuid, 1, err);
+    return rv < 0 ? rv : daemon_start_member(d, true, err);
+}
+
+void members_found(struct daemon *d, const char *pool, members_cb cb, void *arg)
+{
+    struct err err = {0};
+    struct founding *f = mem_alloc(1, sizeof(*f));
+    *f = (struct founding){.daemon = d, .cb = cb, .arg = arg};
+    if (prepare_founding(d, pool, &err) < 0) {
+        cb(arg, &err);
+        free(f);
+        return;
+    }
+    propose_cluster(f, pool);
+}
+
+void members_resume_founding(struct daemon *d)
+{
+    cleanup_free char *path = founding_path(d);
+    cleanup_buf struct buf pool = BUF_INIT;
+    if (!file_exists(path) || file_read(path, 64, &pool, NULL) < 0)
+        return;
+    log_info("members", "the founding of the cluster goes on");
+    struct founding *f = mem_alloc(1, sizeof(*f));
+    f->daemon = d;
+    propose_cluster(f, pool.data);
+}
+
+/* --- joining: the machine that wants in ------------------------------------------------------ */
+
+struct joining {
+    struct daemon *daemon;
+    members_cb cb;
+    void *arg;
+};
+
+static char *seeds_path(const struct daemon *d)
+{
+    return str_printf("%s/identity/peers", d->data_dir);
+}
+
+static void set_peers(struct daemon *d, const struct welcome *w)
+{
+    struct bus_peer *peers = mem_alloc(w->nodes_n, sizeof(*peers));
+    size_t n = 0;
+    for (size_t i = 0; i < w->nodes_n; i++)
+        if (w->nodes[i].id != d->id)
+            peers[n++] = (struct bus_peer){.id = w->nodes[i].id,
+                                           .address = str_or_empty(w->nodes[i].address),
+                                           .public_key = w->nodes[i].public_key};
+    bus_set_peers(d->bus, d->id, peers, n);
+    free(peers);
+}
+
+void members_seed_peers(struct daemon *d)
+{
+    cleanup_free char *path = seeds_path(d);
+    cleanup_buf struct buf data = BUF_INIT;
+    struct err err;
+    struct welcome w;
+    if (!file_exists(path))
+        return;
+    if (file_read(path, BUS_STRANGER_MAX, &data, &err) < 0 ||
+        record_decode(&welcome_type, data.data, data.len, false, &w, &err) < 0) {
+        log_warn("members", "%s cannot be used: %s", path, err.msg);
+        return;
+    }
+    set_peers(d, &w);
+    record_release(&welcome_type, &w);
+}
+
+static int become_member(struct daemon *d, const struct welcome *w, struct err *err)
+{
+    if (w->code != 0)
+        return err_set(err, err_from_wire((long)w->code), "%s", str_or_empty(w->message));
+    cleanup_free char *path = seeds_path(d);
+    cleanup_buf struct buf seeds = BUF_INIT;
+    struct welcome only_nodes = {.nodes = w->nodes, .nodes_n = w->nodes_n};
+    record_encode(&welcome_type, &only_nodes, &seeds);
+    int rv = identity_set_ca(d->identity, str_or_empty(w->ca_cert), str_or_empty(w->ca_key), err);
+    if (rv == 0)
+        rv = file_write(path, seeds.data, seeds.len, 0600, err);
+    if (rv == 0)
+        rv = identity_set_member(d->identity, str_or_empty(w->cluster), w->node_id, err);
+    return rv < 0 ? rv : daemon_start_member(d, false, err);
+}
+
+static void on_answer(void *arg, const struct err *failed, const void *data, size_t len)
+{
+    struct joining *j = arg;
+    struct err err = *failed;
+    struct welcome w = {0};
+    if (err.code == 0 && record_decode(&welcome_type, data, len, false, &w, &err) == 0)
+        become_member(j->daemon, &w, &err);
+    record_release(&welcome_type, &w);
+    j->cb(j->arg, &err);
+    free(j);
+}
+
+static int check_may_join(struct daemon *d, const char *token, unsigned char ca_hash[32],
+                          struct err *err)
+{
+    enum token_kind kind;
+    unsigned char secret[32];
+    if (identity_is_member(d->identity))
+        return err_set(err, ERR_EXISTS, "this machine is a member of cluster %.8s already",
+                       identity_cluster(d->identity));
+    int rv = token_parse(token, &kind, ca_hash, secret, err);
+    if (rv < 0)
+        return rv;
+    if (kind != TOKEN_JOIN)
+        return err_set(
+            err, ERR_INVALID,
+            "this token is for calls, not for joining; 'wherry token' on a member prints "
+            "one to join with");
+    return daemon_start_bus(d, err);
+}
+
+void members_join(struct daemon *d, const char *address, const char *token, members_cb cb,
+                  void *arg)
+{
+    struct err err = {0};
+    unsigned char ca_hash[32];
+    if (check_may_join(d, token, ca_hash, &err) < 0) {
+        cb(arg, &err);
+        return;
+    }
+    struct admission a = {.token = (char *)(uintptr_t)token};
+    daemon_describe(d, &a.node);
+    cleanup_buf struct buf message = BUF_INIT;
+    record_encode(&admission_type, &a, &message);
+    record_release(&node_type, &a.node);
+    struct joining *j = mem_alloc(1, sizeof(*j));
+    *j = (struct joining){.daemon = d, .cb = cb, .arg = arg};
+    bus_join(d->bus, address, ca_hash, message.data, message.len, on_answer, j);
+}
+
+/* --- joining: the member that is asked ------------------------------------------------------- */
+
+struct admitting {
+    struct daemon *daemon;
+    struct bus_stranger *stranger;
+};
+
+static void answer(struct bus_stranger *stranger, const struct welcome *w)
+{
+    cleanup_buf struct buf message = BUF_INIT;
+    record_encode(&welcome_type, w, &message);
+    bus_stranger_reply(stranger, message.data, message.len);
+}
+
+static void refuse(struct bus_stranger *stranger, const struct err *err)
+{
+    struct welcome w = {.code = -err->code, .message = (char *)(uintptr_t)err->msg};
+    answer(stranger, &w);
+}
+
+static void on_admitted(void *arg, const struct change_result *result)
+{
+    struct admitting *a = arg;
+    struct daemon *d = a->daemon;
+    if (result->err.code != 0) {
+        refuse(a->stranger, &result->err);
+        free(a);
+        return;
+    }
+    struct welcome w = {.cluster = (char *)(uintptr_t)identity_cluster(d->identity),
+                        .node_id = result->id,
+                        .ca_cert = (char *)(uintptr_t)identity_ca_cert(d->identity),
+                        .ca_key = (char *)(uintptr_t)identity_ca_key(d->identity)};
+    store_list(d->store, TABLE_NODE, BY_NONE, 0, &w.nodes, &w.nodes_n);
+    answer(a->stranger, &w);
+    record_free_list(&node_type, w.nodes, w.nodes_n);
+    free(a);
+}
+
+void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
+                         const struct bytes *public_key, const void *data, size_t len)
+{
+    struct err err = {0};
+    struct admission a = {0};
+    enum token_kind kind;
+    unsigned char ca_hash[32];
+    unsigned char secret_hash[32];
+    if (!d->consensus)
+        err_set(&err, ERR_UNAVAILABLE, "the machine asked is no member of a cluster itself");
+    else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
+             token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0) {
+        struct change_node_add change = {.token_hash = {secret_hash, sizeof(secret_hash)}};
+        record_copy(&node_type, &a.node, &change.node);
+        bytes_set(&change.node.public_key, public_key->data, public_key->len);
+        struct admitting admitting = {.daemon = d, .stranger = stranger};
+        propose_change(d->propose, CHANGE_NODE_ADD, &change, NULL, PROPOSE_TIMEOUT_MS / 2,
+                       on_admitted, mem_copy(&admitting, sizeof(admitting)));
+        record_release(&node_type, &change.node);
+    }
+    record_release(&admission_type, &a);
+    if (err.code != 0)
+        refuse(stranger, &err);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * members - who belongs to the cluster: founding, joining, and raft's configuration.
+ *
+ * The table of nodes in the store says who is a member. Every member keeps its bus to them (keys
+ * pinned, addresses dialled). The leader makes raft's configuration follow it, one change at a
+ * time: the largest odd number of voters up to 5 that the members allow, the rest standbys that
+ * hold the whole state; a standby takes over for a voter that is down.
+ *
+ * Joining: the new machine shows its token and key to any member's bus as a stranger; that member
+ * has the leader add it, and answers with the cluster's CA, the node id and where the others are.
+ */
+#ifndef WHERRY_NODE_MEMBERS_H
+#define WHERRY_NODE_MEMBERS_H
+
+#include "store/record.h"
+
+struct bus_stranger;
+struct daemon;
+struct err;
+struct members;
+
+/* The end of founding or joining. err->code 0: done. Borrowed. */
+typedef void (*members_cb)(void *arg, const struct err *err);
+
+struct members *members_new(struct daemon *d);
+void members_free(struct members *m, void (*on_freed)(void *arg), void *arg);
+
+/* Found a cluster with this machine as node 1. @pool as in struct init_request. */
+void members_found(struct daemon *d, const char *pool, members_cb cb, void *arg);
+
+/* Join the cluster of the member at @address. */
+void members_join(struct daemon *d, const char *address, const char *token, members_cb cb,
+                  void *arg);
+
+/* Go on with a founding that a crash cut short; called at start. */
+void members_resume_founding(struct daemon *d);
+
+/* A machine asks to join (bus). */
+void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
+                         const struct bytes *public_key, const void *data, size_t len);
+
+/* The table of nodes changed, or we start: give the bus its peers. */
+void members_on_change(struct members *m);
+
+/* Members to dial before the state has arrived: kept in a file since the join. */
+void members_seed_peers(struct daemon *d);
+
+#endif
