@@ -310,6 +310,9 @@ static void on_consensus_stopped(void *arg)
     leader_free(d->leader, on_nothing, NULL);
     waiters_free(d->waiters, on_nothing, NULL);
     d->waiters = NULL;
+    reconcile_free(d->reconcile);
+    netsync_free(d->netsync);
+    report_free(d->report);
     bus_stop(d->bus, on_nothing, NULL);
     d->bus = NULL;
 }
@@ -352,9 +355,9 @@ void daemon_stop(struct daemon *d, int code, const struct err *err)
         consensus_transfer(d->consensus);
     /* No new work; what runs is finished first. */
     if (d->reconcile) {
-        reconcile_free(d->reconcile);
-        netsync_free(d->netsync);
-        report_free(d->report);
+        reconcile_stop(d->reconcile);
+        netsync_stop(d->netsync);
+        report_stop(d->report);
         dns_free(d->dns);
     }
     jobs_stop(d->jobs, on_jobs_stopped, d);

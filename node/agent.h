@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent - the state machine of one task on this node: from a row in the store to a container.
+ *
+ *   FETCH ──► CREATE ──► NETWORK ──► START ──► RUN ──exit──► (policy) ──► DONE
+ *     │          │           │         ▲                        │
+ *     └──────────┴─failed──► RETRY     └───── DELAY ◄───restart─┘
+ *
+ *   from anywhere, when the task is desired to end or its row is gone:
+ *   RUN ──► STOP (signal, grace) ──► REMOVE ──► GONE
+ *
+ * agent_step() moves it; it is called whenever something may have changed and does at most what is
+ * due. Blocking work runs as a job (agent_jobs.c), one at a time per agent; its result is handled
+ * on the loop. Nothing here is durable: after a restart the agent starts from the row and from what
+ * the runtime says of the container (agent_adopt).
+ */
+#ifndef WHERRY_NODE_AGENT_H
+#define WHERRY_NODE_AGENT_H
+
+#include "base/err.h"
+#include "runtime/container.h"
+#include "store/model.h"
+
+struct daemon;
+
+enum agent_phase {
+    AGENT_FETCH,
+    AGENT_CREATE,
+    AGENT_NETWORK,
+    AGENT_START,
+    AGENT_RUN,
+    AGENT_DELAY, /* until due_ms, then START, or CREATE when its namespace is gone */
+    AGENT_RETRY, /* until due_ms, then FETCH: something before the start failed */
+    AGENT_DONE,  /* complete or failed: it never runs again */
+    AGENT_STOP,  /* signalled; killed at due_ms */
+    AGENT_REMOVE,
+    AGENT_GONE, /* nothing of it is left here */
+};
+
+struct agent {
+    struct agent *next;
+    struct daemon *daemon;
+    int64_t task_id;
+    char id[24];      /* the container's: "t42" */
+    char *netns;      /* path of its network namespace */
+    struct task task; /* the row as last seen */
+    struct spec spec; /* what the task runs */
+    bool row_gone;    /* the store has no such task any more */
+    bool known;       /* the runtime was asked what there is of it */
+
+    enum agent_phase phase;
+    bool busy;                  /* a job is under way */
+    int64_t due_ms;             /* boot time of the next thing to do by the clock; 0: none */
+    int64_t poll_ms;            /* boot time of the next look at a running container */
+    int64_t network_generation; /* NETWORK: what netsync must have applied */
+    bool has_endpoint;          /* its namespace is part of the network state */
+
+    int64_t run;
+    int64_t attempts; /* restarts since it last ran long enough */
+    int64_t failures; /* of what comes before the start */
+    int64_t started_ms;
+    bool killed; /* STOP: the grace is over */
+
+    /* Health: see health.c. */
+    int64_t check_due_ms;
+    int64_t check_failures;
+    bool checking;
+
+    /* What we say of it. */
+    enum task_state state;
+    enum task_health health;
+    int64_t exit_code;
+    char message[200];
+    int64_t sequence;
+    int64_t state_ms;
+    int64_t said_run; /* run and health that were said with it */
+    enum task_health said_health;
+};
+
+/* A new agent for @task (copied) that runs @spec (copied). */
+struct agent *agent_new(struct daemon *d, const struct task *task, const struct spec *spec);
+
+/* Free one that has no job under way. */
+void agent_free(struct agent *a);
+
+/* Take in the row as it is now; NULL when it is gone. */
+void agent_set_task(struct agent *a, const struct task *task);
+
+/* Start from a container that is here already. */
+void agent_adopt(struct agent *a, const struct container_state *state);
+
+/* Do what is due. */
+void agent_step(struct agent *a);
+
+/* When the clock next has something for it (boot time), 0: nothing. */
+int64_t agent_due_ms(const struct agent *a);
+
+/* The container's end was signalled, or it is time to look. */
+void agent_look(struct agent *a);
+
+/* Say @state, with @message ("" for none); queued as a report if it is news. */
+void agent_say(struct agent *a, enum task_state state, const char *message);
+
+/* What agent_say() said last, to be reported (again). */
+void agent_report(struct agent *a);
+
+/* --- agent_jobs.c: the blocking parts. Each ends in the handler of the same name in agent.c. ---
+ */
+
+void agent_run_fetch(struct agent *a);
+void agent_run_create(struct agent *a);
+void agent_run_start(struct agent *a);
+void agent_run_look(struct agent *a);
+void agent_run_signal(struct agent *a);
+void agent_run_kill(struct agent *a);
+void agent_run_remove(struct agent *a);
+
+void agent_on_fetched(struct agent *a, const struct err *err);
+void agent_on_created(struct agent *a, const struct err *err);
+void agent_on_started(struct agent *a, const struct err *err);
+void agent_on_looked(struct agent *a, const struct err *err, const struct container_state *state);
+void agent_on_signalled(struct agent *a, const struct err *err);
+void agent_on_killed(struct agent *a, const struct err *err);
+void agent_on_removed(struct agent *a, const struct err *err);
+
+/* --- health.c -----------------------------------------------------------------------------------
+ */
+
+/* A run began: the first check is due after one interval. */
+void health_begin(struct agent *a);
+
+/* Check if it is due. */
+void health_step(struct agent *a);
+
+#endif
