@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/api.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/bus.h"
+#include "cluster/identity.h"
+#include "cluster/server.h"
+#include "node/daemon.h"
+#include "node/propose.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERB(verb, req, rep, fn, bits)                                                             \
+    {                                                                                              \
+        .name = (verb), .request = &req##_type, .reply = &rep##_type, .handler = (fn),             \
+        .flags = (bits)                                                                            \
+    }
+
+static const struct verb verbs[] = {
+    VERB("cluster.init", init_request, init_reply, api_init, VERB_ANYTIME | VERB_LOCAL),
+    VERB("cluster.join", join_request, join_reply, api_join, VERB_ANYTIME | VERB_LOCAL),
+    VERB("cluster.status", empty, status_reply, api_status, VERB_ANYTIME),
+    VERB("cluster.wait", wait_request, wait_reply, api_wait, 0),
+    VERB("token.create", token_request, token_reply, api_token, 0),
+    VERB("node.list", empty, node_list_reply, api_node_list, 0),
+    VERB("node.inspect", name_request, node_info, api_node_inspect, 0),
+    VERB("node.remove", node_remove_request, empty, api_node_remove, 0),
+    VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, 0),
+    VERB("stack.plan", deploy_request, plan_reply, api_plan, 0),
+    VERB("stack.remove", name_request, empty, api_stack_remove, 0),
+    VERB("service.list", filter_request, service_list_reply, api_service_list, 0),
+    VERB("service.inspect", name_request, service_info, api_service_inspect, 0),
+    VERB("service.scale", scale_request, empty, api_scale, 0),
+    VERB("task.list", filter_request, task_list_reply, api_task_list, 0),
+    VERB("logs.read", logs_request, logs_reply, api_logs, 0),
+    VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME),
+    VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME),
+    VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_ANYTIME),
+    VERB("image.progress", job_request, job_progress, api_image_progress, VERB_ANYTIME),
+    VERB("image.list", empty, image_list_reply, api_image_list, VERB_ANYTIME),
+    VERB("image.remove", name_request, empty, api_image_remove, VERB_ANYTIME),
+    VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void send(struct api_call *c, struct reply *reply)
+{
+    struct daemon *d = c->daemon;
+    reply->id = c->id;
+    reply->index = d->store ? store_index(d->store) : 0;
+    if (c->server) {
+        server_reply(c->server, reply);
+    } else if (d->bus) {
+        cleanup_buf struct buf message = BUF_INIT;
+        record_encode(&reply_type, reply, &message);
+        bus_send(d->bus, c->from, BUS_REPLY, false, message.data, message.len);
+    }
+    free(c);
+}
+
+void api_reply(struct api_call *c, const void *record)
+{
+    cleanup_buf struct buf body = BUF_INIT;
+    record_encode(c->verb->reply, record, &body);
+    struct reply reply = {.body = {(unsigned char *)body.data, body.len}};
+    send(c, &reply);
+}
+
+void api_fail(struct api_call *c, const struct err *err)
+{
+    struct reply reply = {0};
+    reply_set_err(&reply, err);
+    send(c, &reply);
+    free(reply.message);
+}
+
+void api_fail_with(struct api_call *c, int code, const char *fmt, ...)
+{
+    char text[200];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    struct err err;
+    err_set(&err, code, "%s", text);
+    api_fail(c, &err);
+}
+
+static void on_proposed(void *arg, const struct change_result *result)
+{
+    struct empty empty = {0};
+    if (result->err.code != 0)
+        api_fail(arg, &result->err);
+    else
+        api_reply(arg, &empty);
+}
+
+void api_propose(struct api_call *c, int kind, const void *body)
+{
+    propose_change(c->daemon->propose, (enum change_kind)kind, body,
+                   c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_proposed, c);
+}
+
+/* --- entrances -------------------------------------------------------------------------------- */
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        if (str_equal(verbs[i].name, name))
+            return &verbs[i];
+    return NULL;
+}
+
+/* Callers from elsewhere show a token; the store has its hash. */
+static int check_token(struct daemon *d, const char *token, struct err *err)
+{
+    enum token_kind kind;
+    unsigned char ca_hash[DIGEST_BYTES];
+    unsigned char secret_hash[DIGEST_BYTES];
+    if (!d->store)
+        return err_set(err, ERR_UNAVAILABLE, "this machine is not a member of a cluster");
+    if (token_parse(str_or_empty(token), &kind, ca_hash, secret_hash, err) < 0)
+        return err_set(err, ERR_DENIED,
+                       "a token is needed: 'wherry token create' on a member "
+                       "prints one; give it in WHERRY_TOKEN");
+    struct token *tokens;
+    size_t n;
+    bool known = false;
+    store_list(d->store, TABLE_TOKEN, BY_NONE, 0, &tokens, &n);
+    for (size_t i = 0; i < n; i++)
+        known |= tokens[i].kind == TOKEN_CALL && tokens[i].hash.len == sizeof(secret_hash) &&
+                 memcmp(tokens[i].hash.data, secret_hash, sizeof(secret_hash)) == 0 &&
+                 (tokens[i].expires_ms == 0 || tokens[i].expires_ms > clock_wall_ms());
+    record_free_list(&token_type, tokens, n);
+    return known ? 0 : err_set(err, ERR_DENIED, "this token is not (or no longer) good for calls");
+}
+
+static void dispatch(struct api_call *c, const struct call *call, bool local)
+{
+    struct err err = {0};
+    struct daemon *d = c->daemon;
+    c->verb = find_verb(call->verb);
+    if (d->stopping) {
+        api_fail_with(c, ERR_UNAVAILABLE, "this member is stopping");
+        return;
+    }
+    if (!c->verb) {
+        api_fail_with(c, ERR_UNSUPPORTED, "this member does not know the verb '%.60s'",
+                      str_or_empty(call->verb));
+        return;
+    }
+    if ((c->verb->flags & VERB_LOCAL) && !local) {
+        api_fail_with(c, ERR_DENIED, "%s works on the machine's own socket only", c->verb->name);
+        return;
+    }
+    if (!(c->verb->flags & VERB_ANYTIME) && !d->waiters) {
+        api_fail_with(c, ERR_UNAVAILABLE,
+                      "this machine is not a member of a cluster yet: 'wherry init' founds one, "
+                      "'wherry join ADDRESS --token T' joins one");
+        return;
+    }
+    if (call->request_id.len == sizeof(c->request_id)) {
+        c->has_request_id = true;
+        memcpy(c->request_id, call->request_id.data, sizeof(c->request_id));
+    }
+    void *request = mem_alloc(1, c->verb->request->size);
+    const struct record_type *type = c->verb->request;
+    static const unsigned char empty_map = 0x80;
+    const void *body = call->body.len ? call->body.data : &empty_map;
+    if (record_decode(type, body, call->body.len ? call->body.len : 1, true, request, &err) < 0) {
+        err_wrap(&err, "the request of %s", c->verb->name);
+        api_fail(c, &err);
+    } else {
+        c->verb->handler(c, request);
+        record_release(type, request);
+    }
+    free(request);
+}
+
+void api_on_call(void *arg, struct server_call *handle, const struct call *call, bool local)
+{
+    struct api_call *c = mem_alloc(1, sizeof(*c));
+    struct err err;
+    c->daemon = arg;
+    c->server = handle;
+    c->id = call->id;
+    if (!local && check_token(arg, call->token, &err) < 0)
+        api_fail(c, &err);
+    else
+        dispatch(c, call, local);
+}
+
+static void on_served(void *arg, const struct reply *reply)
+{
+    struct reply copy = *reply; /* shallow */
+    send(arg, &copy);
+}
+
+void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len)
+{
+    struct call call;
+    struct err err;
+    if (record_decode(&call_type, data, len, false, &call, &err) < 0) {
+        log_warn("bus", "n%lld sent a damaged call: %s", (long long)from, err.msg);
+        return;
+    }
+    struct api_call *c = mem_alloc(1, sizeof(*c));
+    c->daemon = d;
+    c->from = from;
+    c->id = call.id;
+    if (str_equal(call.verb, "member.propose"))
+        propose_on_call(d->propose, from, &call, on_served, c);
+    else
+        dispatch(c, &call, false);
+    record_release(&call_type, &call);
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+int object_name_parse(const char *text, struct object_name *ret, struct err *err)
+{
+    struct object_name name = {0};
+    cleanup_free char *copy = str_copy(str_or_empty(text));
+    char *dot = strchr(copy, '.');
+    if (dot)
+        *dot = '\0';
+    char *service = dot ? dot + 1 : NULL;
+    char *slot = service ? strrchr(service, '.') : NULL;
+    if (slot) {
+        char *end;
+        *slot++ = '\0';
+        name.slot = strtoll(slot, &end, 10);
+        if (*end || name.slot < 1)
+            return err_set(err, ERR_INVALID, "'%s' is no task: STACK.SERVICE.NUMBER is", text);
+    }
+    if (!name_is_valid(copy) || (service && !name_is_valid(service)))
+        return err_set(err, ERR_INVALID, "'%s' is not STACK, STACK.SERVICE or STACK.SERVICE.NUMBER",
+                       str_or_empty(text));
+    name.stack = str_copy(copy);
+    name.service = str_copy(service);
+    *ret = name;
+    return 0;
+}
+
+void object_name_release(struct object_name *name)
+{
+    free(name->stack);
+    free(name->service);
+    *name = (struct object_name){0};
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api - what this member does when it is called.
+ *
+ * One table of verbs (cluster/api.h) behind every carrier: the local socket, nng and the bus. A
+ * handler gets its decoded request, borrowed for the time of the call, and answers now or later,
+ * exactly once, with api_reply() or api_fail(). Handlers are grouped by noun in api_*.c. Loop
+ * thread.
+ */
+#ifndef WHERRY_NODE_API_H
+#define WHERRY_NODE_API_H
+
+#include "cluster/api.h"
+#include "cluster/wire.h"
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct daemon;
+struct server_call;
+
+/* A call that is being answered. */
+struct api_call {
+    struct daemon *daemon;
+    struct server_call *server; /* where the reply goes; NULL: to member @from */
+    int64_t from;               /* the member that forwarded it, 0: none */
+    int64_t id;
+    bool has_request_id;
+    unsigned char request_id[16];
+    const struct verb *verb;
+};
+
+typedef void (*api_handler)(struct api_call *c, const void *request);
+
+enum verb_flags {
+    VERB_ANYTIME = 1, /* also before this machine is a member */
+    VERB_LOCAL = 2,   /* on the local socket only */
+};
+
+struct verb {
+    const char *name;
+    const struct record_type *request;
+    const struct record_type *reply;
+    api_handler handler;
+    unsigned flags;
+};
+
+/* The carriers' entrances. */
+void api_on_call(void *arg, struct server_call *handle, const struct call *call, bool local);
+void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len);
+
+/* Answer with a record of the verb's reply type (borrowed) and free @c. */
+void api_reply(struct api_call *c, const void *record);
+
+/* Answer with an error and free @c. */
+void api_fail(struct api_call *c, const struct err *err);
+
+/* As api_fail with err_set(). */
+void api_fail_with(struct api_call *c, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Propose a change for @c; when it is applied, answer with an empty record, or with the refusal. */
+void api_propose(struct api_call *c, int kind, const void *body);
+
+/* Split "stack", "stack.service", "stack.service.3" into owned parts; parts not given are NULL,
+ * slot 0. ERR_INVALID says how it should look. */
+struct object_name {
+    char *stack;
+    char *service;
+    int64_t slot;
+};
+int object_name_parse(const char *text, struct object_name *ret, struct err *err);
+void object_name_release(struct object_name *name);
+
+/* --- handlers by noun ------------------------------------------------------------------------- */
+
+void api_init(struct api_call *c, const void *request);
+void api_join(struct api_call *c, const void *request);
+void api_status(struct api_call *c, const void *request);
+void api_wait(struct api_call *c, const void *request);
+void api_token(struct api_call *c, const void *request);
+void api_stalls(struct api_call *c, const void *request);
+void api_node_list(struct api_call *c, const void *request);
+void api_node_inspect(struct api_call *c, const void *request);
+void api_node_remove(struct api_call *c, const void *request);
+void api_deploy(struct api_call *c, const void *request);
+void api_plan(struct api_call *c, const void *request);
+void api_stack_remove(struct api_call *c, const void *request);
+void api_service_list(struct api_call *c, const void *request);
+void api_service_inspect(struct api_call *c, const void *request);
+void api_scale(struct api_call *c, const void *request);
+void api_task_list(struct api_call *c, const void *request);
+void api_logs(struct api_call *c, const void *request);
+void api_upload(struct api_call *c, const void *request);
+void api_image_load(struct api_call *c, const void *request);
+void api_image_pull(struct api_call *c, const void *request);
+void api_image_progress(struct api_call *c, const void *request);
+void api_image_list(struct api_call *c, const void *request);
+void api_image_remove(struct api_call *c, const void *request);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verbs about members. */
+#include "base/mem.h"
+#include "cluster/consensus.h"
+#include "node/api.h"
+#include "node/daemon.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *role_of(struct daemon *d, int64_t id)
+{
+    struct consensus_member members[256];
+    size_t n = consensus_members(d->consensus, members, 256);
+    for (size_t i = 0; i < n && i < 256; i++) {
+        if (members[i].id != id)
+            continue;
+        switch (members[i].role) {
+        case ROLE_VOTER:
+            return "voter";
+        case ROLE_STANDBY:
+            return "standby";
+        case ROLE_SPARE:
+            return "joining";
+        }
+    }
+    return "joining";
+}
+
+static void count_tasks(struct daemon *d, struct node_info *info)
+{
+    struct task *tasks;
+    size_t n;
+    store_list(d->store, TABLE_TASK, BY_NODE_ID, info->id, &tasks, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct spec spec;
+        info->tasks += tasks[i].state == TASK_RUNNING;
+        if (task_is_terminal(tasks[i].state) || store_task_spec(d->store, &tasks[i], &spec) < 0)
+            continue;
+        info->cpu_reserved_milli += spec.reservations.cpu_milli;
+        info->memory_reserved_bytes += spec.reservations.memory_bytes;
+        record_release(&spec_type, &spec);
+    }
+    record_free_list(&task_type, tasks, n);
+}
+
+/* Moves what @node owns into @info. */
+static void describe(struct daemon *d, struct node *node, struct node_info *info)
+{
+    *info = (struct node_info){
+        .id = node->id,
+        .name = str_copy(node->name),
+        .address = str_copy(node->address),
+        .status = str_copy(node_status_names[node->status]),
+        .availability = str_copy(availability_names[node->availability]),
+        .role = str_copy(role_of(d, node->id)),
+        .leader = consensus_leader(d->consensus) == node->id,
+        .labels = node->labels,
+        .labels_n = node->labels_n,
+        .cpu_milli = node->cpu_milli,
+        .memory_bytes = node->memory_bytes,
+        .version = str_copy(node->version),
+        .os = str_copy(node->os),
+        .arch = str_copy(node->arch),
+        .joined_ms = node->joined_ms,
+        .status_ms = node->status_ms,
+    };
+    node->labels = NULL;
+    node->labels_n = 0;
+    count_tasks(d, info);
+}
+
+void api_node_list(struct api_call *c, const void *request)
+{
+    struct daemon *d = c->daemon;
+    struct node_list_reply reply = {0};
+    struct node *nodes;
+    (void)request;
+    store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &reply.nodes_n);
+    reply.nodes = mem_alloc(reply.nodes_n, sizeof(*reply.nodes));
+    for (size_t i = 0; i < reply.nodes_n; i++)
+        describe(d, &nodes[i], &reply.nodes[i]);
+    record_free_list(&node_type, nodes, reply.nodes_n);
+    api_reply(c, &reply);
+    record_release(&node_list_reply_type, &reply);
+}
+
+static int find_node(struct daemon *d, const char *name, struct node *ret)
+{
+    if (store_find(d->store, TABLE_NODE, name, ret) == 0)
+        return 0;
+    char *end;
+    if (name[0] == 'n' && name[1]) {
+        long long id = strtoll(name + 1, &end, 10);
+        if (!*end)
+            return store_get(d->store, TABLE_NODE, id, ret);
+    }
+    return ERR_NOTFOUND;
+}
+
+void api_node_inspect(struct api_call *c, const void *request)
+{
+    const struct name_request *r = request;
+    struct node node;
+    struct node_info info;
+    if (find_node(c->daemon, str_or_empty(r->name), &node) < 0) {
+        api_fail_with(c, ERR_NOTFOUND, "there is no node '%s' ('wherry node ls' lists them)",
+                      str_or_empty(r->name));
+        return;
+    }
+    describe(c->daemon, &node, &info);
+    api_reply(c, &info);
+    record_release(&node_info_type, &info);
+    record_release(&node_type, &node);
+}
+
+void api_node_remove(struct api_call *c, const void *request)
+{
+    const struct node_remove_request *r = request;
+    struct node node;
+    if (find_node(c->daemon, str_or_empty(r->name), &node) < 0) {
+        api_fail_with(c, ERR_NOTFOUND, "there is no node '%s' ('wherry node ls' lists them)",
+                      str_or_empty(r->name));
+        return;
+    }
+    struct change_node_remove change = {.node_id = node.id, .force = r->force};
+    record_release(&node_type, &node);
+    api_propose(c, CHANGE_NODE_REMOVE, &change);
+}
