@@ -52,7 +52,7 @@ static const struct verb verbs[] = {
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void send(struct api_call *c, struct reply *reply)
+static void send_reply(struct api_call *c, struct reply *reply)
 {
     struct daemon *d = c->daemon;
     reply->id = c->id;
@@ -72,14 +72,14 @@ void api_reply(struct api_call *c, const void *record)
     cleanup_buf struct buf body = BUF_INIT;
     record_encode(c->verb->reply, record, &body);
     struct reply reply = {.body = {(unsigned char *)body.data, body.len}};
-    send(c, &reply);
+    send_reply(c, &reply);
 }
 
 void api_fail(struct api_call *c, const struct err *err)
 {
     struct reply reply = {0};
     reply_set_err(&reply, err);
-    send(c, &reply);
+    send_reply(c, &reply);
     free(reply.message);
 }
 
@@ -202,7 +202,7 @@ void api_on_call(void *arg, struct server_call *handle, const struct call *call,
 static void on_served(void *arg, const struct reply *reply)
 {
     struct reply copy = *reply; /* shallow */
-    send(arg, &copy);
+    send_reply(arg, &copy);
 }
 
 void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len)

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Verbs about the images of this member. An archive arrives in pieces (image.upload) in a file of
+ * the data folder; loading and pulling run as jobs whose progress the caller asks for.
+ */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "node/api.h"
+#include "node/daemon.h"
+#include "node/imagejob.h"
+#include "node/job.h"
+#include "runtime/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    UPLOAD_PIECE_MAX = 1 << 20,
+};
+
+/* --- upload ----------------------------------------------------------------------------------- */
+
+static bool upload_id_is_valid(const char *id)
+{
+    unsigned char raw[8];
+    return hex_decode(str_or_empty(id), raw, sizeof(raw));
+}
+
+static int write_piece(const char *path, const struct upload_request *r, bool first,
+                       struct err *err)
+{
+    cleanup_close int fd =
+        open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (first ? O_CREAT | O_EXCL : 0), 0600);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(err, errno, "upload");
+    if (r->offset != st.st_size)
+        return err_set(err, ERR_CONFLICT, "the upload has %lld bytes, the next piece is for %lld",
+                       (long long)st.st_size, (long long)r->offset);
+    if (lseek(fd, 0, SEEK_END) < 0)
+        return err_errno(err, errno, "upload");
+    int rv = fd_write_all(fd, r->data.data, r->data.len);
+    return rv < 0 ? err_errno(err, -rv, "write %s", path) : 0;
+}
+
+void api_upload(struct api_call *c, const void *request)
+{
+    const struct upload_request *r = request;
+    bool first = !*str_or_empty(r->id);
+    unsigned char raw[8];
+    char id[2 * sizeof(raw) + 1];
+    struct err err = {0};
+    if (r->data.len > UPLOAD_PIECE_MAX || (!first && !upload_id_is_valid(r->id))) {
+        api_fail_with(c, ERR_INVALID, "not a piece of an upload");
+        return;
+    }
+    random_bytes(raw, sizeof(raw));
+    hex_encode(raw, sizeof(raw), id);
+    if (!first)
+        str_fill(id, sizeof(id), r->id);
+    cleanup_free char *dir = str_printf("%s/upload", c->daemon->data_dir);
+    cleanup_free char *path = str_printf("%s/%s", dir, id);
+    if (file_mkdirs(dir, 0700, &err) < 0 || write_piece(path, r, first, &err) < 0) {
+        api_fail(c, &err);
+        return;
+    }
+    struct upload_reply reply = {.id = id, .offset = r->offset + (int64_t)r->data.len};
+    api_reply(c, &reply);
+}
+
+/* --- load and pull ---------------------------------------------------------------------------- */
+
+void api_image_load(struct api_call *c, const void *request)
+{
+    const struct image_load_request *r = request;
+    if (!upload_id_is_valid(r->upload)) {
+        api_fail_with(c, ERR_INVALID, "not an upload");
+        return;
+    }
+    cleanup_free char *path = str_printf("%s/upload/%s", c->daemon->data_dir, r->upload);
+    char job[IMAGE_JOB_ID];
+    image_job_load(c->daemon, path, r->name, job);
+    struct job_reply reply = {.job = job};
+    api_reply(c, &reply);
+}
+
+void api_image_pull(struct api_call *c, const void *request)
+{
+    const struct image_pull_request *r = request;
+    char job[IMAGE_JOB_ID];
+    image_job_pull(c->daemon, str_or_empty(r->name), r->plain_http, r->plain_http_n, job);
+    struct job_reply reply = {.job = job};
+    api_reply(c, &reply);
+}
+
+void api_image_progress(struct api_call *c, const void *request)
+{
+    image_job_progress(c, request);
+}
+
+/* --- list and remove -------------------------------------------------------------------------- */
+
+struct image_work {
+    struct api_call *call;
+    struct runtime *runtime;
+    char *name;
+    struct image *images;
+    size_t images_n;
+    struct err err;
+};
+
+static void work_list(void *arg)
+{
+    struct image_work *w = arg;
+    image_list(w->runtime, &w->images, &w->images_n, &w->err);
+}
+
+static void done_list(void *arg)
+{
+    struct image_work *w = arg;
+    struct image_list_reply reply = {0};
+    reply.images = mem_alloc(w->images_n, sizeof(*reply.images));
+    for (size_t i = 0; i < w->images_n; i++)
+        reply.images[reply.images_n++] =
+            (struct image_info){.name = str_copy(w->images[i].name),
+                                .digest = str_copy(w->images[i].digest),
+                                .size_bytes = w->images[i].size_bytes,
+                                .created_ms = w->images[i].created_ms};
+    if (w->err.code != 0)
+        api_fail(w->call, &w->err);
+    else
+        api_reply(w->call, &reply);
+    record_release(&image_list_reply_type, &reply);
+    image_list_free(w->images, w->images_n);
+    free(w);
+}
+
+void api_image_list(struct api_call *c, const void *request)
+{
+    (void)request;
+    struct image_work *w = mem_alloc(1, sizeof(*w));
+    *w = (struct image_work){.call = c, .runtime = c->daemon->runtime};
+    jobs_run(c->daemon->jobs, work_list, done_list, w);
+}
+
+static void work_remove(void *arg)
+{
+    struct image_work *w = arg;
+    image_remove(w->runtime, w->name, &w->err);
+}
+
+static void done_remove(void *arg)
+{
+    struct image_work *w = arg;
+    struct empty empty = {0};
+    if (w->err.code != 0)
+        api_fail(w->call, &w->err);
+    else
+        api_reply(w->call, &empty);
+    free(w->name);
+    free(w);
+}
+
+void api_image_remove(struct api_call *c, const void *request)
+{
+    const struct name_request *r = request;
+    struct image_work *w = mem_alloc(1, sizeof(*w));
+    *w = (struct image_work){
+        .call = c, .runtime = c->daemon->runtime, .name = str_copy(str_or_empty(r->name))};
+    jobs_run(c->daemon->jobs, work_remove, done_remove, w);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verbs that show services and tasks, with the reason for whatever waits. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "node/api.h"
+#include "node/daemon.h"
+#include "node/leader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The whole picture: rows, and what the scheduler says of the slots that have no task. Any member
+ * can ask it: it is a pure function of the state. */
+struct picture {
+    struct view view;
+    struct plan plan;
+};
+
+static void picture_read(struct daemon *d, struct picture *p)
+{
+    memset(p, 0, sizeof(*p));
+    view_read(d->store, clock_wall_ms(), &p->view);
+    scheduler_plan(&p->view, &p->plan);
+}
+
+static void picture_release(struct picture *p)
+{
+    plan_release(&p->plan);
+    view_release(&p->view);
+}
+
+static const char *node_name(const struct picture *p, int64_t id)
+{
+    for (size_t i = 0; i < p->view.nodes_n; i++)
+        if (p->view.nodes[i].id == id)
+            return p->view.nodes[i].name;
+    return "";
+}
+
+static const struct spec *spec_of(const struct picture *p, const struct service *s,
+                                  int64_t revision)
+{
+    for (size_t i = 0; i < p->view.revisions_n && revision != s->revision; i++)
+        if (p->view.revisions[i].service_id == s->id && p->view.revisions[i].revision == revision)
+            return &p->view.revisions[i].spec;
+    return &s->spec;
+}
+
+/* Parts are compared whole: app.web is not app.web2. */
+static bool matches(const struct service *s, const struct object_name *name)
+{
+    return (!name->stack || str_equal(s->stack, name->stack)) &&
+           (!name->service || str_equal(s->name, name->service));
+}
+
+/* The object in the request's filter; with "" everything. Whether it exists is checked. */
+static int read_filter(const struct picture *p, const char *text, struct object_name *ret,
+                       struct err *err)
+{
+    *ret = (struct object_name){0};
+    if (!*str_or_empty(text))
+        return 0;
+    if (object_name_parse(text, ret, err) < 0)
+        return err->code;
+    for (size_t i = 0; i < p->view.services_n; i++)
+        if (matches(&p->view.services[i], ret))
+            return 0;
+    bool service = ret->service;
+    object_name_release(ret);
+    return err_set(err, ERR_NOTFOUND, "there is no %s '%s' ('wherry ls' lists the services)",
+                   service ? "service" : "stack", text);
+}
+
+/* --- services --------------------------------------------------------------------------------- */
+
+static void count_tasks(const struct picture *p, const struct service *s, struct service_info *info,
+                        bool *ret_old, bool *ret_failed, const char **ret_message)
+{
+    for (size_t i = 0; i < p->view.tasks_n; i++) {
+        const struct task *t = &p->view.tasks[i];
+        if (t->service_id != s->id || t->desired != DESIRED_RUN)
+            continue;
+        bool current = t->revision == s->revision;
+        info->running += t->state == TASK_RUNNING;
+        info->healthy += task_is_healthy(t);
+        info->complete += t->state == TASK_COMPLETE && current;
+        info->updated += current && (task_is_healthy(t) || t->state == TASK_COMPLETE);
+        *ret_old |= !current;
+        *ret_failed |= t->state == TASK_FAILED;
+        if (!*ret_message && *str_or_empty(t->message) && !task_is_healthy(t))
+            *ret_message = t->message;
+        info->replicas += s->spec.mode == MODE_GLOBAL;
+    }
+}
+
+static const char *state_of(const struct service *s, const struct service_info *info, bool old,
+                            bool failed, bool waiting)
+{
+    if (s->removed)
+        return "removing";
+    if (failed)
+        return "failed";
+    if (s->spec.mode == MODE_REPLICATED_JOB && info->complete >= info->replicas)
+        return "complete";
+    if (old)
+        return "updating";
+    if (waiting)
+        return "waiting";
+    if (s->spec.mode != MODE_REPLICATED_JOB && info->updated >= info->replicas)
+        return "running";
+    return info->running > 0 && s->spec.mode == MODE_REPLICATED_JOB ? "running" : "starting";
+}
+
+static void describe_ports(const struct spec *spec, struct service_info *info)
+{
+    info->ports_n = spec->ports_n;
+    info->ports = mem_alloc(spec->ports_n, sizeof(char *));
+    for (size_t i = 0; i < spec->ports_n; i++)
+        info->ports[i] =
+            str_printf("%lld->%lld/%s", (long long)spec->ports[i].published,
+                       (long long)spec->ports[i].target, protocol_names[spec->ports[i].protocol]);
+}
+
+static void describe_service(const struct picture *p, const struct service *s,
+                             struct service_info *info)
+{
+    bool old = false;
+    bool failed = false;
+    bool waiting = false;
+    const char *message = NULL;
+    cleanup_buf struct buf why = BUF_INIT;
+    *info = (struct service_info){
+        .id = s->id,
+        .name = str_printf("%s.%s", s->stack, s->name),
+        .stack = str_copy(s->stack),
+        .mode = str_copy(service_mode_names[s->spec.mode]),
+        .image = str_copy(s->spec.image),
+        .replicas = s->spec.mode == MODE_GLOBAL ? 0 : s->spec.replicas,
+        .revision = s->revision,
+        .removed = s->removed,
+        .created_ms = s->created_ms,
+        .updated_ms = s->updated_ms,
+    };
+    count_tasks(p, s, info, &old, &failed, &message);
+    for (size_t i = 0; i < p->plan.unplaced_n; i++) {
+        const struct unplaced *u = &p->plan.unplaced[i];
+        if (u->service_id != s->id)
+            continue;
+        if (!waiting)
+            unplaced_explain(u, &why);
+        waiting = true;
+    }
+    info->state = str_copy(state_of(s, info, old, failed, waiting));
+    info->message = str_copy(waiting ? why.data : str_or_empty(message));
+    describe_ports(&s->spec, info);
+    record_copy(&spec_type, &s->spec, &info->spec);
+}
+
+void api_service_list(struct api_call *c, const void *request)
+{
+    const struct filter_request *r = request;
+    struct service_list_reply reply = {0};
+    struct object_name filter;
+    struct picture p;
+    struct err err;
+    picture_read(c->daemon, &p);
+    if (read_filter(&p, r->name, &filter, &err) < 0) {
+        api_fail(c, &err);
+        picture_release(&p);
+        return;
+    }
+    reply.services = mem_alloc(p.view.services_n, sizeof(*reply.services));
+    for (size_t i = 0; i < p.view.services_n; i++)
+        if (matches(&p.view.services[i], &filter))
+            describe_service(&p, &p.view.services[i], &reply.services[reply.services_n++]);
+    api_reply(c, &reply);
+    record_release(&service_list_reply_type, &reply);
+    object_name_release(&filter);
+    picture_release(&p);
+}
+
+void api_service_inspect(struct api_call *c, const void *request)
+{
+    const struct name_request *r = request;
+    struct object_name name = {0};
+    struct picture p;
+    struct err err = {0};
+    picture_read(c->daemon, &p);
+    int rv = read_filter(&p, r->name, &name, &err);
+    if (rv == 0 && (!name.service || name.slot))
+        rv = err_set(&err, ERR_INVALID, "'%.60s' is not a service: STACK.SERVICE is",
+                     str_or_empty(r->name));
+    for (size_t i = 0; rv == 0 && i < p.view.services_n; i++) {
+        struct service_info info;
+        if (!matches(&p.view.services[i], &name))
+            continue;
+        describe_service(&p, &p.view.services[i], &info);
+        api_reply(c, &info);
+        record_release(&service_info_type, &info);
+        break;
+    }
+    if (rv < 0)
+        api_fail(c, &err);
+    object_name_release(&name);
+    picture_release(&p);
+}
+
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+static const struct service *service_of(const struct picture *p, int64_t id)
+{
+    for (size_t i = 0; i < p->view.services_n; i++)
+        if (p->view.services[i].id == id)
+            return &p->view.services[i];
+    return NULL;
+}
+
+static void describe_task(const struct picture *p, const struct task *t, const struct service *s,
+                          struct task_info *info)
+{
+    *info = (struct task_info){
+        .id = t->id,
+        .name = str_printf("%s.%s.%lld", t->stack, t->service, (long long)t->slot),
+        .service = str_printf("%s.%s", t->stack, t->service),
+        .slot = t->slot,
+        .node = str_copy(node_name(p, t->node_id)),
+        .image = str_copy(s ? spec_of(p, s, t->revision)->image : ""),
+        .desired = str_copy(task_desired_names[t->desired]),
+        .state = str_copy(task_state_names[t->state]),
+        .health = str_copy(task_health_names[t->health]),
+        .run = t->run,
+        .restarts = t->run > 1 ? t->run - 1 : 0,
+        .exit_code = t->exit_code,
+        .message = str_copy(t->message),
+        .revision = t->revision,
+        .created_ms = t->created_ms,
+        .state_ms = t->state_ms,
+    };
+    info->addresses = mem_alloc(t->addresses_n, sizeof(char *));
+    for (size_t i = 0; i < t->addresses_n; i++)
+        info->addresses[info->addresses_n++] = str_copy(t->addresses[i].address);
+}
+
+static void describe_unplaced(const struct unplaced *u, const struct service *s,
+                              struct task_info *info)
+{
+    struct buf why = BUF_INIT;
+    unplaced_explain(u, &why);
+    *info = (struct task_info){
+        .name = str_printf("%s.%s.%lld", s->stack, s->name, (long long)u->slot),
+        .service = str_printf("%s.%s", s->stack, s->name),
+        .slot = u->slot,
+        .image = str_copy(s->spec.image),
+        .desired = str_copy("run"),
+        .state = str_copy("pending"),
+        .health = str_copy("none"),
+        .message = buf_take(&why),
+        .revision = s->revision,
+    };
+}
+
+static int by_name(const void *left, const void *right)
+{
+    const struct task_info *a = left;
+    const struct task_info *b = right;
+    int rv = strcmp(a->service, b->service);
+    if (rv == 0)
+        rv = a->slot < b->slot ? -1 : a->slot > b->slot;
+    /* The task that is to run stands before those it replaces. */
+    return rv != 0 ? rv : a->id < b->id ? 1 : a->id > b->id ? -1 : 0;
+}
+
+void api_task_list(struct api_call *c, const void *request)
+{
+    const struct filter_request *r = request;
+    struct task_list_reply reply = {0};
+    struct object_name filter;
+    struct picture p;
+    struct err err;
+    picture_read(c->daemon, &p);
+    if (read_filter(&p, r->name, &filter, &err) < 0) {
+        api_fail(c, &err);
+        picture_release(&p);
+        return;
+    }
+    reply.tasks = mem_alloc(p.view.tasks_n + p.plan.unplaced_n, sizeof(*reply.tasks));
+    for (size_t i = 0; i < p.view.tasks_n; i++) {
+        const struct task *t = &p.view.tasks[i];
+        const struct service *s = service_of(&p, t->service_id);
+        if (s && matches(s, &filter) && (!filter.slot || filter.slot == t->slot))
+            describe_task(&p, t, s, &reply.tasks[reply.tasks_n++]);
+    }
+    for (size_t i = 0; i < p.plan.unplaced_n; i++) {
+        const struct unplaced *u = &p.plan.unplaced[i];
+        const struct service *s = service_of(&p, u->service_id);
+        if (s && matches(s, &filter) && (!filter.slot || filter.slot == u->slot))
+            describe_unplaced(u, s, &reply.tasks[reply.tasks_n++]);
+    }
+    qsort(reply.tasks, reply.tasks_n, sizeof(*reply.tasks), by_name);
+    api_reply(c, &reply);
+    record_release(&task_list_reply_type, &reply);
+    object_name_release(&filter);
+    picture_release(&p);
+}
