@@ -72,6 +72,9 @@ struct bus_config {
  * member it may start too: then only bus_join() makes sense. */
 int bus_start(const struct bus_config *config, struct bus **ret_bus, struct err *err);
 
+/* The port it listens on; of use when port 0 was asked for. */
+int bus_port(const struct bus *bus);
+
 /* Close everything; @on_stopped comes when nothing is left on the loop, then @bus is freed. */
 void bus_stop(struct bus *bus, void (*on_stopped)(void *arg), void *arg);
 

@@ -8,6 +8,8 @@
  *     node.crt   its certificate, signed by the CA, followed by the CA's (PEM)
  *     ca.crt, ca.key   the cluster's CA (members hold the key: any may admit a machine)
  *     member     cluster uuid and our node id (text): there only once we are a member
+ * `member` is written last and removed first: what a crash left half-way is thrown away by the next
+ * identity_open().
  *
  * A token is "wherry1-j-HASH-SECRET" (join) or "wherry1-c-HASH-SECRET" (call): HASH is the SHA-256
  * of the CA certificate (DER) in hexadecimal, SECRET 32 hexadecimal digits. The cluster stores the
@@ -45,7 +47,8 @@ const char *identity_cluster(const struct identity *identity);
 const char *identity_ca_cert(const struct identity *identity);
 const char *identity_ca_key(const struct identity *identity);
 
-/* Make a new CA in DIR (wherry init). ERR_EXISTS when there is one. */
+/* Make a new CA in DIR (wherry init). ERR_EXISTS when there is one. Until identity_set_member() was
+ * done it is forgotten by the next identity_open(). */
 int identity_make_ca(struct identity *identity, struct err *err);
 
 /* Take over the CA of the cluster we join. */
@@ -61,8 +64,10 @@ int identity_set_member(struct identity *identity, const char *uuid, int64_t nod
  * a failed join. */
 int identity_reset(struct identity *identity, struct err *err);
 
-/* Path of a PEM with certificate chain and private key in one, for nng. Borrowed. */
-const char *identity_pem_path(const struct identity *identity);
+/* PEM of our certificate followed by the CA's ("" when not a member), and of our private key: for
+ * TLS. Borrowed. */
+const char *identity_cert(const struct identity *identity);
+const char *identity_key(const struct identity *identity);
 
 /* Make a token of @kind for the CA. The caller frees *@ret_token. */
 int token_make(const struct identity *identity, enum token_kind kind, char **ret_token,

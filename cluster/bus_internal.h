@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bus_internal - what the files of the bus share.
+ *
+ *     bus.c          starting, stopping, the timer, sending
+ *     bus_conn.c     one connection: TCP, TLS, frames, its queue
+ *     bus_peer.c     members: dialling, hello, which connection stays
+ *     bus_stranger.c the listener's side of a join, and what else comes in
+ *     bus_join.c     the joiner's side
+ *
+ * A connection's life, with the function of each edge:
+ *
+ *     CONNECT ──on_connected──► HANDSHAKE ──conn_pump──► HELLO ──peer_up──► UP
+ *                                   ▲                      │                 │ peer_up: the
+ *     accepted ──bus_on_accept──────┘                      │on_join_request  ▼ other one stays
+ *                                                          ▼               LAME
+ *     a joiner's own waits in HELLO for the reply       STRANGER
+ *
+ * and from everywhere CLOSED by conn_close(). LAME: nothing new is sent on it, what is on its way
+ * still counts; it is closed a second later.
+ *
+ * What a frame's kind byte says beyond enum bus_kind is in enum frame_kind. The byte after it is 1
+ * when more frames of the same message follow.
+ */
+#ifndef WHERRY_CLUSTER_BUS_INTERNAL_H
+#define WHERRY_CLUSTER_BUS_INTERNAL_H
+
+#include "cluster/address.h"
+#include "cluster/bus.h"
+
+#include "base/buf.h"
+#include "cluster/tls.h"
+
+#include <uv.h>
+
+enum {
+    FRAME_HEADER = 6,
+    FRAME_MORE = 1,
+    READ_BYTES = 64 << 10,          /* read from a socket at once */
+    FLIGHT_MAX = 256 << 10,         /* encrypted bytes the kernel has not taken yet */
+    FLUSH_MAX = 1 << 20,            /* encrypted in one turn of the loop */
+    PENDING_MAX = 32,               /* accepted connections that have not said who they are */
+    STRANGERS_MAX = 8,              /* join requests being answered */
+    PAST_MAX = 8,                   /* earlier incarnations remembered per peer */
+    HANDSHAKE_MS = 5000,            /* until HELLO is over */
+    STRANGER_MS = 10000,            /* for the answer to a join request */
+    GOODBYE_MS = 5000,              /* from the answer until the joiner hangs up */
+    JOIN_MS = 15000,                /* for a whole join */
+    LAME_MS = 1000,                 /* from being replaced to the end */
+    BACKOFF_MIN_MS = 50,            /* between two diallings */
+    BACKOFF_MAX_MS = 1000,          /* … at most */
+    YIELD_MS = 100,                 /* the larger id lets the smaller one dial first */
+    USER_TIMEOUT_MS = 5000,         /* unacknowledged bytes end a connection */
+    JOIN_REPLY_MAX = BUS_FRAME_MAX, /* what a joiner accepts */
+    BULK_QUEUE_MAX = 8 << 20,       /* waiting bytes, or one message of any size */
+    HELLO_VERSION = 1,
+};
+
+/* Kinds of frames the bus keeps for itself. */
+enum frame_kind {
+    FRAME_HELLO = 128,
+    FRAME_JOIN = 129,
+    FRAME_JOIN_REPLY = 130,
+};
+
+enum conn_state {
+    CONN_CONNECT,
+    CONN_HANDSHAKE,
+    CONN_HELLO,
+    CONN_UP,
+    CONN_LAME,
+    CONN_STRANGER,
+    CONN_CLOSED,
+};
+
+enum channel_kind {
+    CHANNEL_CONTROL,
+    CHANNEL_BULK,
+    CHANNEL_MAX,
+};
+
+struct conn;
+
+/* What the owner of a connection does with it. */
+struct conn_ops {
+    /* The handshake is done; the other side's key is proved. */
+    void (*on_secure)(struct conn *conn);
+    /* A whole message. @data is borrowed. */
+    void (*on_frame)(struct conn *conn, unsigned kind, const void *data, size_t len);
+    /* It was closed, by either side; forget it. */
+    void (*on_closed)(struct conn *conn, const char *reason);
+};
+
+/* A message in a connection's queue. */
+struct outgoing {
+    struct outgoing *next;
+    size_t len;
+    size_t sent; /* already framed */
+    unsigned char kind;
+    bool more_sent; /* its first frame went out */
+    char data[];
+};
+
+struct conn {
+    struct bus *bus;
+    struct conn *next, *prev; /* all of bus->conns */
+    const struct conn_ops *ops;
+    enum conn_state state;
+    uv_tcp_t tcp;
+    uv_connect_t connect;
+    struct tls *tls;
+    bool accepted;                /* the other side dialled */
+    const unsigned char *ca_hash; /* a joiner's: whom to believe */
+    int code;                     /* of the error that closed it, where one is known */
+    char remote[64];              /* its address, for the log */
+    int64_t deadline_ms;          /* of the state; 0: none */
+    int64_t up_at_ms;             /* when it got UP */
+    enum channel_kind channel;    /* a member's */
+    struct peer *peer;            /* a member's; NULL until it said hello and when it was let go */
+    uint64_t incarnation;         /* of the other side, once it said hello */
+    struct bus_stranger *stranger;
+    struct join *join;
+
+    /* In. */
+    size_t message_max; /* longest message acceptable now */
+    unsigned char header[FRAME_HEADER];
+    size_t header_len;
+    size_t payload_left;
+    struct buf message; /* the part that came */
+    bool message_open;  /* more frames of it follow */
+    unsigned message_kind;
+
+    /* Out. */
+    struct outgoing *first, **last;
+    size_t queued;    /* bytes that wait, with what keeping them costs */
+    size_t in_flight; /* encrypted and handed to libuv */
+    bool dirty;       /* to be flushed at the loop's next turn */
+};
+
+struct channel {
+    struct conn *conn;     /* UP */
+    struct conn *dialling; /* ours, on its way */
+    int64_t retry_at_ms;
+    int backoff_ms;
+};
+
+struct peer {
+    struct peer *next;
+    int64_t id;
+    char *address;
+    bool has_address; /* numeric is set */
+    union socket_address numeric;
+    struct bytes public_key;
+    struct channel channels[CHANNEL_MAX];
+    uint64_t incarnation; /* of its process; 0: never met */
+    uint64_t past[PAST_MAX];
+    size_t past_n;
+    bool told_up; /* what on_peer was told */
+    int64_t warned_ms;
+};
+
+struct bus {
+    struct bus_config config;
+    int64_t self_id;
+    uint64_t incarnation;
+    uv_tcp_t listener;
+    uv_timer_t timer;
+    uv_idle_t idle; /* runs once when something is dirty */
+    int handles;    /* not closed yet */
+    struct tls_context *tls;
+    int64_t tls_node; /* whose certificate it shows; -1: none was made */
+    struct peer *peers;
+    struct peer *removed; /* on_peer(down) is still to be said */
+    struct conn *conns;
+    size_t strangers_n;
+    struct join *joins;
+    bool stopping;
+    void (*on_stopped)(void *arg);
+    void *stop_arg;
+    int64_t warned_ms; /* of log_hostile */
+    unsigned suppressed;
+    char read_buf[READ_BYTES];
+    char text[TLS_RECORD_MAX];
+    char staging[TLS_RECORD_MAX];
+};
+
+/* --- bus.c --- */
+
+/* Time of this turn of the loop. */
+int64_t bus_now(const struct bus *bus);
+/* Set the timer to the earliest deadline. Call after any was set. */
+void bus_schedule(struct bus *bus);
+/* Run the flush and what was put off at the loop's next turn. */
+void bus_wake(struct bus *bus);
+/* The TLS context for what we are now; NULL is logged. */
+struct tls_context *bus_tls(struct bus *bus);
+/* One handle less; frees the bus after bus_stop() when it was the last. */
+void bus_handle_closed(struct bus *bus);
+/* Log what a stranger did, at most once a second. */
+void bus_log_hostile(struct bus *bus, const struct conn *conn, const char *what);
+
+/* Lower *@next_ms to @at_ms. */
+void bus_earlier(int64_t *next_ms, int64_t at_ms);
+
+/* --- bus_conn.c --- */
+
+/* A connection without a socket. */
+struct conn *conn_new(struct bus *bus, const struct conn_ops *ops);
+/* Dial. On failure the connection is closed and on_closed was called. */
+void conn_dial(struct conn *conn, const union socket_address *to);
+/* An accepted or connected one: begin the handshake. */
+void conn_start(struct conn *conn);
+/* Queue a message. The caller has checked the bounds. */
+void conn_queue(struct conn *conn, unsigned kind, const void *data, size_t len);
+/* Encrypt and write what waits. */
+void conn_flush(struct conn *conn);
+/* Close, giving a reason for people. Fine when closed. */
+void conn_close(struct conn *conn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* True when its key is @key. */
+bool conn_has_key(const struct conn *conn, const struct bytes *key);
+
+/* --- bus_peer.c --- */
+
+extern const struct conn_ops peer_dial_ops;
+/* The peer with @id or @key, NULL. */
+struct peer *peer_find(const struct bus *bus, int64_t id);
+struct peer *peer_find_key(const struct bus *bus, const struct conn *conn);
+/* A frame on the accepted connection of the key of @peer: its hello, or a message. */
+void peer_on_frame(struct conn *conn, unsigned kind, const void *data, size_t len);
+/* A connection of conn->peer was closed. */
+void peer_on_closed(struct conn *conn, const char *reason);
+/* Dial what is due; the earliest of what is not lowers *@next_ms. */
+void peer_dial_due(struct bus *bus, int64_t *next_ms);
+/* Say what was put off about removed ones and free them. */
+void peer_free_removed(struct bus *bus, bool tell);
+
+/* --- bus_stranger.c --- */
+
+/* The listener has a connection. */
+void bus_on_accept(uv_stream_t *listener, int status);
+
+/* --- bus_join.c --- */
+
+/* End joins that are due; the earliest of the others lowers *@next_ms. */
+void join_check_due(struct bus *bus, int64_t *next_ms);
+/* End all with ERR_CANCELED. */
+void join_cancel_all(struct bus *bus);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/bus_internal.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/identity.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What both sides of a connection say first. */
+struct hello {
+    int64_t version;
+    char *cluster; /* uuid */
+    int64_t from;
+    int64_t to;
+    int64_t channel;
+    int64_t incarnation; /* random, of this run of the process */
+};
+
+static const struct field hello_fields[] = {
+    FIELD_INT(struct hello, version), FIELD_STRING(struct hello, cluster),
+    FIELD_INT(struct hello, from),    FIELD_INT(struct hello, to),
+    FIELD_INT(struct hello, channel), FIELD_INT(struct hello, incarnation),
+};
+
+static const struct record_type hello_type = RECORD_TYPE("hello", struct hello, hello_fields);
+
+enum {
+    LIVED_MS = 1000, /* a connection that lasted this long was a good one */
+    WARN_EVERY_MS = 10000,
+};
+
+static const char *channel_name(enum channel_kind channel)
+{
+    return channel == CHANNEL_CONTROL ? "control" : "bulk";
+}
+
+/* --- finding ------------------------------------------------------------------------------- */
+
+struct peer *peer_find(const struct bus *bus, int64_t id)
+{
+    for (struct peer *p = bus->peers; p; p = p->next)
+        if (p->id == id)
+            return p;
+    return NULL;
+}
+
+struct peer *peer_find_key(const struct bus *bus, const struct conn *conn)
+{
+    for (struct peer *p = bus->peers; p; p = p->next)
+        if (conn_has_key(conn, &p->public_key))
+            return p;
+    return NULL;
+}
+
+/* True once in a while: a line about @p may be written. */
+static bool may_warn(struct peer *p, const struct bus *bus)
+{
+    if (p->warned_ms && bus_now(bus) - p->warned_ms < WARN_EVERY_MS)
+        return false;
+    p->warned_ms = bus_now(bus);
+    return true;
+}
+
+/* --- dialling ------------------------------------------------------------------------------ */
+
+/* Try again later, and later still the next time. The larger id waits a little longer, so that the
+ * two rarely dial at once. */
+static void retry_later(struct bus *bus, const struct peer *p, struct channel *ch)
+{
+    int yield = bus->self_id > p->id ? YIELD_MS : 0;
+    ch->retry_at_ms = bus_now(bus) + ch->backoff_ms + yield;
+    ch->backoff_ms *= 2;
+    if (ch->backoff_ms > BACKOFF_MAX_MS)
+        ch->backoff_ms = BACKOFF_MAX_MS;
+    bus_schedule(bus);
+}
+
+static void dial_soon(struct bus *bus, struct peer *p)
+{
+    for (size_t i = 0; i < CHANNEL_MAX; i++) {
+        struct channel *ch = &p->channels[i];
+        ch->backoff_ms = BACKOFF_MIN_MS;
+        ch->retry_at_ms = bus_now(bus) + (bus->self_id > p->id ? YIELD_MS : 0);
+    }
+}
+
+static void dial(struct bus *bus, struct peer *p, enum channel_kind channel)
+{
+    struct conn *c = conn_new(bus, &peer_dial_ops);
+    c->peer = p;
+    c->channel = channel;
+    c->deadline_ms = bus_now(bus) + HANDSHAKE_MS;
+    str_fill(c->remote, sizeof(c->remote), p->address);
+    p->channels[channel].dialling = c;
+    conn_dial(c, &p->numeric);
+}
+
+void peer_dial_due(struct bus *bus, int64_t *next_ms)
+{
+    for (struct peer *p = bus->peers; p; p = p->next) {
+        for (enum channel_kind i = 0; p->has_address && i < CHANNEL_MAX; i++) {
+            struct channel *ch = &p->channels[i];
+            if (!ch->conn && !ch->dialling && ch->retry_at_ms <= bus_now(bus))
+                dial(bus, p, i);
+            if (!ch->conn && !ch->dialling)
+                bus_earlier(next_ms, ch->retry_at_ms);
+        }
+    }
+}
+
+static void send_hello(struct conn *c)
+{
+    struct bus *bus = c->bus;
+    struct hello hello = {
+        .version = HELLO_VERSION,
+        .cluster = str_copy(identity_cluster(bus->config.identity)),
+        .from = bus->self_id,
+        .to = c->peer->id,
+        .channel = c->channel,
+        .incarnation = (int64_t)bus->incarnation,
+    };
+    cleanup_buf struct buf out = BUF_INIT;
+    record_encode(&hello_type, &hello, &out);
+    record_release(&hello_type, &hello);
+    conn_queue(c, FRAME_HELLO, out.data, out.len);
+}
+
+static void on_dial_secure(struct conn *c)
+{
+    if (conn_has_key(c, &c->peer->public_key)) {
+        send_hello(c);
+        return;
+    }
+    if (may_warn(c->peer, c->bus))
+        log_warn("bus", "who answers at %s does not have the key of n%" PRId64 "; not trusted",
+                 c->remote, c->peer->id);
+    conn_close(c, "it has another key");
+}
+
+/* --- which connection stays ---------------------------------------------------------------- */
+
+static bool is_past(const struct peer *p, uint64_t incarnation)
+{
+    for (size_t i = 0; i < p->past_n; i++)
+        if (p->past[i] == incarnation)
+            return true;
+    return false;
+}
+
+static void remember(struct peer *p)
+{
+    if (p->past_n == PAST_MAX)
+        memmove(p->past, p->past + 1, --p->past_n * sizeof(p->past[0]));
+    p->past[p->past_n++] = p->incarnation;
+}
+
+/* The process behind @c introduced itself. A new one takes the place of the one we knew: it was
+ * restarted. But one that comes back after it was replaced, while its successor is connected, shows
+ * that two are alive under one id. False: @c was closed. */
+static bool meet(struct conn *c, uint64_t incarnation)
+{
+    struct peer *p = c->peer;
+    c->incarnation = incarnation;
+    if (p->incarnation == incarnation)
+        return true;
+    bool connected = p->channels[CHANNEL_CONTROL].conn || p->channels[CHANNEL_BULK].conn;
+    if (connected && is_past(p, incarnation)) {
+        if (may_warn(p, c->bus))
+            log_error("bus",
+                      "n%" PRId64 " is alive twice: one at %s, another is connected already. One "
+                      "runs on a copied disk: stop it and let it join anew with an empty folder",
+                      p->id, c->remote);
+        conn_close(c, "n%" PRId64 " is alive twice", p->id);
+        return false;
+    }
+    if (p->incarnation)
+        remember(p);
+    p->incarnation = incarnation;
+    for (struct conn *other = c->bus->conns; other; other = other->next)
+        if (other->peer == p && other != c && other->incarnation &&
+            other->incarnation != incarnation)
+            conn_close(other, "it was started anew");
+    return c->state != CONN_CLOSED;
+}
+
+/* Send nothing more on @c, but take what is under way, and close it a little later. */
+static void make_lame(struct conn *c)
+{
+    c->state = CONN_LAME;
+    c->deadline_ms = bus_now(c->bus) + LAME_MS;
+    bus_schedule(c->bus);
+}
+
+/* There is a connection @old already. False: it stays. */
+static bool take_over(struct conn *c, struct conn *old)
+{
+    struct bus *bus = c->bus;
+    if (c->accepted == old->accepted) {
+        conn_close(old, "a newer one took its place");
+        return c->state != CONN_CLOSED;
+    }
+    bool ours_stays = bus->self_id < c->peer->id;
+    if (old->accepted == ours_stays) {
+        make_lame(old);
+        return true;
+    }
+    if (c->accepted) {
+        conn_close(c, "there is another one");
+    } else {
+        /* The other side may have it in use until it sees the one that stays. */
+        c->peer->channels[c->channel].dialling = NULL;
+        make_lame(c);
+    }
+    return false;
+}
+
+/* Both hellos were said. */
+static void peer_up(struct conn *c)
+{
+    struct bus *bus = c->bus;
+    struct peer *p = c->peer;
+    struct channel *ch = &p->channels[c->channel];
+    if (ch->dialling == c)
+        ch->dialling = NULL;
+    ch->conn = c;
+    c->state = CONN_UP;
+    c->deadline_ms = 0;
+    c->up_at_ms = bus_now(bus);
+    c->message_max = c->channel == CHANNEL_BULK ? BUS_MESSAGE_MAX : BUS_CONTROL_QUEUE_MAX;
+    log_debug("bus", "n%" PRId64 " (%s) is connected, %s %s", p->id, channel_name(c->channel),
+              c->accepted ? "from" : "at", c->remote);
+    if (c->channel == CHANNEL_CONTROL && !p->told_up) {
+        p->told_up = true;
+        log_info("bus", "n%" PRId64 " is connected (%s)", p->id, c->remote);
+        bus->config.on_peer(bus->config.arg, p->id, true);
+    }
+}
+
+/* Check the hello on @c. NULL: it is fine, else what is wrong with it. */
+static const char *check_hello(const struct conn *c, const struct hello *h)
+{
+    const struct bus *bus = c->bus;
+    if (h->version < 1)
+        return "its hello is damaged";
+    if (!str_equal(h->cluster, identity_cluster(bus->config.identity)))
+        return "it is of another cluster";
+    if (h->from != c->peer->id)
+        return "its key is pinned for another node id";
+    if (h->to != bus->self_id)
+        return "it takes us for another node";
+    if (h->channel < 0 || h->channel >= CHANNEL_MAX || (!c->accepted && h->channel != c->channel))
+        return "it asks for a channel there is not";
+    if (h->incarnation <= 0)
+        return "its hello is damaged";
+    return NULL;
+}
+
+static void on_hello(struct conn *c, const void *data, size_t len)
+{
+    struct hello h;
+    struct err err;
+    if (record_decode(&hello_type, data, len, false, &h, &err) < 0) {
+        conn_close(c, "%s", err.msg);
+        return;
+    }
+    const char *wrong = check_hello(c, &h);
+    if (wrong) {
+        if (may_warn(c->peer, c->bus))
+            log_warn("bus", "refused a connection with %s, n%" PRId64 ": %s", c->remote,
+                     c->peer->id, wrong);
+        conn_close(c, "%s", wrong);
+    } else {
+        c->channel = (enum channel_kind)h.channel;
+        struct conn *old = NULL;
+        bool stays = meet(c, (uint64_t)h.incarnation);
+        if (stays)
+            old = c->peer->channels[c->channel].conn;
+        if (stays && (!old || take_over(c, old))) {
+            if (c->accepted)
+                send_hello(c);
+            peer_up(c);
+        }
+    }
+    record_release(&hello_type, &h);
+}
+
+/* --- frames and the end -------------------------------------------------------------------- */
+
+void peer_on_frame(struct conn *c, unsigned kind, const void *data, size_t len)
+{
+    struct bus *bus = c->bus;
+    if (c->state == CONN_HELLO) {
+        if (kind == FRAME_HELLO)
+            on_hello(c, data, len);
+        else
+            conn_close(c, "it did not say hello");
+        return;
+    }
+    /* Kinds of a newer version are skipped. */
+    if (kind >= BUS_RAFT && kind <= BUS_REPLY)
+        bus->config.on_message(bus->config.arg, c->peer->id, (enum bus_kind)kind, data, len);
+}
+
+void peer_on_closed(struct conn *c, const char *reason)
+{
+    struct bus *bus = c->bus;
+    struct peer *p = c->peer;
+    if (!p)
+        return;
+    struct channel *ch = &p->channels[c->channel];
+    log_debug("bus", "connection with n%" PRId64 " (%s, %s) ended: %s", p->id,
+              channel_name(c->channel), c->remote, reason);
+    if (ch->dialling == c) {
+        ch->dialling = NULL;
+        retry_later(bus, p, ch);
+    }
+    if (ch->conn != c)
+        return;
+    ch->conn = NULL;
+    if (bus_now(bus) - c->up_at_ms >= LIVED_MS)
+        ch->backoff_ms = BACKOFF_MIN_MS;
+    retry_later(bus, p, ch);
+    if (c->channel == CHANNEL_CONTROL && p->told_up) {
+        p->told_up = false;
+        log_info("bus", "n%" PRId64 " is disconnected: %s", p->id, reason);
+        bus->config.on_peer(bus->config.arg, p->id, false);
+    }
+}
+
+const struct conn_ops peer_dial_ops = {
+    .on_secure = on_dial_secure,
+    .on_frame = peer_on_frame,
+    .on_closed = peer_on_closed,
+};
+
+/* --- the list of members ------------------------------------------------------------------- */
+
+static void peer_free(struct peer *p)
+{
+    free(p->address);
+    bytes_set(&p->public_key, NULL, 0);
+    free(p);
+}
+
+void peer_free_removed(struct bus *bus, bool tell)
+{
+    while (bus->removed) {
+        struct peer *p = bus->removed;
+        bus->removed = p->next;
+        if (tell && p->told_up)
+            bus->config.on_peer(bus->config.arg, p->id, false);
+        peer_free(p);
+    }
+}
+
+/* Let go of @p, which is out of bus->peers: its connections end now, on_peer is told later. */
+static void remove_peer(struct bus *bus, struct peer *p)
+{
+    for (struct conn *c = bus->conns; c; c = c->next) {
+        if (c->peer != p)
+            continue;
+        c->peer = NULL;
+        conn_close(c, "n%" PRId64 " is no member any more", p->id);
+    }
+    p->next = bus->removed;
+    bus->removed = p;
+    bus_wake(bus);
+}
+
+static void set_address(struct bus *bus, struct peer *p, const char *address)
+{
+    if (p->address && strcmp(p->address, address) == 0)
+        return;
+    struct address split;
+    struct err err;
+    free(p->address);
+    p->address = str_copy(address);
+    p->has_address = address_split(address, NULL, &split, &err) == 0 &&
+                     address_numeric(&split, &p->numeric, &err) == 0;
+    if (!p->has_address)
+        log_warn("bus", "n%" PRId64 " cannot be dialled: %s", p->id, err.msg);
+    for (size_t i = 0; i < CHANNEL_MAX; i++)
+        if (p->channels[i].dialling)
+            conn_close(p->channels[i].dialling, "its address changed");
+    dial_soon(bus, p);
+}
+
+static bool same_key(const struct peer *p, const struct bus_peer *wanted)
+{
+    return p->id == wanted->id && p->public_key.len == wanted->public_key.len &&
+           memcmp(p->public_key.data, wanted->public_key.data, p->public_key.len) == 0;
+}
+
+void bus_set_peers(struct bus *bus, int64_t self_id, const struct bus_peer *peers, size_t n)
+{
+    struct peer *old = bus->peers;
+    bus->peers = NULL;
+    bus->self_id = self_id;
+    for (size_t i = 0; i < n; i++) {
+        check(peers[i].id != self_id && peers[i].public_key.len > 0);
+        struct peer **link = &old;
+        while (*link && !same_key(*link, &peers[i]))
+            link = &(*link)->next;
+        struct peer *p = *link;
+        if (p) {
+            *link = p->next;
+        } else {
+            p = mem_alloc(1, sizeof(*p));
+            p->id = peers[i].id;
+            bytes_set(&p->public_key, peers[i].public_key.data, peers[i].public_key.len);
+        }
+        p->next = bus->peers;
+        bus->peers = p;
+        set_address(bus, p, str_or_empty(peers[i].address));
+    }
+    while (old) {
+        struct peer *p = old;
+        old = p->next;
+        remove_peer(bus, p);
+    }
+    bus_schedule(bus);
+}

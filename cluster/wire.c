@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/wire.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static const struct field call_fields[] = {
+    FIELD_INT(struct call, version),    FIELD_INT(struct call, id),
+    FIELD_STRING(struct call, verb),    FIELD_SECRET(struct call, token),
+    FIELD_BOOL(struct call, forwarded), FIELD_BYTES(struct call, request_id),
+    FIELD_BYTES(struct call, body),
+};
+
+const struct record_type call_type = RECORD_TYPE("call", struct call, call_fields);
+
+static const struct field reply_fields[] = {
+    FIELD_INT(struct reply, id),         FIELD_INT(struct reply, code),
+    FIELD_STRING(struct reply, message), FIELD_INT(struct reply, index),
+    FIELD_BYTES(struct reply, body),
+};
+
+const struct record_type reply_type = RECORD_TYPE("reply", struct reply, reply_fields);
+
+void reply_set_err(struct reply *reply, const struct err *err)
+{
+    check(err->code < 0);
+    reply->code = -(int64_t)err->code;
+    free(reply->message);
+    reply->message = str_copy(err->msg);
+    bytes_set(&reply->body, NULL, 0);
+}
+
+int reply_get_err(const struct reply *reply, struct err *err)
+{
+    if (reply->code == 0)
+        return 0;
+    /* A number out of range is one this build does not know. */
+    bool known = reply->code > 0 && reply->code < 1 << 16;
+    int code = err_from_wire(known ? (long)reply->code : 0);
+    const char *message = str_or_empty(reply->message);
+    return err_set(err, code, "%s", *message ? message : err_text(code));
+}
