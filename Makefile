@@ -46,7 +46,7 @@ FETCH_LIBS = -lcurl -larchive -ljansson -lcrypto -lpthread
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps format layers clean
+.PHONY: all deps demo demo-down format layers clean
 
 all: wherry wherry-shim wherry-image
 
@@ -77,6 +77,14 @@ deps:
 	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; [ -z "$$missing" ] || { apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+
+# One command: what it needs, three hosts, an app, the loss of a host.
+demo: deps
+	$(MAKE) all
+	deploy/demo/demo.sh up
+
+demo-down:
+	deploy/demo/demo.sh down
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

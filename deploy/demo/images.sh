@@ -3,7 +3,7 @@
 #
 # Make the images that the demo and the tests use, from Debian packages: no registry is needed.
 #
-#   images.sh OUT-DIR [busybox|nginx|redis|torture]...      (root; default: all of them)
+#   images.sh OUT-DIR [busybox|nginx|redis|torture|web]...      (root; default: all of them)
 #
 # Each becomes one OCI archive, OUT-DIR/NAME.tar, that holds the image demo/NAME:1. What is already
 # there is left alone. Packages that are not installed (nginx, redis) are downloaded to OUT-DIR/debs
@@ -17,7 +17,7 @@ fi
 mkdir -p "$1"
 out=$(realpath "$1")
 shift
-[ $# -gt 0 ] || set -- busybox nginx redis torture
+[ $# -gt 0 ] || set -- busybox nginx redis torture web
 [ "$(id -u)" = 0 ] || { echo "images.sh: must run as root: layers hold files of several owners" >&2; exit 1; }
 work=$(mktemp -d "$out/.work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -234,11 +234,32 @@ make_torture() {
         "$work/busybox.layer" "$work/torture-a.layer:zstd" "$work/torture-b.layer:none"
 }
 
+# The web service of the demo: a page by whichever replica, counted in a redis named $STORE.
+make_web() {
+    local root=$work/web-root
+    busybox_layer
+    mkdir -p "$root/www/cgi-bin"
+    echo ok >"$root/www/health"
+    cat >"$root/www/cgi-bin/index.cgi" <<'CGI'
+#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n'
+answer=$(printf 'GET greeting\r\nINCR visits\r\nQUIT\r\n' | nc -w 2 "$STORE" 6379 | tr -d '\r')
+greeting=$(echo "$answer" | sed -n 2p)
+visits=$(echo "$answer" | sed -n 's/^://p')
+echo "${greeting:-hello} from $(hostname), visit number ${visits:-unknown: no answer from $STORE}"
+CGI
+    chmod 755 "$root/www/cgi-bin/index.cgi"
+    tar_layer "$root" "$work/web.layer" --owner=0 --group=0
+    pack web "{\"Cmd\":[\"httpd\",\"-f\",\"-v\",\"-p\",\"80\",\"-h\",\"/www\"],
+        \"ExposedPorts\":{\"80/tcp\":{}},\"Env\":[\"$path_env\"]}" \
+        "$work/busybox.layer" "$work/web.layer"
+}
+
 for image; do
     case $image in
-    busybox | nginx | redis | torture) ;;
+    busybox | nginx | redis | torture | web) ;;
     *)
-        echo "images.sh: no image '$image'; there are busybox, nginx, redis and torture" >&2
+        echo "images.sh: no image '$image'; there are busybox, nginx, redis, torture and web" >&2
         exit 2
         ;;
     esac
