@@ -11,7 +11,11 @@
  *
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
- * rule priorities 8700…) and nothing else is touched.
+ * rule priority 8700, marks and tables 0x5748nnnn) and nothing else is touched but ip_forward,
+ * which is turned on.
+ *
+ * A server at the gateway address (DNS) must bind to it: what answers from 0.0.0.0 would answer
+ * with another source.
  *
  * Not thread-safe: one thread at a time per network namespace.
  */
@@ -98,11 +102,14 @@ struct network_state {
 /* Make the kernel agree with @state: VXLAN device, gateway address, sysctls, veths and addresses in
  * each endpoint's namespace, routes, neighbours, rules and the nftables table. Reply traffic of a
  * connection that came through another member's published port goes back through that member, so
- * that containers see the client's own address. On error the rest was still tried; *err has the
- * first. */
+ * that containers see the client's own address.
+ *
+ * On error the rest was still tried; *err has the first. A row of @state that makes no sense is
+ * left out and is such an error. Containers are not newly connected while the nftables table, which
+ * keeps networks apart, cannot be put in place. A few ms when there is nothing to do. */
 int network_apply(const struct network_state *state, struct err *err);
 
-/* Take everything of ours out of this namespace again. */
+/* Take everything of ours out of this namespace again. The ip_forward setting stays. */
 int network_clear(struct err *err);
 
 /* Make a network namespace with its loopback up, bind-mounted at @path (made with its folder). Fine

@@ -29,3 +29,7 @@ $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 .PHONY: bench-scheduler
 bench-scheduler: $(O)/tests/bench/scheduler_bench
 	$<
+
+# The drivers of e2e tests.
+$(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)

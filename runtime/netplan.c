@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/netplan.h"
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const uint8_t netplan_gateway_mac[NETPLAN_MAC] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
+
+enum {
+    GATEWAY = 0xa9fe0101,  /* 169.254.1.1 */
+    HOP_BASE = 0xa9fe0000, /* 169.254.0.0 */
+    NODE_ID_MAX = 65535,
+    VXLAN_ID_MAX = 0xffffff,
+};
+
+uint32_t netplan_first(const struct network_prefix *prefix)
+{
+    return ntohl(prefix->address.s_addr);
+}
+
+static uint32_t host_bits(const struct network_prefix *prefix)
+{
+    return prefix->length == 0 ? UINT32_MAX : (uint32_t)((1ULL << (32 - prefix->length)) - 1);
+}
+
+uint32_t netplan_last(const struct network_prefix *prefix)
+{
+    return netplan_first(prefix) | host_bits(prefix);
+}
+
+bool netplan_contains(const struct network_prefix *prefix, struct in_addr address)
+{
+    uint32_t a = ntohl(address.s_addr);
+    return a >= netplan_first(prefix) && a <= netplan_last(prefix);
+}
+
+bool netplan_prefix_valid(const struct network_prefix *prefix)
+{
+    return prefix->length <= 32 && (netplan_first(prefix) & host_bits(prefix)) == 0;
+}
+
+struct in_addr netplan_gateway(void)
+{
+    return (struct in_addr){htonl(GATEWAY)};
+}
+
+void netplan_port_name(const char *id, char out[NETPLAN_NAME])
+{
+    unsigned char digest[DIGEST_BYTES];
+    digest_of(id, strlen(id), digest);
+    memset(out, 0, NETPLAN_NAME);
+    memcpy(out, NETPLAN_PORT_PREFIX, 2);
+    hex_encode(digest, 4, out + 2);
+}
+
+bool netplan_is_port_name(const char *name)
+{
+    if (strlen(name) != 10 || !str_starts(name, NETPLAN_PORT_PREFIX))
+        return false;
+    return strspn(name + 2, "0123456789abcdef") == 8;
+}
+
+static void inner_mac(const char *id, uint8_t out[NETPLAN_MAC])
+{
+    unsigned char digest[DIGEST_BYTES];
+    digest_of(id, strlen(id), digest);
+    out[0] = 0x06; /* one machine's own, not a group's */
+    memcpy(out + 1, digest, NETPLAN_MAC - 1);
+}
+
+void netplan_peer_mac(uint32_t id, uint8_t out[NETPLAN_MAC])
+{
+    check(id <= NODE_ID_MAX);
+    const uint8_t mac[NETPLAN_MAC] = {0x02, 'W', 'H', 0, (uint8_t)(id >> 8), (uint8_t)id};
+    memcpy(out, mac, NETPLAN_MAC);
+}
+
+struct in_addr netplan_peer_hop(uint32_t id)
+{
+    check(id <= NODE_ID_MAX);
+    /* Node 0 does not exist: its place is for the one that would fall on the gateway. */
+    uint32_t hop = HOP_BASE + id;
+    return (struct in_addr){htonl(hop == GATEWAY ? HOP_BASE : hop)};
+}
+
+/* Order of two numbers. */
+static int order(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_prefixes(const void *a, const void *b)
+{
+    const struct network_prefix *x = a, *y = b;
+    int by_address = order(netplan_first(x), netplan_first(y));
+    return by_address ? by_address : order(x->length, y->length);
+}
+
+int netplan_compare_routes(const void *a, const void *b)
+{
+    const struct net_route *x = a, *y = b;
+    int by_table = order(x->table, y->table);
+    return by_table ? by_table : compare_prefixes(&x->prefix, &y->prefix);
+}
+
+int netplan_compare_neighbors(const void *a, const void *b)
+{
+    const struct net_neighbor *x = a, *y = b;
+    int by_dev = strcmp(x->dev, y->dev);
+    return by_dev ? by_dev : order(ntohl(x->address.s_addr), ntohl(y->address.s_addr));
+}
+
+int netplan_compare_tunnels(const void *a, const void *b)
+{
+    const struct net_tunnel *x = a, *y = b;
+    return memcmp(x->mac, y->mac, NETPLAN_MAC);
+}
+
+int netplan_compare_rules(const void *a, const void *b)
+{
+    const struct net_rule *x = a, *y = b;
+    return order(x->mark, y->mark);
+}
+
+static int compare_ports(const void *a, const void *b)
+{
+    const struct net_port *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+    const struct network_peer *const *x = a, *const *y = b;
+    return order((*x)->id, (*y)->id);
+}
+
+static int compare_publishes(const void *a, const void *b)
+{
+    const struct network_publish *const *x = a, *const *y = b;
+    int by_protocol = order((*x)->protocol, (*y)->protocol);
+    return by_protocol ? by_protocol : order((*x)->port, (*y)->port);
+}
+
+/* Remember the first row that is left out. */
+static void problem(struct netplan *plan, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void problem(struct netplan *plan, const char *fmt, ...)
+{
+    if (plan->problem.code)
+        return;
+    char text[200];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    err_set(&plan->problem, ERR_INVALID, "%s", text);
+}
+
+static const char *show(struct in_addr address, char out[INET_ADDRSTRLEN])
+{
+    inet_ntop(AF_INET, &address, out, INET_ADDRSTRLEN);
+    return out;
+}
+
+static void plan_networks(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    struct network_prefix *sorted = mem_alloc(state->networks_n + 1, sizeof(*sorted));
+    if (state->networks_n)
+        memcpy(sorted, state->networks, state->networks_n * sizeof(*sorted));
+    qsort(sorted, state->networks_n, sizeof(*sorted), compare_prefixes);
+    for (size_t i = 0; i < state->networks_n; i++) {
+        const struct network_prefix *p = &sorted[i];
+        char text[INET_ADDRSTRLEN];
+        show(p->address, text);
+        if (!netplan_prefix_valid(p) || p->length < state->pool.length ||
+            !netplan_contains(&state->pool, p->address))
+            problem(plan, "network %s/%u: not a prefix inside the pool", text, p->length);
+        else if (plan->networks_n &&
+                 netplan_first(p) <= netplan_last(&sorted[plan->networks_n - 1]))
+            problem(plan, "network %s/%u: overlaps another network", text, p->length);
+        else
+            sorted[plan->networks_n++] = *p;
+    }
+    plan->networks = sorted;
+}
+
+static const struct network_peer *find_peer(const struct netplan *plan, uint32_t id)
+{
+    const struct network_peer key = {.id = id}, *key_p = &key;
+    const struct network_peer **found =
+        bsearch(&key_p, plan->peers, plan->peers_n, sizeof(*plan->peers), compare_peers);
+    return found ? *found : NULL;
+}
+
+static void plan_peers(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    plan->peers = mem_alloc(state->peers_n + 1, sizeof(*plan->peers));
+    for (size_t i = 0; i < state->peers_n; i++) {
+        const struct network_peer *peer = &state->peers[i];
+        if (peer->id == 0 || peer->id > NODE_ID_MAX || peer->id == state->node_id ||
+            peer->underlay.s_addr == 0)
+            problem(plan, "peer %u: needs another id from 1 to %d and an address", peer->id,
+                    NODE_ID_MAX);
+        else
+            plan->peers[plan->peers_n++] = peer;
+    }
+    qsort(plan->peers, plan->peers_n, sizeof(*plan->peers), compare_peers);
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->peers_n; i++) {
+        const struct network_peer *peer = plan->peers[i];
+        bool known = peer->underlay.s_addr == state->underlay.s_addr;
+        for (size_t j = 0; j < kept; j++)
+            known |= plan->peers[j]->id == peer->id ||
+                     plan->peers[j]->underlay.s_addr == peer->underlay.s_addr;
+        if (known)
+            problem(plan, "peer %u: another member has its id or address", peer->id);
+        else
+            plan->peers[kept++] = peer;
+    }
+    plan->peers_n = kept;
+    if (kept && !plan->tunnelled) {
+        problem(plan, "%zu peers but no address of our own to reach them from", kept);
+        plan->peers_n = 0;
+    }
+}
+
+/* Why @endpoint cannot be connected, or NULL. */
+static const char *endpoint_fault(const struct netplan *plan,
+                                  const struct network_endpoint *endpoint)
+{
+    if (!endpoint->id || !endpoint->id[0] || !endpoint->netns || !endpoint->netns[0])
+        return "needs an id and a network namespace";
+    if (endpoint->addresses_n == 0 || endpoint->addresses_n > NETWORK_ENDPOINT_ADDRESSES)
+        return "needs 1 to 16 addresses";
+    for (size_t i = 0; i < endpoint->addresses_n; i++) {
+        const struct network_address *a = &endpoint->addresses[i];
+        if (!netplan_prefix_valid(&a->network) || !netplan_contains(&a->network, a->address))
+            return "an address lies outside its network";
+        if (!netplan_contains(&plan->state->pool, a->address))
+            return "an address lies outside the pool";
+        for (size_t j = 0; j < i; j++)
+            if (endpoint->addresses[j].address.s_addr == a->address.s_addr)
+                return "has an address twice";
+    }
+    return NULL;
+}
+
+/* An address and which port has it. */
+struct owner {
+    uint32_t address;
+    size_t port;
+};
+
+static int compare_owners(const void *a, const void *b)
+{
+    const struct owner *x = a, *y = b;
+    int by_address = order(x->address, y->address);
+    return by_address ? by_address : order(x->port, y->port);
+}
+
+/* Leave out ports with an address that another has. */
+static void unique_port_addresses(struct netplan *plan)
+{
+    struct owner *owners =
+        mem_alloc(plan->ports_n * NETWORK_ENDPOINT_ADDRESSES + 1, sizeof(*owners));
+    size_t n = 0, kept = 0;
+    for (size_t i = 0; i < plan->ports_n; i++)
+        for (size_t j = 0; j < plan->ports[i].endpoint->addresses_n; j++)
+            owners[n++] =
+                (struct owner){ntohl(plan->ports[i].endpoint->addresses[j].address.s_addr), i};
+    qsort(owners, n, sizeof(*owners), compare_owners);
+    for (size_t i = 1; i < n; i++) {
+        if (owners[i].address != owners[i - 1].address)
+            continue;
+        struct net_port *port = &plan->ports[owners[i].port];
+        if (port->endpoint)
+            problem(plan, "container %s: another one has its address", port->endpoint->id);
+        port->endpoint = NULL;
+    }
+    for (size_t i = 0; i < plan->ports_n; i++)
+        if (plan->ports[i].endpoint)
+            plan->ports[kept++] = plan->ports[i];
+    plan->ports_n = kept;
+    free(owners);
+}
+
+static void plan_ports(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    plan->ports = mem_alloc(state->endpoints_n + 1, sizeof(*plan->ports));
+    for (size_t i = 0; i < state->endpoints_n; i++) {
+        const struct network_endpoint *endpoint = &state->endpoints[i];
+        const char *fault = endpoint_fault(plan, endpoint);
+        if (fault) {
+            problem(plan, "container %s: %s", str_or_empty(endpoint->id), fault);
+            continue;
+        }
+        struct net_port *port = &plan->ports[plan->ports_n++];
+        netplan_port_name(endpoint->id, port->name);
+        inner_mac(endpoint->id, port->mac);
+        port->endpoint = endpoint;
+    }
+    qsort(plan->ports, plan->ports_n, sizeof(*plan->ports), compare_ports);
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->ports_n; i++) {
+        if (kept && compare_ports(&plan->ports[kept - 1], &plan->ports[i]) == 0)
+            problem(plan, "container %s: another one has its device name %s",
+                    plan->ports[i].endpoint->id, plan->ports[i].name);
+        else
+            plan->ports[kept++] = plan->ports[i];
+    }
+    plan->ports_n = kept;
+    unique_port_addresses(plan);
+}
+
+static void add_route(struct netplan *plan, const struct net_route *route)
+{
+    plan->routes[plan->routes_n++] = *route;
+}
+
+static void add_neighbor(struct netplan *plan, const char *dev, struct in_addr address,
+                         const uint8_t mac[NETPLAN_MAC])
+{
+    struct net_neighbor *neighbor = &plan->neighbors[plan->neighbors_n++];
+    str_fill(neighbor->dev, sizeof(neighbor->dev), dev);
+    neighbor->address = address;
+    memcpy(neighbor->mac, mac, NETPLAN_MAC);
+}
+
+static void plan_port_routes(struct netplan *plan, const struct net_port *port)
+{
+    for (size_t i = 0; i < port->endpoint->addresses_n; i++) {
+        struct net_route route = {.table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST};
+        route.prefix = (struct network_prefix){port->endpoint->addresses[i].address, 32};
+        route.source = plan->source;
+        str_fill(route.dev, sizeof(route.dev), port->name);
+        add_route(plan, &route);
+        add_neighbor(plan, port->name, route.prefix.address, port->mac);
+    }
+}
+
+static void plan_peer_routes(struct netplan *plan, const struct network_peer *peer)
+{
+    uint8_t mac[NETPLAN_MAC];
+    netplan_peer_mac(peer->id, mac);
+    add_neighbor(plan, NETPLAN_TUNNEL, netplan_peer_hop(peer->id), mac);
+    struct net_tunnel *tunnel = &plan->tunnels[plan->tunnels_n++];
+    memcpy(tunnel->mac, mac, NETPLAN_MAC);
+    tunnel->underlay = peer->underlay;
+    uint32_t mark = NETPLAN_MARK | peer->id;
+    plan->rules[plan->rules_n++].mark = mark;
+    struct net_route route = {.table = mark, .type = RTN_UNICAST, .dev = NETPLAN_TUNNEL};
+    route.via = netplan_peer_hop(peer->id);
+    add_route(plan, &route);
+}
+
+static void plan_remote_route(struct netplan *plan, const struct network_remote *remote)
+{
+    char text[INET_ADDRSTRLEN];
+    if (!find_peer(plan, remote->peer) || !netplan_contains(&plan->state->pool, remote->address)) {
+        problem(plan, "remote address %s: node %u is no peer, or it lies outside the pool",
+                show(remote->address, text), remote->peer);
+        return;
+    }
+    struct net_route route = {
+        .table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETPLAN_TUNNEL};
+    route.prefix = (struct network_prefix){remote->address, 32};
+    route.via = netplan_peer_hop(remote->peer);
+    route.source = plan->source;
+    add_route(plan, &route);
+}
+
+/* One route per destination. Our own container wins over a remote one, which has no next hop: an
+ * address may be ours a moment before the other machine lets go. */
+static void unique_routes(struct netplan *plan)
+{
+    struct net_route *sorted = mem_copy(plan->routes, plan->routes_n * sizeof(*sorted) + 1);
+    size_t n = 0;
+    qsort(sorted, plan->routes_n, sizeof(*sorted), netplan_compare_routes);
+    for (size_t i = 0; i < plan->routes_n; i++) {
+        if (n == 0 || netplan_compare_routes(&sorted[n - 1], &sorted[i]) != 0) {
+            sorted[n++] = sorted[i];
+            continue;
+        }
+        char text[INET_ADDRSTRLEN];
+        bool local = sorted[i].via.s_addr == 0, kept_local = sorted[n - 1].via.s_addr == 0;
+        if (local == kept_local)
+            problem(plan, "address %s: is given out twice", show(sorted[i].prefix.address, text));
+        else if (local)
+            sorted[n - 1] = sorted[i];
+    }
+    free(plan->routes);
+    plan->routes = sorted;
+    plan->routes_n = n;
+}
+
+static void plan_routes(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
+    plan->routes = mem_alloc(local + peers + state->remotes_n + 2, sizeof(*plan->routes));
+    plan->neighbors = mem_alloc(local + peers + 1, sizeof(*plan->neighbors));
+    plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
+    plan->rules = mem_alloc(peers + 1, sizeof(*plan->rules));
+    /* What has no container must not leave by the default route. */
+    struct net_route unreachable = {.table = NETPLAN_TABLE_MAIN, .type = RTN_UNREACHABLE};
+    unreachable.prefix = state->pool;
+    add_route(plan, &unreachable);
+    for (size_t i = 0; i < plan->ports_n; i++)
+        plan_port_routes(plan, &plan->ports[i]);
+    for (size_t i = 0; i < peers; i++)
+        plan_peer_routes(plan, plan->peers[i]);
+    for (size_t i = 0; i < state->remotes_n; i++)
+        plan_remote_route(plan, &state->remotes[i]);
+    unique_routes(plan);
+}
+
+static const char *publish_fault(const struct netplan *plan, const struct network_publish *publish)
+{
+    if (publish->protocol != IPPROTO_TCP && publish->protocol != IPPROTO_UDP)
+        return "the protocol must be TCP or UDP";
+    if (publish->port == 0)
+        return "the port must not be 0";
+    if (publish->protocol == IPPROTO_UDP && publish->port == plan->state->vxlan_port)
+        return "the port is the machines' own tunnel";
+    for (size_t i = 0; i < publish->backends_n; i++)
+        if (publish->backends[i].port == 0 ||
+            !netplan_contains(&plan->state->pool, publish->backends[i].address))
+            return "a backend has no port or lies outside the pool";
+    return NULL;
+}
+
+static void plan_publishes(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    plan->publishes = mem_alloc(state->publishes_n + 1, sizeof(*plan->publishes));
+    for (size_t i = 0; i < state->publishes_n; i++) {
+        const char *fault = publish_fault(plan, &state->publishes[i]);
+        if (fault)
+            problem(plan, "published port %u: %s", state->publishes[i].port, fault);
+        else
+            plan->publishes[plan->publishes_n++] = &state->publishes[i];
+    }
+    qsort(plan->publishes, plan->publishes_n, sizeof(*plan->publishes), compare_publishes);
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->publishes_n; i++) {
+        if (kept && compare_publishes(&plan->publishes[kept - 1], &plan->publishes[i]) == 0)
+            problem(plan, "published port %u: is there twice", plan->publishes[i]->port);
+        else
+            plan->publishes[kept++] = plan->publishes[i];
+    }
+    plan->publishes_n = kept;
+}
+
+const struct network_publish *netplan_find_publish(const struct netplan *plan, uint8_t protocol,
+                                                   uint16_t port)
+{
+    const struct network_publish key = {.protocol = protocol, .port = port}, *key_p = &key;
+    const struct network_publish **found = bsearch(&key_p, plan->publishes, plan->publishes_n,
+                                                   sizeof(*plan->publishes), compare_publishes);
+    return found ? *found : NULL;
+}
+
+int netplan_init(struct netplan *plan, const struct network_state *state, struct err *err)
+{
+    if (state->node_id == 0 || state->node_id > NODE_ID_MAX)
+        return err_set(err, ERR_INVALID, "network: node id %u is not from 1 to %d", state->node_id,
+                       NODE_ID_MAX);
+    if (!netplan_prefix_valid(&state->pool) || state->pool.length < 4 || state->pool.length > 30)
+        return err_set(err, ERR_INVALID,
+                       "network: the pool of addresses must be a prefix of 4 to 30 bits");
+    if (state->vxlan_port == 0 || state->vxlan_id == 0 || state->vxlan_id > VXLAN_ID_MAX)
+        return err_set(err, ERR_INVALID, "network: VXLAN port %u and id %u are not usable",
+                       state->vxlan_port, state->vxlan_id);
+    *plan = (struct netplan){.state = state, .source = state->underlay, .tunnelled = true};
+    if (state->underlay.s_addr == 0 || (ntohl(state->underlay.s_addr) >> 24) == 127) {
+        plan->source = netplan_gateway();
+        plan->tunnelled = false;
+    }
+    plan_networks(plan);
+    plan_peers(plan);
+    plan_ports(plan);
+    plan_routes(plan);
+    plan_publishes(plan);
+    return 0;
+}
+
+void netplan_release(struct netplan *plan)
+{
+    free(plan->networks);
+    free(plan->ports);
+    free(plan->routes);
+    free(plan->neighbors);
+    free(plan->tunnels);
+    free(plan->rules);
+    free(plan->peers);
+    free(plan->publishes);
+    *plan = (struct netplan){0};
+}
+
+void netdiff_run(const struct netdiff *diff, void *wanted, size_t wanted_n, void *present,
+                 size_t present_n, void *ctx)
+{
+    char *w = wanted, *p = present;
+    if (wanted_n)
+        qsort(w, wanted_n, diff->size, diff->compare);
+    if (present_n)
+        qsort(p, present_n, diff->size, diff->compare);
+    size_t i = 0, j = 0;
+    while (i < wanted_n || j < present_n) {
+        const void *a = w ? w + i * diff->size : NULL, *b = p ? p + j * diff->size : NULL;
+        int c = i == wanted_n ? 1 : j == present_n ? -1 : diff->compare(a, b);
+        if (c > 0) {
+            diff->drop(ctx, b);
+            j++;
+        } else {
+            if (c < 0 || (diff->same && !diff->same(a, b)))
+                diff->put(ctx, a, c < 0 ? NULL : b);
+            i++;
+            j += c == 0;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/netport.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "runtime/netdev.h"
+#include "runtime/netlink.h"
+#include "runtime/netns.h"
+#include "runtime/netplan.h"
+#include "runtime/netroute.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ALIAS_BYTES = 160, /* as in struct netdev */
+};
+
+/* The hash of what is set inside: addresses, their networks, MAC and MTU. */
+static void settings_hash(const struct net_port *port, uint32_t mtu, char out[17])
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    buf_put_u32(&text, mtu);
+    buf_append(&text, port->mac, NETPLAN_MAC);
+    for (size_t i = 0; i < port->endpoint->addresses_n; i++) {
+        const struct network_address *a = &port->endpoint->addresses[i];
+        buf_append(&text, &a->address, sizeof(a->address));
+        buf_append(&text, &a->network.address, sizeof(a->network.address));
+        buf_putc(&text, (char)a->network.length);
+    }
+    unsigned char digest[DIGEST_BYTES];
+    digest_of(text.data, text.len, digest);
+    hex_encode(digest, 8, out);
+}
+
+/* The routes of a container: the gateway on the link, each network by it with the address that the
+ * network knows, all else by it from the primary address. Returns how many. */
+static size_t inner_routes(const struct network_endpoint *endpoint,
+                           struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2])
+{
+    const struct net_route base = {
+        .table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETPLAN_INNER};
+    struct net_route *gateway = &routes[0], *everything = &routes[1];
+    size_t n = 2;
+    *gateway = *everything = base;
+    gateway->prefix = (struct network_prefix){netplan_gateway(), 32};
+    everything->via = netplan_gateway();
+    everything->source = endpoint->addresses[0].address;
+    for (size_t i = 0; i < endpoint->addresses_n; i++) {
+        struct net_route route = base;
+        route.prefix = endpoint->addresses[i].network;
+        route.via = netplan_gateway();
+        route.source = endpoint->addresses[i].address;
+        bool known = false;
+        for (size_t j = 0; j < n; j++)
+            known |= netplan_compare_routes(&routes[j], &route) == 0;
+        if (!known) /* of two addresses in one network the first speaks */
+            routes[n++] = route;
+    }
+    return n;
+}
+
+static bool wants_address(const struct network_endpoint *endpoint, struct in_addr address)
+{
+    for (size_t i = 0; i < endpoint->addresses_n; i++)
+        if (endpoint->addresses[i].address.s_addr == address.s_addr)
+            return true;
+    return false;
+}
+
+static int inner_addresses(struct netlink *nl, uint32_t index,
+                           const struct network_endpoint *endpoint, struct err *err)
+{
+    cleanup_netaddresses struct netaddresses present = {0};
+    int rc = netaddresses_read(nl, &present, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < endpoint->addresses_n; i++)
+        netdev_add_address(nl, index, endpoint->addresses[i].address, RT_SCOPE_UNIVERSE);
+    for (size_t i = 0; i < present.n; i++) {
+        const struct netaddress *a = &present.list[i];
+        if (a->index == index && (a->length != 32 || !wants_address(endpoint, a->address)))
+            netdev_delete_address(nl, index, a);
+    }
+    return netlink_flush(nl, err);
+}
+
+/* Set up the container's end. The calling thread is in its namespace. */
+static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *err)
+{
+    cleanup_netlink struct netlink *nl = NULL;
+    cleanup_netdevs struct netdevs devs = {0};
+    int rc = netlink_open(NETLINK_ROUTE, &nl, err);
+    if (rc == 0)
+        rc = netdevs_read(nl, &devs, err);
+    if (rc < 0)
+        return rc;
+    const struct netdev *lo = netdevs_by_name(&devs, "lo");
+    const struct netdev *dev = netdevs_by_name(&devs, NETPLAN_INNER);
+    if (!dev)
+        return err_set(err, ERR_NOTFOUND, "its namespace has no " NETPLAN_INNER);
+    if (lo && !lo->up)
+        netdev_up(nl, "lo", lo->mtu);
+    if (!dev->up)
+        netdev_no_ipv6(nl, NETPLAN_INNER);
+    netdev_up(nl, NETPLAN_INNER, mtu);
+    netroute_put_neighbor(nl, dev->index, netplan_gateway(), netplan_gateway_mac);
+    rc = netlink_flush(nl, err);
+    if (rc == 0)
+        rc = inner_addresses(nl, dev->index, port->endpoint, err);
+    if (rc < 0)
+        return rc;
+    struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2];
+    return netroute_sync(nl, &devs, routes, inner_routes(port->endpoint, routes), err);
+}
+
+static int create_pair(struct netlink *nl, const struct net_port *port, uint32_t mtu,
+                       struct err *err)
+{
+    const char *path = port->endpoint->netns;
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "open network namespace %s", path);
+    netdev_create_port(nl, port, fd, mtu);
+    return netlink_flush(nl, err);
+}
+
+static int connect_port(struct netlink *nl, const struct netdev *dev, const struct net_port *port,
+                        uint32_t mtu, struct err *err)
+{
+    ino_t inode;
+    int rc = netns_inode(port->endpoint->netns, &inode, err);
+    if (rc < 0)
+        return rc;
+    char hash[17];
+    settings_hash(port, mtu, hash);
+    cleanup_free char *start =
+        str_printf("wherry %.64s %llu ", port->endpoint->id, (unsigned long long)inode);
+    cleanup_free char *alias = str_printf("%s%s", start, hash);
+    check(strlen(alias) < ALIAS_BYTES);
+    if (dev && strcmp(dev->alias, alias) == 0 && dev->up && dev->mtu == mtu)
+        return 0;
+    if (dev && !str_starts(dev->alias, start)) {
+        /* Half made, or it leads to a namespace of before. */
+        netdev_delete(nl, dev);
+        dev = NULL;
+    }
+    if (!dev)
+        rc = create_pair(nl, port, mtu, err);
+    if (rc < 0)
+        return rc;
+    int home;
+    rc = netns_enter(port->endpoint->netns, &home, err);
+    if (rc < 0)
+        return rc;
+    rc = inner_setup(port, mtu, err);
+    netns_leave(home);
+    if (rc < 0)
+        return rc;
+    netdev_finish_port(nl, port->name, mtu, alias);
+    return netlink_flush(nl, err);
+}
+
+int netport_connect(struct netlink *nl, const struct netdevs *devs, const struct net_port *port,
+                    uint32_t mtu, struct err *err)
+{
+    int rc = connect_port(nl, netdevs_by_name(devs, port->name), port, mtu, err);
+    return rc < 0 ? err_wrap(err, "connect container %s", port->endpoint->id) : 0;
+}

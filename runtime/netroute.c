@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/netroute.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "runtime/netdev.h"
+#include "runtime/netlink.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a dump gathers, and what the diff needs to turn an item into a request. */
+struct sync {
+    struct netlink *nl;
+    const struct netdevs *devs;
+    char *list;
+    size_t n, size;
+};
+
+static void sync_add(struct sync *sync, const void *item)
+{
+    if ((sync->n & (sync->n - 1)) == 0)
+        sync->list = mem_resize(sync->list, sync->n ? sync->n * 2 : 1, sync->size);
+    memcpy(sync->list + sync->n++ * sync->size, item, sync->size);
+}
+
+static const char *show(struct in_addr address, char out[INET_ADDRSTRLEN])
+{
+    inet_ntop(AF_INET, &address, out, INET_ADDRSTRLEN);
+    return out;
+}
+
+static uint32_t dev_index(const struct sync *sync, const char *name)
+{
+    const struct netdev *dev = netdevs_by_name(sync->devs, name);
+    return dev ? dev->index : 0;
+}
+
+/* Read with @cb, then diff. */
+static int sync_run(struct sync *sync, const struct netdiff *diff, netlink_dump_cb cb, void *wanted,
+                    size_t wanted_n, struct err *err)
+{
+    int rc = netlink_dump_run(sync->nl, cb, sync, err);
+    if (rc == 0) {
+        netdiff_run(diff, wanted, wanted_n, sync->list, sync->n, sync);
+        rc = netlink_flush(sync->nl, err);
+    }
+    free(sync->list);
+    return rc;
+}
+
+static void on_route(const struct nlmsghdr *msg, void *arg)
+{
+    struct sync *sync = arg;
+    if (!msg) {
+        sync->n = 0;
+        return;
+    }
+    const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
+    if (msg->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
+        info->rtm_family != AF_INET || info->rtm_protocol != NETPLAN_PROTOCOL)
+        return;
+    const struct nlattr *attrs[RTA_TABLE + 1];
+    netlink_attributes(msg, sizeof(*info), attrs, RTA_TABLE);
+    struct net_route route = {.table = info->rtm_table, .type = info->rtm_type};
+    if (attrs[RTA_TABLE])
+        route.table = netlink_u32(attrs[RTA_TABLE]);
+    route.prefix.length = info->rtm_dst_len;
+    netlink_bytes(attrs[RTA_DST], &route.prefix.address, sizeof(route.prefix.address));
+    netlink_bytes(attrs[RTA_GATEWAY], &route.via, sizeof(route.via));
+    netlink_bytes(attrs[RTA_PREFSRC], &route.source, sizeof(route.source));
+    const struct netdev *dev = netdevs_by_index(sync->devs, netlink_u32(attrs[RTA_OIF]));
+    if (dev && route.type == RTN_UNICAST)
+        str_fill(route.dev, sizeof(route.dev), dev->name);
+    sync_add(sync, &route);
+}
+
+static bool same_route(const void *a, const void *b)
+{
+    const struct net_route *x = a, *y = b;
+    return x->type == y->type && strcmp(x->dev, y->dev) == 0 && x->via.s_addr == y->via.s_addr &&
+           x->source.s_addr == y->source.s_addr;
+}
+
+static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t flags,
+                                      const struct net_route *route)
+{
+    char text[INET_ADDRSTRLEN];
+    struct rtmsg info = {
+        .rtm_family = AF_INET,
+        .rtm_dst_len = route->prefix.length,
+        .rtm_table = RT_TABLE_UNSPEC,
+        .rtm_protocol = NETPLAN_PROTOCOL,
+        .rtm_scope = RT_SCOPE_UNIVERSE,
+        .rtm_type = route->type,
+    };
+    if (type == RTM_DELROUTE)
+        info.rtm_scope = RT_SCOPE_NOWHERE; /* any */
+    else if (route->type == RTN_UNICAST && route->via.s_addr == 0)
+        info.rtm_scope = RT_SCOPE_LINK;
+    if (type == RTM_NEWROUTE && route->via.s_addr)
+        info.rtm_flags = RTNH_F_ONLINK;
+    struct nlmsghdr *msg =
+        netlink_request(sync->nl, type, flags, &info, sizeof(info), "route to %s/%u",
+                        show(route->prefix.address, text), route->prefix.length);
+    mnl_attr_put(msg, RTA_DST, sizeof(route->prefix.address), &route->prefix.address);
+    mnl_attr_put_u32(msg, RTA_TABLE, route->table);
+    return msg;
+}
+
+static void put_route(void *ctx, const void *wanted, const void *present)
+{
+    struct sync *sync = ctx;
+    const struct net_route *route = wanted;
+    uint32_t index = route->dev[0] ? dev_index(sync, route->dev) : 0;
+    if (route->dev[0] && !index)
+        return; /* its device could not be made, which was told */
+    /* Another's route to the same place must not be replaced. */
+    uint16_t flags = present ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+    struct nlmsghdr *msg = route_request(sync, RTM_NEWROUTE, flags, route);
+    if (index)
+        mnl_attr_put_u32(msg, RTA_OIF, index);
+    if (route->via.s_addr)
+        mnl_attr_put(msg, RTA_GATEWAY, sizeof(route->via), &route->via);
+    if (route->source.s_addr)
+        mnl_attr_put(msg, RTA_PREFSRC, sizeof(route->source), &route->source);
+}
+
+static void drop_route(void *ctx, const void *present)
+{
+    route_request(ctx, RTM_DELROUTE, 0, present);
+}
+
+int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_route *wanted,
+                  size_t wanted_n, struct err *err)
+{
+    static const struct netdiff diff = {.size = sizeof(struct net_route),
+                                        .compare = netplan_compare_routes,
+                                        .same = same_route,
+                                        .put = put_route,
+                                        .drop = drop_route};
+    struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_route)};
+    const struct rtmsg info = {.rtm_family = AF_INET, .rtm_protocol = NETPLAN_PROTOCOL};
+    netlink_dump(nl, RTM_GETROUTE, &info, sizeof(info));
+    return sync_run(&sync, &diff, on_route, wanted, wanted_n, err);
+}
+
+/* True for devices whose fixed neighbours are ours. */
+static bool is_ours(const struct netdev *dev)
+{
+    return dev && (strcmp(dev->name, NETPLAN_TUNNEL) == 0 || netplan_is_port_name(dev->name));
+}
+
+static void on_neighbor(const struct nlmsghdr *msg, void *arg)
+{
+    struct sync *sync = arg;
+    if (!msg) {
+        sync->n = 0;
+        return;
+    }
+    const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
+    if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
+        info->ndm_family != AF_INET || !(info->ndm_state & NUD_PERMANENT))
+        return;
+    const struct netdev *dev = netdevs_by_index(sync->devs, (uint32_t)info->ndm_ifindex);
+    const struct nlattr *attrs[NDA_LLADDR + 1];
+    netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
+    struct net_neighbor neighbor = {0};
+    if (!is_ours(dev) ||
+        !netlink_bytes(attrs[NDA_DST], &neighbor.address, sizeof(neighbor.address)) ||
+        !netlink_bytes(attrs[NDA_LLADDR], neighbor.mac, sizeof(neighbor.mac)))
+        return;
+    str_fill(neighbor.dev, sizeof(neighbor.dev), dev->name);
+    sync_add(sync, &neighbor);
+}
+
+static bool same_neighbor(const void *a, const void *b)
+{
+    const struct net_neighbor *x = a, *y = b;
+    return memcmp(x->mac, y->mac, NETPLAN_MAC) == 0;
+}
+
+static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
+                             struct in_addr address, const uint8_t mac[NETPLAN_MAC])
+{
+    char text[INET_ADDRSTRLEN];
+    const struct ndmsg info = {
+        .ndm_family = AF_INET, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
+    uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
+    struct nlmsghdr *msg =
+        netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s", show(address, text));
+    mnl_attr_put(msg, NDA_DST, sizeof(address), &address);
+    mnl_attr_put(msg, NDA_LLADDR, NETPLAN_MAC, mac);
+}
+
+void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
+                           const uint8_t mac[NETPLAN_MAC])
+{
+    neighbor_request(nl, RTM_NEWNEIGH, index, address, mac);
+}
+
+static void sync_neighbor(struct sync *sync, uint16_t type, const struct net_neighbor *neighbor)
+{
+    uint32_t index = dev_index(sync, neighbor->dev);
+    if (index) /* else its device could not be made, which was told */
+        neighbor_request(sync->nl, type, index, neighbor->address, neighbor->mac);
+}
+
+static void put_neighbor(void *ctx, const void *wanted, const void *present)
+{
+    (void)present;
+    sync_neighbor(ctx, RTM_NEWNEIGH, wanted);
+}
+
+static void drop_neighbor(void *ctx, const void *present)
+{
+    sync_neighbor(ctx, RTM_DELNEIGH, present);
+}
+
+int netroute_sync_neighbors(struct netlink *nl, const struct netdevs *devs,
+                            struct net_neighbor *wanted, size_t wanted_n, struct err *err)
+{
+    static const struct netdiff diff = {.size = sizeof(struct net_neighbor),
+                                        .compare = netplan_compare_neighbors,
+                                        .same = same_neighbor,
+                                        .put = put_neighbor,
+                                        .drop = drop_neighbor};
+    struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_neighbor)};
+    const struct ndmsg info = {.ndm_family = AF_INET};
+    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
+    return sync_run(&sync, &diff, on_neighbor, wanted, wanted_n, err);
+}
+
+static void on_tunnel(const struct nlmsghdr *msg, void *arg)
+{
+    struct sync *sync = arg;
+    if (!msg) {
+        sync->n = 0;
+        return;
+    }
+    const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
+    if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
+        (uint32_t)info->ndm_ifindex != dev_index(sync, NETPLAN_TUNNEL))
+        return;
+    const struct nlattr *attrs[NDA_LLADDR + 1];
+    netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
+    struct net_tunnel tunnel = {0};
+    if (netlink_bytes(attrs[NDA_DST], &tunnel.underlay, sizeof(tunnel.underlay)) &&
+        netlink_bytes(attrs[NDA_LLADDR], tunnel.mac, sizeof(tunnel.mac)))
+        sync_add(sync, &tunnel);
+}
+
+static bool same_tunnel(const void *a, const void *b)
+{
+    const struct net_tunnel *x = a, *y = b;
+    return x->underlay.s_addr == y->underlay.s_addr;
+}
+
+static void tunnel_request(struct sync *sync, uint16_t type, const struct net_tunnel *tunnel)
+{
+    char text[INET_ADDRSTRLEN];
+    uint32_t index = dev_index(sync, NETPLAN_TUNNEL);
+    if (!index)
+        return; /* its device could not be made, which was told */
+    const struct ndmsg info = {.ndm_family = AF_BRIDGE,
+                               .ndm_ifindex = (int)index,
+                               .ndm_state = NUD_PERMANENT | NUD_NOARP,
+                               .ndm_flags = NTF_SELF};
+    uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
+    struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
+                                           "tunnel to %s", show(tunnel->underlay, text));
+    mnl_attr_put(msg, NDA_LLADDR, NETPLAN_MAC, tunnel->mac);
+    mnl_attr_put(msg, NDA_DST, sizeof(tunnel->underlay), &tunnel->underlay);
+}
+
+static void put_tunnel(void *ctx, const void *wanted, const void *present)
+{
+    (void)present;
+    tunnel_request(ctx, RTM_NEWNEIGH, wanted);
+}
+
+static void drop_tunnel(void *ctx, const void *present)
+{
+    tunnel_request(ctx, RTM_DELNEIGH, present);
+}
+
+int netroute_sync_tunnels(struct netlink *nl, const struct netdevs *devs, struct net_tunnel *wanted,
+                          size_t wanted_n, struct err *err)
+{
+    static const struct netdiff diff = {.size = sizeof(struct net_tunnel),
+                                        .compare = netplan_compare_tunnels,
+                                        .same = same_tunnel,
+                                        .put = put_tunnel,
+                                        .drop = drop_tunnel};
+    struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_tunnel)};
+    const struct ndmsg info = {.ndm_family = AF_BRIDGE};
+    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
+    return sync_run(&sync, &diff, on_tunnel, wanted, wanted_n, err);
+}
+
+static void on_rule(const struct nlmsghdr *msg, void *arg)
+{
+    struct sync *sync = arg;
+    if (!msg) {
+        sync->n = 0;
+        return;
+    }
+    const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(msg);
+    if (msg->nlmsg_type != RTM_NEWRULE || mnl_nlmsg_get_payload_len(msg) < sizeof(*info))
+        return;
+    const struct nlattr *attrs[FRA_PROTOCOL + 1];
+    netlink_attributes(msg, sizeof(*info), attrs, FRA_PROTOCOL);
+    uint8_t protocol = 0;
+    netlink_bytes(attrs[FRA_PROTOCOL], &protocol, sizeof(protocol));
+    if (netlink_u32(attrs[FRA_PRIORITY]) != NETPLAN_RULE_PRIORITY || protocol != NETPLAN_PROTOCOL)
+        return;
+    struct net_rule rule = {.mark = netlink_u32(attrs[FRA_FWMARK])};
+    sync_add(sync, &rule);
+}
+
+static void rule_request(struct sync *sync, uint16_t type, const struct net_rule *rule)
+{
+    const struct fib_rule_hdr info = {.family = AF_INET, .action = FR_ACT_TO_TBL};
+    uint16_t flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
+    struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
+                                           "routing rule for mark %#x", rule->mark);
+    mnl_attr_put_u32(msg, FRA_PRIORITY, NETPLAN_RULE_PRIORITY);
+    mnl_attr_put_u8(msg, FRA_PROTOCOL, NETPLAN_PROTOCOL);
+    mnl_attr_put_u32(msg, FRA_FWMARK, rule->mark);
+    mnl_attr_put_u32(msg, FRA_TABLE, rule->mark);
+}
+
+static void put_rule(void *ctx, const void *wanted, const void *present)
+{
+    (void)present;
+    rule_request(ctx, RTM_NEWRULE, wanted);
+}
+
+static void drop_rule(void *ctx, const void *present)
+{
+    rule_request(ctx, RTM_DELRULE, present);
+}
+
+int netroute_sync_rules(struct netlink *nl, struct net_rule *wanted, size_t wanted_n,
+                        struct err *err)
+{
+    static const struct netdiff diff = {.size = sizeof(struct net_rule),
+                                        .compare = netplan_compare_rules,
+                                        .put = put_rule,
+                                        .drop = drop_rule};
+    struct sync sync = {.nl = nl, .size = sizeof(struct net_rule)};
+    const struct fib_rule_hdr info = {.family = AF_INET};
+    netlink_dump(nl, RTM_GETRULE, &info, sizeof(info));
+    return sync_run(&sync, &diff, on_rule, wanted, wanted_n, err);
+}

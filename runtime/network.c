@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/network.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/conntrack.h"
+#include "runtime/netdev.h"
+#include "runtime/netlink.h"
+#include "runtime/netplan.h"
+#include "runtime/netport.h"
+#include "runtime/netroute.h"
+#include "runtime/ruleset.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    VXLAN_OVERHEAD = 50, /* outer Ethernet, IPv4, UDP and VXLAN headers */
+    MTU_DEFAULT = 1500,  /* of machines whose link is not known */
+    MTU_MIN = 576 + VXLAN_OVERHEAD,
+};
+
+/* One application in progress. Steps go on after an error; the first is kept. */
+struct apply {
+    struct netplan plan;
+    struct netlink *route, *filter;
+    struct netdevs devs;
+    struct netaddresses addresses;
+    uint32_t mtu;       /* of containers and of the tunnel device */
+    struct err problem; /* code 0: none */
+};
+
+static void note(struct apply *apply, const struct err *err)
+{
+    if (!apply->problem.code)
+        apply->problem = *err;
+}
+
+static int read_devs(struct netlink *nl, struct netdevs *devs, struct err *err)
+{
+    netdevs_release(devs);
+    return netdevs_read(nl, devs, err);
+}
+
+/* The number in a file of /proc/sys/net, which shows the calling thread's namespace. */
+static int sysctl_read(const char *path, long *ret, struct err *err)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    int rc = file_read(path, 64, &text, err);
+    if (rc == 0)
+        *ret = strtol(text.len ? text.data : "0", NULL, 10);
+    return rc;
+}
+
+static int enable_forwarding(struct err *err)
+{
+    const char path[] = "/proc/sys/net/ipv4/ip_forward";
+    long value;
+    int rc = sysctl_read(path, &value, err);
+    if (rc == 0 && value == 0)
+        rc = file_write_kernel(path, "1", err);
+    return rc;
+}
+
+/* Find the MTU for containers by the link that has our address. */
+static int find_mtu(struct apply *apply, struct err *err)
+{
+    const struct network_state *state = apply->plan.state;
+    const struct netdev *link = NULL;
+    for (size_t i = 0; i < apply->addresses.n && !link; i++)
+        if (apply->addresses.list[i].address.s_addr == state->underlay.s_addr)
+            link = netdevs_by_index(&apply->devs, apply->addresses.list[i].index);
+    uint32_t mtu = link && apply->plan.tunnelled ? link->mtu : MTU_DEFAULT;
+    apply->mtu = (mtu < MTU_MIN ? MTU_MIN : mtu) - VXLAN_OVERHEAD;
+    if (link || !apply->plan.tunnelled)
+        return 0;
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &state->underlay, text, sizeof(text));
+    return err_set(err, ERR_NOTFOUND,
+                   "no link of this machine has its address %s; give the address it has now", text);
+}
+
+/* Ask for @address on link @name. */
+static void ensure_address(struct apply *apply, const char *name, struct in_addr address,
+                           uint8_t scope)
+{
+    const struct netdev *dev = netdevs_by_name(&apply->devs, name);
+    if (!dev)
+        return;
+    for (size_t i = 0; i < apply->addresses.n; i++) {
+        const struct netaddress *a = &apply->addresses.list[i];
+        if (a->index == dev->index && a->address.s_addr == address.s_addr && a->length == 32)
+            return;
+    }
+    netdev_add_address(apply->route, dev->index, address, scope);
+}
+
+/* The gateway on the loopback device; and on the tunnel device our hop, without which the kernel
+ * takes no packet there from sources that it would reach by other links. Their scopes keep them
+ * from being chosen as sources. */
+static int ensure_addresses(struct apply *apply, struct err *err)
+{
+    const struct netdev *lo = netdevs_by_name(&apply->devs, "lo");
+    if (lo && !lo->up)
+        netdev_up(apply->route, "lo", lo->mtu);
+    ensure_address(apply, "lo", netplan_gateway(), RT_SCOPE_HOST);
+    ensure_address(apply, NETPLAN_TUNNEL, netplan_peer_hop(apply->plan.state->node_id),
+                   RT_SCOPE_LINK);
+    return netlink_flush(apply->route, err);
+}
+
+static int ensure_tunnel(struct apply *apply, struct err *err)
+{
+    long strict = 0;
+    int rc = sysctl_read("/proc/sys/net/ipv4/conf/all/rp_filter", &strict, err);
+    if (rc == 0)
+        rc = netdev_ensure_tunnel(apply->route, &apply->devs, &apply->plan, apply->mtu, strict != 0,
+                                  err);
+    if (rc == 0)
+        rc = read_devs(apply->route, &apply->devs, err);
+    return rc;
+}
+
+static int sync_rules(struct apply *apply, struct err *err)
+{
+    bool replaced = false;
+    int rc = ruleset_sync(apply->filter, &apply->plan, &replaced, err);
+    if (rc < 0)
+        return err_wrap(err, "nftables table " RULESET_TABLE);
+    struct err problem;
+    if (replaced && conntrack_prune(apply->filter, &apply->plan, &problem) < 0) {
+        err_wrap(&problem, "connections of removed backends");
+        note(apply, &problem);
+    }
+    return 0;
+}
+
+static int compare_port_name(const void *key, const void *port)
+{
+    return strcmp(key, ((const struct net_port *)port)->name);
+}
+
+static bool is_port(const struct netdev *dev)
+{
+    return netplan_is_port_name(dev->name) && strcmp(dev->kind, "veth") == 0;
+}
+
+/* Delete the veths of containers that are gone. */
+static int delete_ports(struct netlink *nl, const struct netdevs *devs, const struct netplan *plan,
+                        struct err *err)
+{
+    for (size_t i = 0; i < devs->n; i++) {
+        const struct netdev *dev = &devs->list[i];
+        if (!is_port(dev))
+            continue;
+        if (!plan || !plan->ports_n ||
+            !bsearch(dev->name, plan->ports, plan->ports_n, sizeof(*plan->ports),
+                     compare_port_name))
+            netdev_delete(nl, dev);
+    }
+    return netlink_flush(nl, err);
+}
+
+static void connect_ports(struct apply *apply)
+{
+    struct err err;
+    for (size_t i = 0; i < apply->plan.ports_n; i++)
+        if (netport_connect(apply->route, &apply->devs, &apply->plan.ports[i], apply->mtu, &err) <
+            0)
+            note(apply, &err);
+}
+
+static void sync_routes(struct apply *apply)
+{
+    struct netplan *plan = &apply->plan;
+    struct err err;
+    if (read_devs(apply->route, &apply->devs, &err) < 0) {
+        note(apply, &err);
+        return;
+    }
+    if (netroute_sync_neighbors(apply->route, &apply->devs, plan->neighbors, plan->neighbors_n,
+                                &err) < 0)
+        note(apply, &err);
+    if (netroute_sync_tunnels(apply->route, &apply->devs, plan->tunnels, plan->tunnels_n, &err) < 0)
+        note(apply, &err);
+    if (netroute_sync(apply->route, &apply->devs, plan->routes, plan->routes_n, &err) < 0)
+        note(apply, &err);
+    if (netroute_sync_rules(apply->route, plan->rules, plan->rules_n, &err) < 0)
+        note(apply, &err);
+}
+
+/* The order: what guards comes before what is guarded. */
+static void run(struct apply *apply)
+{
+    struct err err;
+    if (netlink_open(NETLINK_ROUTE, &apply->route, &err) < 0 ||
+        netlink_open(NETLINK_NETFILTER, &apply->filter, &err) < 0 ||
+        read_devs(apply->route, &apply->devs, &err) < 0 ||
+        netaddresses_read(apply->route, &apply->addresses, &err) < 0) {
+        note(apply, &err);
+        return;
+    }
+    bool guarded = sync_rules(apply, &err) == 0;
+    if (!guarded)
+        note(apply, &err);
+    if (enable_forwarding(&err) < 0)
+        note(apply, &err);
+    if (find_mtu(apply, &err) < 0)
+        note(apply, &err);
+    if (ensure_tunnel(apply, &err) < 0)
+        note(apply, &err);
+    if (ensure_addresses(apply, &err) < 0)
+        note(apply, &err);
+    if (delete_ports(apply->route, &apply->devs, &apply->plan, &err) < 0)
+        note(apply, &err);
+    if (guarded)
+        connect_ports(apply);
+    sync_routes(apply);
+}
+
+int network_apply(const struct network_state *state, struct err *err)
+{
+    struct apply apply = {0};
+    int rc = netplan_init(&apply.plan, state, err);
+    if (rc < 0)
+        return rc;
+    apply.problem = apply.plan.problem;
+    run(&apply);
+    netlink_close(apply.route);
+    netlink_close(apply.filter);
+    netdevs_release(&apply.devs);
+    netaddresses_release(&apply.addresses);
+    netplan_release(&apply.plan);
+    return apply.problem.code ? err_set(err, apply.problem.code, "%s", apply.problem.msg) : 0;
+}
+
+/* Delete the tunnel device and the gateway address. */
+static int clear_links(struct netlink *nl, const struct netdevs *devs, struct err *err)
+{
+    const struct netdev *tunnel = netdevs_by_name(devs, NETPLAN_TUNNEL);
+    const struct netdev *lo = netdevs_by_name(devs, "lo");
+    if (tunnel && strcmp(tunnel->kind, "vxlan") == 0)
+        netdev_delete(nl, tunnel);
+    const struct netaddress gateway = {
+        .address = netplan_gateway(), .length = 32, .scope = RT_SCOPE_HOST};
+    if (lo)
+        netdev_delete_address(nl, lo->index, &gateway);
+    return netlink_flush(nl, err);
+}
+
+int network_clear(struct err *err)
+{
+    cleanup_netlink struct netlink *route = NULL;
+    cleanup_netlink struct netlink *filter = NULL;
+    cleanup_netdevs struct netdevs devs = {0};
+    int rc = netlink_open(NETLINK_ROUTE, &route, err);
+    if (rc == 0)
+        rc = netlink_open(NETLINK_NETFILTER, &filter, err);
+    if (rc == 0)
+        rc = netdevs_read(route, &devs, err);
+    if (rc < 0)
+        return rc;
+    struct err problems[5] = {0};
+    netroute_sync_rules(route, NULL, 0, &problems[0]);
+    netroute_sync(route, &devs, NULL, 0, &problems[1]);
+    delete_ports(route, &devs, NULL, &problems[2]);
+    clear_links(route, &devs, &problems[3]);
+    nft_remove(filter, RULESET_TABLE, &problems[4]);
+    for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
+        if (problems[i].code)
+            return err_set(err, problems[i].code, "%s", problems[i].msg);
+    return 0;
+}
+
+/* The source address the kernel would use towards the default route. Nothing is sent. */
+static bool default_route_address(struct in_addr *ret)
+{
+    cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(9)};
+    there.sin_addr.s_addr = htonl(0xc0000201); /* 192.0.2.1: an example that is nowhere */
+    struct sockaddr_in here = {0};
+    socklen_t len = sizeof(here);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&there, sizeof(there)) < 0 ||
+        getsockname(fd, (struct sockaddr *)&here, &len) < 0)
+        return false;
+    *ret = here.sin_addr;
+    return here.sin_addr.s_addr != 0;
+}
+
+int network_default_address(struct in_addr *ret_address, struct err *err)
+{
+    if (default_route_address(ret_address))
+        return 0;
+    cleanup_netlink struct netlink *nl = NULL;
+    cleanup_netdevs struct netdevs devs = {0};
+    cleanup_netaddresses struct netaddresses addresses = {0};
+    int rc = netlink_open(NETLINK_ROUTE, &nl, err);
+    if (rc == 0)
+        rc = netdevs_read(nl, &devs, err);
+    if (rc == 0)
+        rc = netaddresses_read(nl, &addresses, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < addresses.n; i++) {
+        const struct netaddress *a = &addresses.list[i];
+        const struct netdev *dev = netdevs_by_index(&devs, a->index);
+        if (!dev || !dev->up || a->scope != RT_SCOPE_UNIVERSE || is_port(dev) ||
+            strcmp(dev->name, "lo") == 0 || strcmp(dev->name, NETPLAN_TUNNEL) == 0)
+            continue;
+        *ret_address = a->address;
+        return 0;
+    }
+    return err_set(err, ERR_NOTFOUND,
+                   "this machine has no IPv4 address that others could reach; give it one, or name "
+                   "one with --address");
+}

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/ruleset.h"
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "runtime/netplan.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    IP_SOURCE = 12,
+    IP_DESTINATION = 16,
+    PORT_DNS = 53,
+    /* Hook priorities by their names in nft. */
+    PRIORITY_RAW = -300,
+    PRIORITY_MANGLE = -150,
+    PRIORITY_DSTNAT = -100,
+    PRIORITY_FILTER = 0,
+    PRIORITY_SRCNAT = 100,
+    /* Connection states as nftables sees them. */
+    STATE_INVALID = 1,
+    STATE_ESTABLISHED = 2,
+    STATE_RELATED = 4,
+    STATE_NEW = 8,
+    /* Of a packet in its connection. */
+    DIRECTION_ORIGINAL = 0,
+    DIRECTION_REPLY = 1,
+};
+
+struct pair {
+    struct in_addr from, to;
+};
+
+/* --- what rules look for --- */
+
+/* Only packets of a device ("wv*": of all whose name begins so); @key is NFT_META_IIFNAME or
+ * NFT_META_OIFNAME, @op NFT_CMP_EQ or NFT_CMP_NEQ. */
+static void on_device(struct nftnl_rule *rule, uint32_t key, uint32_t op, const char *name)
+{
+    char padded[NETPLAN_NAME] = {0};
+    str_fill(padded, sizeof(padded), name);
+    char *star = strchr(padded, '*');
+    nft_meta(rule, key, NFT_REG_1);
+    nft_compare(rule, op, NFT_REG_1, padded,
+                star ? (uint32_t)(star - padded) : (uint32_t)sizeof(padded));
+}
+
+static void from_port(struct nftnl_rule *rule)
+{
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETPLAN_PORT_PREFIX "*");
+}
+
+static void from_tunnel(struct nftnl_rule *rule)
+{
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETPLAN_TUNNEL);
+}
+
+static void to_tunnel(struct nftnl_rule *rule)
+{
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETPLAN_TUNNEL);
+}
+
+static void is_ipv4(struct nftnl_rule *rule)
+{
+    const uint8_t family = NFPROTO_IPV4;
+    nft_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &family, sizeof(family));
+}
+
+/* Only packets whose source or destination (IP_SOURCE, IP_DESTINATION) is, or is not, in a prefix.
+ * After is_ipv4. */
+static void in_prefix(struct nftnl_rule *rule, uint32_t field, uint32_t op,
+                      const struct network_prefix *prefix)
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, field, 4, NFT_REG_1);
+    if (prefix->length < 32) {
+        uint32_t mask = htonl(prefix->length ? UINT32_MAX << (32 - prefix->length) : 0);
+        nft_and(rule, NFT_REG_1, &mask, sizeof(mask));
+    }
+    nft_compare(rule, op, NFT_REG_1, &prefix->address, sizeof(prefix->address));
+}
+
+static void is_address(struct nftnl_rule *rule, uint32_t field, uint32_t op, struct in_addr address)
+{
+    const struct network_prefix prefix = {address, 32};
+    in_prefix(rule, field, op, &prefix);
+}
+
+static struct network_prefix loopback_range(void)
+{
+    return (struct network_prefix){{htonl(INADDR_LOOPBACK & 0xff000000)}, 8};
+}
+
+/* Only packets whose (source, destination) is, or is not, in a set. */
+static void pair_in(struct nftnl_rule *rule, const char *set, bool not )
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG32_00);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_DESTINATION, 4, NFT_REG32_01);
+    nft_find(rule, set, NFT_REG_1, not );
+}
+
+static void protocol_is(struct nftnl_rule *rule, uint8_t protocol)
+{
+    nft_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &protocol, sizeof(protocol));
+}
+
+static void destination_port_is(struct nftnl_rule *rule, uint16_t port)
+{
+    const uint16_t network = htons(port);
+    nft_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &network, sizeof(network));
+}
+
+/* Load (protocol, destination port) as the sets of ports have it. */
+static void load_port(struct nftnl_rule *rule)
+{
+    nft_meta(rule, NFT_META_L4PROTO, NFT_REG32_00);
+    nft_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_01);
+}
+
+/* Only packets of which a bit of NFT_CT_STATE or NFT_CT_STATUS is set. */
+static void has_bits(struct nftnl_rule *rule, uint32_t key, uint32_t bits)
+{
+    const uint32_t zero = 0;
+    nft_ct(rule, key, NFT_REG_1);
+    nft_and(rule, NFT_REG_1, &bits, sizeof(bits));
+    nft_compare(rule, NFT_CMP_NEQ, NFT_REG_1, &zero, sizeof(zero));
+}
+
+/* Only packets in one direction of their connection (DIRECTION_*). */
+static void direction_is(struct nftnl_rule *rule, uint8_t direction)
+{
+    nft_ct(rule, NFT_CT_DIRECTION, NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &direction, sizeof(direction));
+}
+
+/* Only if the mark in NFT_REG_1 is one of ours. */
+static void mark_is_ours(struct nftnl_rule *rule)
+{
+    const uint32_t mask = NETPLAN_MARK_MASK, mark = NETPLAN_MARK;
+    nft_and(rule, NFT_REG_1, &mask, sizeof(mask));
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &mark, sizeof(mark));
+}
+
+/* --- how rules end --- */
+
+static void end_verdict(struct nft_batch *b, struct nftnl_rule *rule, int verdict)
+{
+    nft_verdict(rule, verdict, NULL);
+    nft_rule_end(b, rule);
+}
+
+static void end_snat(struct nft_batch *b, struct nftnl_rule *rule, struct in_addr source)
+{
+    nft_immediate(rule, NFT_REG_1, &source, sizeof(source));
+    nft_nat(rule, NFT_NAT_SNAT, NFT_REG_1, 0);
+    nft_rule_end(b, rule);
+}
+
+static void end_refuse(struct nft_batch *b, struct nftnl_rule *rule)
+{
+    nft_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+    nft_rule_end(b, rule);
+}
+
+/* --- sets --- */
+
+/* Addresses that may come from each host end. */
+static void build_endpoints(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nft_set *set =
+        nft_set(b, "endpoints", 0, nft_type_pair(NFT_TYPE_IFNAME, NFT_TYPE_IPV4), NETPLAN_NAME + 4);
+    for (size_t i = 0; i < plan->ports_n; i++) {
+        const struct net_port *port = &plan->ports[i];
+        for (size_t j = 0; j < port->endpoint->addresses_n; j++) {
+            char key[NETPLAN_NAME + 4];
+            memcpy(key, port->name, NETPLAN_NAME);
+            memcpy(key + NETPLAN_NAME, &port->endpoint->addresses[j].address, 4);
+            nft_set_add(set, key, NULL, NULL);
+        }
+    }
+    nft_set_end(b, set);
+}
+
+/* Networks: from a prefix to the same prefix. */
+static void build_pairs(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nft_set *set =
+        nft_set(b, "pairs", 0, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_IPV4), sizeof(struct pair));
+    nft_set_ranges(set);
+    for (size_t i = 0; i < plan->networks_n; i++) {
+        struct in_addr first = plan->networks[i].address;
+        struct in_addr last = {htonl(netplan_last(&plan->networks[i]))};
+        const struct pair from = {first, first}, to = {last, last};
+        nft_set_add(set, &from, &to, NULL);
+    }
+    nft_set_end(b, set);
+}
+
+/* (source, destination) that are both the same local container's: it would not take a packet that
+ * claims to come from itself. */
+static void build_itself(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nft_set *set =
+        nft_set(b, "itself", 0, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_IPV4), sizeof(struct pair));
+    for (size_t i = 0; i < plan->ports_n; i++) {
+        const struct network_endpoint *endpoint = plan->ports[i].endpoint;
+        for (size_t j = 0; j < endpoint->addresses_n; j++)
+            for (size_t k = 0; k < endpoint->addresses_n; k++) {
+                const struct pair pair = {endpoint->addresses[j].address,
+                                          endpoint->addresses[k].address};
+                nft_set_add(set, &pair, NULL, NULL);
+            }
+    }
+    nft_set_end(b, set);
+}
+
+/* The members' own addresses, and the mark of each by its MAC. */
+static void build_members(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nft_set *members = nft_set(b, "members", 0, NFT_TYPE_IPV4, 4);
+    struct nft_set *marks = nft_set(b, "marks", 0, NFT_TYPE_ETHER, NETPLAN_MAC);
+    nft_set_data(marks, NFT_TYPE_MARK, 4);
+    for (size_t i = 0; i < plan->peers_n; i++) {
+        const struct network_peer *peer = plan->peers[i];
+        uint8_t mac[NETPLAN_MAC];
+        uint32_t mark = NETPLAN_MARK | peer->id;
+        netplan_peer_mac(peer->id, mac);
+        nft_set_add(members, &peer->underlay, NULL, NULL);
+        nft_set_add(marks, mac, NULL, &mark);
+    }
+    nft_set_end(b, members);
+    nft_set_end(b, marks);
+}
+
+/* --- published ports --- */
+
+static void port_chain(const struct network_publish *publish, char out[24])
+{
+    snprintf(out, 24, "%s_%u", publish->protocol == IPPROTO_TCP ? "tcp" : "udp", publish->port);
+}
+
+/* The key of a port in the sets of ports. */
+static void port_key(const struct network_publish *publish, unsigned char key[8])
+{
+    const uint16_t network = htons(publish->port);
+    memset(key, 0, 8);
+    key[0] = publish->protocol;
+    memcpy(key + 4, &network, sizeof(network));
+}
+
+/* The data of a backend: address and port, a register each. */
+static void backend_data(const struct network_backend *backend, unsigned char data[8])
+{
+    const uint16_t network = htons(backend->port);
+    memset(data, 0, 8);
+    memcpy(data, &backend->address, 4);
+    memcpy(data + 4, &network, sizeof(network));
+}
+
+/* The chain of one port: to one of its backends by chance. */
+static void build_port(struct nft_batch *b, const struct network_publish *publish)
+{
+    char chain[24];
+    port_chain(publish, chain);
+    nft_chain(b, chain);
+    struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
+                                  NFT_TYPE_INTEGER, sizeof(uint32_t));
+    nft_set_data(set, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_SERVICE), 8);
+    for (uint32_t i = 0; i < publish->backends_n; i++) {
+        unsigned char data[8];
+        backend_data(&publish->backends[i], data);
+        nft_set_add(set, &i, NULL, data);
+    }
+    uint32_t id = nft_set_end(b, set);
+    struct nftnl_rule *rule = nft_rule(b, chain);
+    nft_random(rule, (uint32_t)publish->backends_n, NFT_REG_1);
+    nft_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
+    nft_nat(rule, NFT_NAT_DNAT, NFT_REG_1, NFT_REG32_01);
+    nft_rule_end(b, rule);
+}
+
+static void build_ports(struct nft_batch *b, const struct netplan *plan)
+{
+    const uint32_t type = nft_type_pair(NFT_TYPE_PROTOCOL, NFT_TYPE_SERVICE);
+    struct nft_set *ports = nft_set(b, "ports", 0, type, 8);
+    struct nft_set *closed = nft_set(b, "closed", 0, type, 8);
+    nft_set_data(ports, NFT_DATA_VERDICT, 0);
+    for (size_t i = 0; i < plan->publishes_n; i++) {
+        const struct network_publish *publish = plan->publishes[i];
+        unsigned char key[8];
+        char chain[24];
+        port_key(publish, key);
+        port_chain(publish, chain);
+        if (publish->backends_n == 0) {
+            nft_set_add(closed, key, NULL, NULL);
+            continue;
+        }
+        build_port(b, publish);
+        nft_set_add_goto(ports, key, chain);
+    }
+    nft_set_end(b, ports);
+    nft_set_end(b, closed);
+}
+
+/* --- chains --- */
+
+static void build_raw(struct nft_batch *b)
+{
+    const uint8_t family = NFPROTO_IPV6;
+    const struct network_prefix loopback = loopback_range();
+    const char *devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
+    nft_base_chain(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        struct nftnl_rule *rule = nft_rule(b, "raw");
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+        nft_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
+        nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &family, sizeof(family));
+        end_verdict(b, rule, NF_DROP);
+        for (uint32_t field = IP_SOURCE; field <= IP_DESTINATION; field += 4) {
+            rule = nft_rule(b, "raw");
+            on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+            is_ipv4(rule);
+            in_prefix(rule, field, NFT_CMP_EQ, &loopback);
+            end_verdict(b, rule, NF_DROP);
+        }
+    }
+    struct nftnl_rule *rule = nft_rule(b, "raw");
+    from_port(rule);
+    is_ipv4(rule);
+    nft_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG32_04);
+    nft_find(rule, "endpoints", NFT_REG_1, true);
+    end_verdict(b, rule, NF_DROP);
+}
+
+static void build_mark(struct nft_batch *b, const struct netplan *plan)
+{
+    nft_base_chain(b, "mark", "filter", NF_INET_PRE_ROUTING, PRIORITY_MANGLE);
+    /* Each packet, not only the first: a client of UDP may change to another member. */
+    struct nftnl_rule *rule = nft_rule(b, "mark");
+    from_tunnel(rule);
+    is_ipv4(rule);
+    in_prefix(rule, IP_SOURCE, NFT_CMP_NEQ, &plan->state->pool);
+    direction_is(rule, DIRECTION_ORIGINAL);
+    nft_payload(rule, NFT_PAYLOAD_LL_HEADER, 6, NETPLAN_MAC, NFT_REG_1);
+    nft_map(rule, "marks", 0, NFT_REG_1, NFT_REG_1);
+    nft_set_ct_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
+
+    rule = nft_rule(b, "mark");
+    from_port(rule);
+    direction_is(rule, DIRECTION_REPLY);
+    nft_ct(rule, NFT_CT_MARK, NFT_REG_1);
+    mark_is_ours(rule);
+    nft_ct(rule, NFT_CT_MARK, NFT_REG_1);
+    nft_set_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
+}
+
+static void build_dnat(struct nft_batch *b)
+{
+    const uint32_t local = RTN_LOCAL;
+    const struct {
+        const char *name;
+        uint32_t hook;
+    } chains[] = {{"dnat", NF_INET_PRE_ROUTING}, {"local", NF_INET_LOCAL_OUT}};
+    for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+        nft_base_chain(b, chains[i].name, "nat", chains[i].hook, PRIORITY_DSTNAT);
+        struct nftnl_rule *rule = nft_rule(b, chains[i].name);
+        is_ipv4(rule);
+        /* The gateway's DNS is not a published port. */
+        is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netplan_gateway());
+        nft_destination_type(rule, NFT_REG_1);
+        nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &local, sizeof(local));
+        load_port(rule);
+        nft_map(rule, "ports", 0, NFT_REG_1, NFT_REG_VERDICT);
+        nft_rule_end(b, rule);
+    }
+}
+
+/* Tunnel packets with our network id are taken from members only. */
+static void build_tunnel_guard(struct nft_batch *b, const struct netplan *plan)
+{
+    const uint32_t id = plan->state->vxlan_id;
+    const uint8_t network[3] = {(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
+    struct nftnl_rule *rule = nft_rule(b, "input");
+    is_ipv4(rule);
+    protocol_is(rule, IPPROTO_UDP);
+    destination_port_is(rule, plan->state->vxlan_port);
+    nft_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 12, sizeof(network), NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, network, sizeof(network));
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG_1);
+    nft_find(rule, "members", NFT_REG_1, true);
+    end_verdict(b, rule, NF_DROP);
+}
+
+/* A rule for new packets to a published port without backends. */
+static struct nftnl_rule *closed_rule(struct nft_batch *b)
+{
+    struct nftnl_rule *rule = nft_rule(b, "input");
+    is_ipv4(rule);
+    is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netplan_gateway());
+    has_bits(rule, NFT_CT_STATE, STATE_NEW);
+    load_port(rule);
+    nft_find(rule, "closed", NFT_REG_1, false);
+    return rule;
+}
+
+/* What containers may do at the gateway address: ask for names and ping. */
+static void build_gateway(struct nft_batch *b)
+{
+    const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+        struct nftnl_rule *rule = nft_rule(b, "input");
+        from_port(rule);
+        is_ipv4(rule);
+        is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+        protocol_is(rule, protocols[i]);
+        if (protocols[i] != IPPROTO_ICMP)
+            destination_port_is(rule, PORT_DNS);
+        end_verdict(b, rule, NF_ACCEPT);
+    }
+    struct nftnl_rule *rule = nft_rule(b, "input");
+    from_port(rule);
+    is_ipv4(rule);
+    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+    end_refuse(b, rule);
+    /* Nobody else has business there. */
+    rule = nft_rule(b, "input");
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_NEQ, "lo");
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_NEQ, NETPLAN_PORT_PREFIX "*");
+    is_ipv4(rule);
+    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+    end_verdict(b, rule, NF_DROP);
+}
+
+static void build_input(struct nft_batch *b, const struct netplan *plan)
+{
+    nft_base_chain(b, "input", "filter", NF_INET_LOCAL_IN, PRIORITY_FILTER);
+    build_tunnel_guard(b, plan);
+    struct nftnl_rule *rule = nft_rule(b, "input");
+    has_bits(rule, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
+    end_verdict(b, rule, NF_ACCEPT);
+    rule = nft_rule(b, "input");
+    from_tunnel(rule);
+    end_verdict(b, rule, NF_DROP);
+    build_gateway(b);
+    rule = closed_rule(b);
+    protocol_is(rule, IPPROTO_TCP);
+    nft_reject(rule, NFT_REJECT_TCP_RST, 0);
+    nft_rule_end(b, rule);
+    rule = closed_rule(b);
+    nft_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH);
+    nft_rule_end(b, rule);
+}
+
+/* Broken connections must not leave with addresses that were never translated. */
+static void build_invalid(struct nft_batch *b)
+{
+    const char *devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        struct nftnl_rule *rule = nft_rule(b, "forward");
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+        has_bits(rule, NFT_CT_STATE, STATE_INVALID);
+        end_verdict(b, rule, NF_DROP);
+    }
+}
+
+static void build_forward(struct nft_batch *b, const struct netplan *plan)
+{
+    const struct network_prefix *pool = &plan->state->pool;
+    nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER);
+    struct nftnl_rule *rule = nft_rule(b, "forward");
+    has_bits(rule, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
+    end_verdict(b, rule, NF_ACCEPT);
+    build_invalid(b);
+    /* Published: open to all. */
+    rule = nft_rule(b, "forward");
+    has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
+    end_verdict(b, rule, NF_ACCEPT);
+    rule = nft_rule(b, "forward");
+    is_ipv4(rule);
+    pair_in(rule, "pairs", false);
+    end_verdict(b, rule, NF_ACCEPT);
+    rule = nft_rule(b, "forward");
+    is_ipv4(rule);
+    in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
+    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    end_refuse(b, rule);
+    /* A client of another member, or that member itself. */
+    rule = nft_rule(b, "forward");
+    from_tunnel(rule);
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETPLAN_PORT_PREFIX "*");
+    end_verdict(b, rule, NF_ACCEPT);
+    rule = nft_rule(b, "forward");
+    from_tunnel(rule);
+    end_verdict(b, rule, NF_DROP);
+    /* A container to the outside. */
+    rule = nft_rule(b, "forward");
+    from_port(rule);
+    end_verdict(b, rule, NF_ACCEPT);
+    /* The outside to a container, but not by a published port. */
+    rule = nft_rule(b, "forward");
+    is_ipv4(rule);
+    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    end_verdict(b, rule, NF_DROP);
+}
+
+static void build_unmark(struct nft_batch *b)
+{
+    const uint32_t zero = 0;
+    nft_base_chain(b, "unmark", "filter", NF_INET_POST_ROUTING, PRIORITY_MANGLE);
+    struct nftnl_rule *rule = nft_rule(b, "unmark");
+    to_tunnel(rule);
+    nft_meta(rule, NFT_META_MARK, NFT_REG_1);
+    mark_is_ours(rule);
+    nft_immediate(rule, NFT_REG_1, &zero, sizeof(zero));
+    nft_set_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
+}
+
+static void build_snat(struct nft_batch *b, const struct netplan *plan)
+{
+    const struct network_prefix *pool = &plan->state->pool;
+    const struct network_prefix loopback = loopback_range();
+    nft_base_chain(b, "snat", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
+    /* localhost. */
+    struct nftnl_rule *rule = nft_rule(b, "snat");
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, "lo");
+    is_ipv4(rule);
+    in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, &loopback);
+    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    end_snat(b, rule, plan->source);
+    /* A member by our published port: the backend's machine may be that member, which takes no
+     * packet from outside that claims to come from itself. */
+    rule = nft_rule(b, "snat");
+    to_tunnel(rule);
+    has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
+    is_ipv4(rule);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG_1);
+    nft_find(rule, "members", NFT_REG_1, false);
+    end_snat(b, rule, plan->source);
+    /* A container by a published port: itself, or one of a foreign network. */
+    for (int i = 0; i < 2; i++) {
+        rule = nft_rule(b, "snat");
+        has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
+        is_ipv4(rule);
+        in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
+        pair_in(rule, i == 0 ? "itself" : "pairs", i == 1);
+        end_snat(b, rule, plan->source);
+    }
+    /* A container to the outside. */
+    rule = nft_rule(b, "snat");
+    is_ipv4(rule);
+    in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
+    in_prefix(rule, IP_DESTINATION, NFT_CMP_NEQ, pool);
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETPLAN_TUNNEL);
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETPLAN_PORT_PREFIX "*");
+    nft_masquerade(rule);
+    nft_rule_end(b, rule);
+}
+
+void ruleset_build(struct nft_batch *b, const struct netplan *plan)
+{
+    build_endpoints(b, plan);
+    build_pairs(b, plan);
+    build_itself(b, plan);
+    build_members(b, plan);
+    build_ports(b, plan);
+    build_raw(b);
+    build_mark(b, plan);
+    build_dnat(b);
+    build_input(b, plan);
+    build_forward(b, plan);
+    build_unmark(b);
+    build_snat(b, plan);
+}
+
+int ruleset_sync(struct netlink *nl, const struct netplan *plan, bool *ret_replaced,
+                 struct err *err)
+{
+    cleanup_nft_batch struct nft_batch b;
+    nft_batch_init(&b, RULESET_TABLE);
+    ruleset_build(&b, plan);
+    unsigned char digest[DIGEST_BYTES];
+    char comment[DIGEST_HEX + 1];
+    digest_of(b.body.data, b.body.len, digest);
+    hex_encode(digest, 16, comment);
+    struct nft_found found;
+    int rc = nft_probe(nl, &b, &found, err);
+    if (rc < 0)
+        return rc;
+    bool same = found.exists && strcmp(found.comment, comment) == 0 && found.chains == b.chains &&
+                found.rules == b.rules && found.elements == b.elements;
+    if (!same)
+        rc = nft_install(nl, &b, comment, err);
+    if (rc == 0)
+        *ret_replaced = !same;
+    return rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ruleset - the nftables table of a machine, made from its plan.
+ *
+ * Chains on hooks, in the order a packet meets them:
+ *
+ *     raw          what comes from a container carries its own address; nothing from outside has
+ *                  an address of 127.0.0.0/8 (which these devices may route, for localhost)
+ *     mark         a connection that a client made through another member is marked with that
+ *                  member; replies from containers take the mark, and a routing rule sends them
+ * back dnat, local  published ports: to one healthy backend by chance; `local` is for processes of
+ *                  this machine
+ *     input        tunnel packets from members only; ports without a backend are refused at once;
+ *                  containers reach DNS at the gateway address and this machine's own addresses
+ *     forward      isolation
+ *     unmark       the mark is cleared on the tunnel device: the outer packet would be routed by it
+ *                  and loop
+ *     snat         who must not be seen as the source: localhost, a container that reaches itself
+ * or a foreign network by a published port, members, containers towards the outside
+ */
+#ifndef WHERRY_RUNTIME_RULESET_H
+#define WHERRY_RUNTIME_RULESET_H
+
+#include "runtime/nft.h"
+
+#include <stdbool.h>
+
+struct err;
+struct netlink;
+struct netplan;
+
+#define RULESET_TABLE "wherry"
+
+/* Build the table of @plan into the empty batch @b. Pure. */
+void ruleset_build(struct nft_batch *b, const struct netplan *plan);
+
+/* Make the kernel's table that of @plan. It is replaced, in one step, when it was made from another
+ * plan or somebody took parts out of it; *ret_replaced tells. @nl is a netfilter socket. */
+int ruleset_sync(struct netlink *nl, const struct netplan *plan, bool *ret_replaced,
+                 struct err *err);
+
+#endif
