@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns - names of the cluster for the containers of this machine.
+ * dns - names of the cluster for the containers of this machine (RFC 1035, over UDP).
  *
- * Listens on udp and tcp 169.254.1.1:53, where every container's resolv.conf points. Answers come
- * straight from the store: the task a query comes from is told by its source address; within the
- * networks that task is in,
- *     web, web.STACK        addresses of the healthy tasks of service web, shuffled
- *     web.2, web.2.STACK    of one task
- *     an alias              as the service
- * Its own stack comes first for a bare name. Time to live 2 s. A name it knows nothing of goes to
- * the machine's own resolvers (/etc/resolv.conf), with a bounded number of queries under way.
- * Messages are parsed and written with ldns. Loop thread.
+ * Listens on 169.254.1.1:53, where every container's resolv.conf points. Answers come straight from
+ * the store (names.h). Time to live 2 s. A name it knows nothing of goes to the machine's own
+ * resolvers (/etc/resolv.conf), a bounded number at a time, each from a port of its own. Messages
+ * are parsed and written with ldns. Loop thread.
  */
 #ifndef WHERRY_NODE_DNS_H
 #define WHERRY_NODE_DNS_H
