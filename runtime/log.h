@@ -10,6 +10,7 @@
 #define WHERRY_RUNTIME_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct buf;

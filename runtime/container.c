@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/container.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/image.h"
+#include "runtime/internal.h"
+#include "runtime/oci.h"
+#include "runtime/record.h"
+#include "runtime/shim/protocol.h"
+#include "runtime/snapshot.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Folders in containers/ that begin with a dot are being made or taken away: ".new-ID", ".old-ID".
+ * A crash leaves them, container_sweep() ends it. */
+
+char *container_data_dir(const struct runtime *rt, const char *id)
+{
+    return str_printf("%s/containers/%s", rt->data_dir, id);
+}
+
+char *container_state_dir(const struct runtime *rt, const char *id)
+{
+    return str_printf("%s/containers/%s", rt->run_dir, id);
+}
+
+char *container_group(const struct runtime *rt, const char *id)
+{
+    return str_printf("%s/container/%s", rt->cgroup_parent, id);
+}
+
+const char *container_exits_dir(const struct runtime *rt)
+{
+    return rt->exits_dir;
+}
+
+/* What cannot be honoured on this machine is refused now, not at the first start. */
+static int check_machine(const struct runtime *rt, const struct container_spec *spec,
+                         struct err *err)
+{
+    if (spec->memory_bytes > 0 && !cgroup_has(rt, "memory"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "memory_bytes: this machine has no memory cgroup controller");
+    if (spec->cpu_milli > 0 && !cgroup_has(rt, "cpu"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "cpu_milli: this machine has no cpu cgroup controller");
+    if (spec->pids_max > 0 && !cgroup_has(rt, "pids"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "pids_max: this machine has no pids cgroup controller");
+    return 0;
+}
+
+static int fill_dir(const char *dir, const struct container_spec *spec, const struct image *image,
+                    struct err *err)
+{
+    const char *top = NULL;
+    for (char **l = image->layer_dirs; l && *l; l++)
+        top = *l;
+    int rv = snapshot_create(dir, top, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *log = str_printf("%s/" SHIM_DIR_LOG, dir);
+    cleanup_free char *etc = str_printf("%s/etc", dir);
+    cleanup_free char *record = str_printf("%s/spec.json", dir);
+    if (mkdir(log, 0750) < 0 || mkdir(etc, 0755) < 0)
+        return err_errno(err, errno, "make folders in %s", dir);
+    return record_save(record, spec, image->digest, err);
+}
+
+int container_create(struct runtime *rt, const struct container_spec *spec, struct err *err)
+{
+    int rv = record_check(spec, err);
+    if (rv == 0)
+        rv = check_machine(rt, spec, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
+    cleanup_free char *dir = container_data_dir(rt, spec->id);
+    cleanup_free char *fresh = str_printf("%s/.new-%s", parent, spec->id);
+    if (file_exists(dir))
+        return err_set(err, ERR_EXISTS, "container %s already exists", spec->id);
+    struct image image = {0};
+    rv = image_find(rt, spec->image, &image, err);
+    if (rv < 0)
+        return rv;
+    rv = file_remove_tree(fresh, err);
+    if (rv == 0 && mkdir(fresh, 0700) < 0)
+        rv = err_errno(err, errno, "make folder %s", fresh);
+    if (rv == 0)
+        rv = fill_dir(fresh, spec, &image, err);
+    if (rv == 0)
+        rv = file_sync_dir(fresh, err);
+    if (rv == 0 && rename(fresh, dir) < 0)
+        rv = err_errno(err, errno, "make container %s", spec->id);
+    if (rv == 0)
+        rv = file_sync_dir(parent, err);
+    else
+        file_remove_tree(fresh, NULL);
+    image_release(&image);
+    return rv;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names in data_dir/containers, with a dot first or without. */
+static int list_dirs(const struct runtime *rt, bool dotted, char ***ret_names, struct err *err)
+{
+    cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
+    DIR *dir = opendir(parent);
+    if (!dir)
+        return err_errno(err, errno, "list %s", parent);
+    char **names = mem_alloc(1, sizeof(char *));
+    size_t n = 0;
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (dotted ? !str_starts(e->d_name, ".new-") && !str_starts(e->d_name, ".old-")
+                   : !record_id_ok(e->d_name))
+            continue;
+        names = mem_resize(names, n + 2, sizeof(char *));
+        names[n++] = str_copy(e->d_name);
+    }
+    closedir(dir);
+    qsort(names, n, sizeof(char *), compare_strings);
+    names[n] = NULL;
+    *ret_names = names;
+    return 0;
+}
+
+int container_list(struct runtime *rt, char ***ret_ids, struct err *err)
+{
+    return list_dirs(rt, false, ret_ids, err);
+}
+
+void container_sweep(struct runtime *rt)
+{
+    char **names;
+    if (list_dirs(rt, true, &names, NULL) < 0)
+        return;
+    for (char **name = names; *name; name++) {
+        cleanup_free char *path = str_printf("%s/containers/%s", rt->data_dir, *name);
+        file_remove_tree(path, NULL);
+    }
+    image_strings_free(names);
+}
+
+int container_image_used(struct runtime *rt, const char *digest, bool *ret_used, struct err *err)
+{
+    char **ids;
+    int rv = container_list(rt, &ids, err);
+    if (rv < 0)
+        return rv;
+    bool used = false;
+    for (char **id = ids; *id && !used; id++) {
+        cleanup_record struct record record = {0};
+        used = record_load(rt, *id, &record, NULL) == 0 && str_equal(record.image_digest, digest);
+    }
+    image_strings_free(ids);
+    *ret_used = used;
+    return 0;
+}
+
+int container_remove(struct runtime *rt, const char *id, struct err *err)
+{
+    if (!record_id_ok(id))
+        return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
+    int rv = container_kill(rt, id, err);
+    if (rv < 0 && rv != ERR_CORRUPT)
+        return rv;
+    cleanup_free char *dir = container_data_dir(rt, id);
+    cleanup_free char *state = container_state_dir(rt, id);
+    cleanup_free char *group = container_group(rt, id);
+    cleanup_free char *scratch = str_printf("%s/" SHIM_DIR_ROOTFS, state);
+    cleanup_free char *note = str_printf("%s/%s", rt->exits_dir, id);
+    if (!container_wait_shim(rt, id, 10000))
+        return err_set(err, ERR_TIMEOUT, "the shim of container %s does not end", id);
+    rv = cgroup_clear(rt, group, 10000, err);
+    if (rv < 0)
+        return err_wrap(err, "remove container %s", id);
+    oci_forget(rt, id);
+    while (umount2(scratch, MNT_DETACH) == 0)
+        ;
+    if ((rv = file_remove_tree(state, err)) < 0)
+        return rv;
+    unlink(note);
+    if (!file_exists(dir))
+        return 0;
+    cleanup_free char *old = str_printf("%s/containers/.old-%s", rt->data_dir, id);
+    cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
+    if ((rv = file_remove_tree(old, err)) < 0)
+        return rv;
+    if (rename(dir, old) < 0)
+        return err_errno(err, errno, "remove container %s", id);
+    if ((rv = file_sync_dir(parent, err)) < 0)
+        return rv;
+    return file_remove_tree(old, err);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/shim/shim.h"
+
+#include "runtime/shim/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MOVE_MOUNT_F_EMPTY_PATH
+#define MOVE_MOUNT_F_EMPTY_PATH 0x00000004
+#endif
+
+/* Enter the cgroup2 group whose cgroup.procs is @path, so that what the OCI runtime starts is born
+ * there even if the runtime itself only manages the version 1 hierarchies. */
+static int join_group(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rv = write(fd, "0", 1) < 0 ? -errno : 0;
+    close(fd);
+    return rv;
+}
+
+/* A private view of the mounts: the container's root is attached in it, and gone from it with the
+ * OCI runtime. Only the container's own namespace keeps it, so nothing is left to unmount. */
+static int private_mounts(const struct shim *shim, const char **ret_what)
+{
+    *ret_what = "make a mount namespace";
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return -errno;
+    const char *hide = shim->argv[SHIM_ARG_HIDE];
+    *ret_what = "unmount the cgroup2 hierarchy";
+    if (*hide && umount2(hide, MNT_DETACH) < 0 && errno != EINVAL)
+        return -errno;
+    *ret_what = "attach the root file system";
+    if (syscall(SYS_move_mount, SHIM_FD_ROOTFS, "", shim->state_fd, SHIM_DIR_ROOTFS,
+                MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return -errno;
+    return 0;
+}
+
+static void reset_signals(void)
+{
+    for (int sig = 1; sig < NSIG; sig++)
+        signal(sig, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void run_oci(struct shim *shim, int stdout_fd, int stderr_fd)
+{
+    const char *what;
+    /* An OCI runtime whose shim was killed must not go on and make an orphan. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int rv = private_mounts(shim, &what);
+    const char *join = shim->argv[SHIM_ARG_JOIN];
+    if (rv == 0 && *join) {
+        what = "enter the cgroup2 group";
+        rv = join_group(join);
+    }
+    if (rv == 0) {
+        what = "set up stdio";
+        if (dup2(stdout_fd, STDOUT_FILENO) < 0 || dup2(stderr_fd, STDERR_FILENO) < 0)
+            rv = -errno;
+    }
+    if (rv == 0) {
+        reset_signals();
+        what = shim->argv[SHIM_ARG_OCI];
+        execv(shim->argv[SHIM_ARG_OCI], &shim->argv[SHIM_ARG_OCI]);
+        rv = -errno;
+    }
+    shim_say_failed(shim, what, -rv);
+    _exit(SHIM_EXIT_START_FAILED);
+}
+
+int shim_launch(struct shim *shim, int stdout_fd, int stderr_fd)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        run_oci(shim, stdout_fd, stderr_fd);
+    shim->oci = pid;
+    return 0;
+}

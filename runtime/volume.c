@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/volume.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_name(const char *name, struct err *err)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    if (!*name || strlen(name) > 128 || name[0] == '.' || strspn(name, allowed) != strlen(name))
+        return err_set(err, ERR_INVALID,
+                       "volume '%.140s': a name is 1 to 128 of a-z, A-Z, 0-9, _ . - and does not "
+                       "begin with a dot",
+                       name);
+    return 0;
+}
+
+int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct err *err)
+{
+    int rv = check_name(name, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *parent = str_printf("%s/volumes", rt->data_dir);
+    cleanup_free char *path = str_printf("%s/%s", parent, name);
+    if (mkdir(path, 0755) == 0) {
+        if ((rv = file_sync_dir(parent, err)) < 0)
+            return rv;
+    } else if (errno != EEXIST) {
+        return err_errno(err, errno, "make volume %s", name);
+    }
+    *ret_path = steal(&path);
+    return 0;
+}
+
+int volume_remove(struct runtime *rt, const char *name, struct err *err)
+{
+    int rv = check_name(name, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *parent = str_printf("%s/volumes", rt->data_dir);
+    cleanup_free char *path = str_printf("%s/%s", parent, name);
+    if (!file_exists(path))
+        return 0;
+    if ((rv = file_remove_tree(path, err)) < 0)
+        return rv;
+    return file_sync_dir(parent, err);
+}
