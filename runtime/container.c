@@ -74,7 +74,23 @@ static int fill_dir(const char *dir, const struct container_spec *spec, const st
     cleanup_free char *record = str_printf("%s/spec.json", dir);
     if (mkdir(log, 0750) < 0 || mkdir(etc, 0755) < 0)
         return err_errno(err, errno, "make folders in %s", dir);
-    return record_save(record, spec, image->digest, err);
+    if ((rv = record_save(record, spec, image->digest, err)) < 0)
+        return rv;
+    return file_sync_dir(dir, err);
+}
+
+/* Find the image of @spec and hold it for the container: its layers stay from then on. */
+static int find_image(struct runtime *rt, const struct container_spec *spec,
+                      struct image *ret_image, struct err *err)
+{
+    struct image image = {0};
+    int rv = image_find(rt, spec->image, &image, err);
+    if (rv == 0)
+        rv = image_hold(rt, spec->id, image.digest, err);
+    if (rv == 0)
+        rv = image_find(rt, image.digest, ret_image, err);
+    image_release(&image);
+    return rv;
 }
 
 int container_create(struct runtime *rt, const struct container_spec *spec, struct err *err)
@@ -89,25 +105,24 @@ int container_create(struct runtime *rt, const struct container_spec *spec, stru
     cleanup_free char *fresh = str_printf("%s/.new-%s", parent, spec->id);
     if (file_exists(dir))
         return err_set(err, ERR_EXISTS, "container %s already exists", spec->id);
-    struct image image = {0};
-    rv = image_find(rt, spec->image, &image, err);
-    if (rv < 0)
-        return rv;
     rv = file_remove_tree(fresh, err);
     if (rv == 0 && mkdir(fresh, 0700) < 0)
         rv = err_errno(err, errno, "make folder %s", fresh);
+    if (rv < 0)
+        return rv;
+    struct image image = {0};
+    rv = find_image(rt, spec, &image, err);
     if (rv == 0)
         rv = fill_dir(fresh, spec, &image, err);
-    if (rv == 0)
-        rv = file_sync_dir(fresh, err);
     if (rv == 0 && rename(fresh, dir) < 0)
         rv = err_errno(err, errno, "make container %s", spec->id);
-    if (rv == 0)
-        rv = file_sync_dir(parent, err);
-    else
-        file_remove_tree(fresh, NULL);
     image_release(&image);
-    return rv;
+    if (rv < 0) {
+        image_unhold(rt, spec->id, NULL);
+        file_remove_tree(fresh, NULL);
+        return rv;
+    }
+    return file_sync_dir(parent, err);
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -149,26 +164,32 @@ void container_sweep(struct runtime *rt)
     if (list_dirs(rt, true, &names, NULL) < 0)
         return;
     for (char **name = names; *name; name++) {
+        const char *id = *name + strlen(".new-");
         cleanup_free char *path = str_printf("%s/containers/%s", rt->data_dir, *name);
+        cleanup_free char *dir = container_data_dir(rt, id);
+        if (!file_exists(dir))
+            image_unhold(rt, id, NULL);
         file_remove_tree(path, NULL);
     }
     image_strings_free(names);
 }
 
-int container_image_used(struct runtime *rt, const char *digest, bool *ret_used, struct err *err)
+/* Take its durable folder away; from the rename on it does not exist. */
+static int remove_dir(struct runtime *rt, const char *id, struct err *err)
 {
-    char **ids;
-    int rv = container_list(rt, &ids, err);
+    cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
+    cleanup_free char *dir = container_data_dir(rt, id);
+    cleanup_free char *old = str_printf("%s/.old-%s", parent, id);
+    if (!file_exists(dir))
+        return 0;
+    int rv = file_remove_tree(old, err);
     if (rv < 0)
         return rv;
-    bool used = false;
-    for (char **id = ids; *id && !used; id++) {
-        cleanup_record struct record record = {0};
-        used = record_load(rt, *id, &record, NULL) == 0 && str_equal(record.image_digest, digest);
-    }
-    image_strings_free(ids);
-    *ret_used = used;
-    return 0;
+    if (rename(dir, old) < 0)
+        return err_errno(err, errno, "remove container %s", id);
+    if ((rv = file_sync_dir(parent, err)) < 0 || (rv = image_unhold(rt, id, err)) < 0)
+        return rv;
+    return file_remove_tree(old, err);
 }
 
 int container_remove(struct runtime *rt, const char *id, struct err *err)
@@ -178,7 +199,6 @@ int container_remove(struct runtime *rt, const char *id, struct err *err)
     int rv = container_kill(rt, id, err);
     if (rv < 0 && rv != ERR_CORRUPT)
         return rv;
-    cleanup_free char *dir = container_data_dir(rt, id);
     cleanup_free char *state = container_state_dir(rt, id);
     cleanup_free char *group = container_group(rt, id);
     cleanup_free char *scratch = str_printf("%s/" SHIM_DIR_ROOTFS, state);
@@ -194,15 +214,5 @@ int container_remove(struct runtime *rt, const char *id, struct err *err)
     if ((rv = file_remove_tree(state, err)) < 0)
         return rv;
     unlink(note);
-    if (!file_exists(dir))
-        return 0;
-    cleanup_free char *old = str_printf("%s/containers/.old-%s", rt->data_dir, id);
-    cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
-    if ((rv = file_remove_tree(old, err)) < 0)
-        return rv;
-    if (rename(dir, old) < 0)
-        return err_errno(err, errno, "remove container %s", id);
-    if ((rv = file_sync_dir(parent, err)) < 0)
-        return rv;
-    return file_remove_tree(old, err);
+    return remove_dir(rt, id, err);
 }

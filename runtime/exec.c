@@ -25,8 +25,9 @@ static void kill_session(struct runtime *rt, const char *id, const char *pid_fil
     if (file_read(pid_file, 64, &text, NULL) < 0)
         return;
     pid_t pid = (pid_t)atoi(text.data);
-    if (pid > 0)
-        cgroup_kill(rt, group, pid);
+    pid_t session = pid > 0 ? getsid(pid) : -1;
+    if (session > 0)
+        cgroup_kill(rt, group, session);
 }
 
 int container_exec(struct runtime *rt, const char *id, const char *const *argv, int64_t timeout_ms,

@@ -138,13 +138,15 @@ static void probe_config(const struct runtime *rt, const char *name, struct buf 
                   "\"args\":[\"/shim\",\"" SHIM_PROBE "\"],\"env\":[],\"cwd\":\"/\"},"
                   "\"root\":{\"path\":\"rootfs\"},"
                   "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+                  "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
                   "{\"destination\":\"/shim\",\"type\":\"bind\",\"source\":");
     buf_put_json(out, shim);
     buf_puts(out, ",\"options\":[\"bind\",\"ro\"]}],\"linux\":{\"cgroupsPath\":");
     buf_put_json(out, group);
+    buf_puts(out, ",\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]");
     if (cgroup_has(rt, "pids"))
-        buf_puts(out, ",\"resources\":{\"pids\":{\"limit\":64}}");
-    buf_puts(out, ",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},"
+        buf_puts(out, ",\"pids\":{\"limit\":64}");
+    buf_puts(out, "},\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},"
                   "{\"type\":\"uts\"},{\"type\":\"network\"}]}}");
 }
 

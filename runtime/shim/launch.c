@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -41,8 +42,10 @@ static int private_mounts(const struct shim *shim, const char **ret_what)
     if (*hide && umount2(hide, MNT_DETACH) < 0 && errno != EINVAL)
         return -errno;
     *ret_what = "attach the root file system";
-    if (syscall(SYS_move_mount, SHIM_FD_ROOTFS, "", shim->state_fd, SHIM_DIR_ROOTFS,
-                MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    char rootfs[SHIM_PATH_MAX];
+    /* By its path: a descriptor would lead to the mounts of the namespace we came from. */
+    snprintf(rootfs, sizeof(rootfs), "%s/" SHIM_DIR_ROOTFS, shim->argv[SHIM_ARG_STATE_DIR]);
+    if (syscall(SYS_move_mount, SHIM_FD_ROOTFS, "", AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return -errno;
     return 0;
 }
@@ -58,15 +61,13 @@ static void reset_signals(void)
 
 static void run_oci(struct shim *shim, int stdout_fd, int stderr_fd)
 {
-    const char *what;
     /* An OCI runtime whose shim was killed must not go on and make an orphan. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int rv = private_mounts(shim, &what);
+    const char *what = "enter the cgroup2 group";
     const char *join = shim->argv[SHIM_ARG_JOIN];
-    if (rv == 0 && *join) {
-        what = "enter the cgroup2 group";
-        rv = join_group(join);
-    }
+    int rv = *join ? join_group(join) : 0;
+    if (rv == 0)
+        rv = private_mounts(shim, &what);
     if (rv == 0) {
         what = "set up stdio";
         if (dup2(stdout_fd, STDOUT_FILENO) < 0 || dup2(stderr_fd, STDERR_FILENO) < 0)
