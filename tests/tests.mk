@@ -33,3 +33,6 @@ bench-scheduler: $(O)/tests/bench/scheduler_bench
 # The drivers of e2e tests.
 $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
+
+# Runs the real programs.
+$(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -64,6 +65,50 @@ static struct runtime *open_runtime(const char *oci)
     struct runtime *opened = NULL;
     assert_ok(runtime_open(&config, &opened, &err));
     return opened;
+}
+
+static void run_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void run_command(const char *fmt, ...)
+{
+    struct buf command = BUF_INIT;
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&command, fmt, args);
+    va_end(args);
+    if (system(command.data) != 0)
+        fail_msg("failed: %s", command.data);
+    buf_release(&command);
+}
+
+/* Load an image of busybox and two accounts, from a docker archive made on the spot. */
+static void load_image(void)
+{
+    cleanup_free char *dir = str_printf("%s/image", root);
+    run_command("mkdir -p %s && cd %s && mkdir -p fs/bin fs/tmp fs/etc fs/root && "
+                "cp /bin/busybox fs/bin/ && fs/bin/busybox --install -s fs/bin && "
+                "for f in fs/bin/*; do [ -L $f ] && ln -sf busybox $f; done; "
+                "echo root:x:0:0::/root:/bin/sh >fs/etc/passwd && "
+                "echo web:x:1000:1000::/home/web:/bin/sh >>fs/etc/passwd && "
+                "echo web:x:1000: >fs/etc/group && tar -C fs -cf layer.tar .",
+                dir, dir);
+    cleanup_free char *layer = str_printf("%s/layer.tar", dir);
+    cleanup_buf struct buf tar = BUF_INIT;
+    assert_ok(file_read(layer, 64 << 20, &tar, &err));
+    unsigned char digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX + 1];
+    digest_of(tar.data, tar.len, digest);
+    hex_encode(digest, sizeof(digest), hex);
+    run_command("cd %s && echo '{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},"
+                "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%s\"]}}' >config.json && "
+                "echo '[{\"Config\":\"config.json\",\"RepoTags\":[\"busybox:latest\"],"
+                "\"Layers\":[\"layer.tar\"]}]' >manifest.json && "
+                "tar -cf image.tar manifest.json config.json layer.tar",
+                dir, hex);
+    cleanup_free char *path = str_printf("%s/image.tar", dir);
+    char **names = NULL;
+    assert_ok(image_load(rt, path, NULL, &names, NULL, NULL, &err));
+    assert_string_equal(names[0], "docker.io/library/busybox:latest");
+    image_strings_free(names);
 }
 
 /* A container of busybox that runs a shell script. */
@@ -566,6 +611,7 @@ static int set_up(void **unused)
     snprintf(root, sizeof(root), "/tmp/wherry-test-%d", (int)getpid());
     snprintf(cgroup_parent, sizeof(cgroup_parent), "/wherry-test-%d", (int)getpid());
     rt = open_runtime(NULL);
+    load_image();
     print_message("%s, cgroups %s\n", runtime_oci_version(rt), runtime_cgroup_mode(rt));
     return 0;
 }
@@ -580,9 +626,12 @@ static int tear_down(void **unused)
 
 int main(int argc, char **argv)
 {
-    ssize_t n = readlink("/proc/self/exe", program_dir, sizeof(program_dir) - 1);
-    check(n > 0);
-    snprintf(program_dir, sizeof(program_dir), "%s", getenv("PROGRAM_DIR"));
+    /* BUILD/tests/unit/runtime/container_test: the programs are in BUILD/bin. */
+    char self[256] = "";
+    check(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    char *end = strstr(self, "/tests/unit/");
+    check(end);
+    snprintf(program_dir, sizeof(program_dir), "%.*s/bin", (int)(end - self), self);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_and_exit_code),
         cmocka_unit_test(test_inside),
