@@ -36,3 +36,5 @@ $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
 
 # Runs the real programs.
 $(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
+
+include tests/fuzz.mk
