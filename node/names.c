@@ -119,7 +119,7 @@ bool names_lookup(struct store *store, struct in_addr from, const char *name,
     struct service *services;
     size_t tasks_n;
     size_t services_n;
-    struct asker asker;
+    struct asker asker = {0};
     bool found = false;
     *ret_n = 0;
     if (!parse(name, &q))

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the end-to-end tests share: hosts (deploy/demo/hosts.sh), images, and counting.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   begin NAME [HOSTS]         a lab of its own, HOSTS of them up and in one cluster
+#   test_case "what holds" COMMAND...      prints "ok" or "FAIL", goes on
+#   finish                     takes the lab down, prints the counts, exits
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$top/deploy/demo/hosts.sh"
+WHERRY=${WHERRY_PROGRAMS:-$top/build/release/bin}/wherry
+images=$top/build/images
+passed=0 failed=0
+
+begin() { # begin NAME HOSTS
+    local n
+    name=$1
+    LAB=wherry-$name
+    # A run that was cut off must not fail the next one.
+    if lab_find "$LAB" || ip netns list | grep -q "^$LAB-"; then
+        LAB_DATA=${LAB_DATA:-/var/lib/$LAB}
+        lab_down
+    fi
+    unset LAB_DATA
+    "$top/deploy/demo/images.sh" "$images" busybox nginx redis web >/dev/null || exit 1
+    lab_up "$LAB" "10.213.$((100 + $(cksum <<<"$1" | cut -d' ' -f1) % 100))"
+    trap finish EXIT
+    for n in $(seq "$2"); do host_up "$n"; done
+    # shellcheck disable=SC2046
+    [ "$2" -eq 0 ] || cluster_form $(seq "$2") || { echo "FAIL $name: no cluster"; exit 1; }
+}
+
+load() { # load IMAGE HOST...
+    local image=$1 n
+    shift
+    for n; do w "$n" image load "$images/$image.tar" >/dev/null || return 1; done
+}
+
+test_case() {
+    local what=$1 out
+    shift
+    if out=$("$@" 2>&1); then
+        passed=$((passed + 1))
+        echo "ok   $name: $what"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: $what"
+        sed 's/^/     | /' <<<"$out" | tail -20
+        [ -z "${STOP:-}" ] || { trap - EXIT; exit 1; }
+    fi
+}
+
+finish() {
+    trap - EXIT
+    if [ $failed -gt 0 ]; then
+        for log in "$LAB_RUN"/*.log; do
+            echo "--- $log"
+            tail -15 "$log"
+        done
+    fi
+    [ -n "${KEEP:-}" ] || lab_down
+    echo "$passed passed, $failed failed, 0 skipped"
+    [ -z "${WHERRY_COUNTS:-}" ] || echo "$passed $failed 0" >>"$WHERRY_COUNTS"
+    [ $failed -eq 0 ]
+    exit
+}
+
+# --- questions about the cluster ------------------------------------------------------------------
+
+tasks() { w "$1" ps "$2" --json; } # tasks N NAME
+
+# running N NAME: how many tasks of NAME run and are to run
+running() { tasks "$1" "$2" | jq '[.[] | select(.state == "running" and .desired == "run")] | length'; }
+
+running_is() { [ "$(running "$1" "$2")" = "$3" ]; }
+
+leader() { w "$1" node ls --json | jq -r '.[] | select(.leader) | .name' | tr -d n; }
+
+has_leader() { [ -n "$(leader "$1")" ]; }
+
+# A member of the given ones that does not lead.
+follower() {
+    local l n
+    l=$(leader "$1")
+    for n; do [ "$n" = "$l" ] || { echo "$n"; return; }; done
+}
+
+# pids_in N ID: processes in the cgroup of container ID on host N
+pids_in() { cat $(find /sys/fs/cgroup -type d -path "*/$(host_cgroup "$1")/*$2*" ! -path '*shim*' -printf '%p/cgroup.procs ') 2>/dev/null | sort -un; }
+
+# compose FILE-NAME: write standard input as a Compose file of its own folder; prints its path
+compose() {
+    mkdir -p "$LAB_RUN/projects/$1"
+    cat >"$LAB_RUN/projects/$1/compose.yaml"
+    echo "$LAB_RUN/projects/$1/compose.yaml"
+}
+
+says() { # says PATTERN COMMAND...: fails, and its message has the pattern
+    local pattern=$1 out
+    shift
+    if out=$("$@" 2>&1); then
+        echo "it succeeded: $out"
+        return 1
+    fi
+    grep -qE -- "$pattern" <<<"$out" || { echo "it said: $out"; return 1; }
+}
