@@ -68,37 +68,20 @@ static void reader_release(struct reader *r)
     free(r->path);
 }
 
-/* --- finding and reading the file ---------------------------------------------------------- */
+/* --- its surroundings ------------------------------------------------------------------------- */
 
-static int find_file(struct reader *r)
+/* Where the file is; relative paths in it start there. */
+static int find_directory(struct reader *r)
 {
-    static const char *const names[] = {"compose.yaml", "compose.yml", "docker-compose.yaml",
-                                        "docker-compose.yml"};
-    r->file = r->options->file;
-    for (size_t i = 0; !r->file && i < ARRAY_SIZE(names); i++)
-        if (file_exists(names[i]))
-            r->file = names[i];
-    if (r->file)
-        return 0;
-    r->file = names[0];
-    compose_error(r, NULL,
-                  "there is none here, nor a compose.yml, docker-compose.yaml or "
-                  "docker-compose.yml; name the file with -f");
-    return ERR_NOTFOUND;
-}
-
-static int read_file(struct reader *r, struct buf *text)
-{
-    struct err err;
-    int rc = file_read(r->file, COMPOSE_FILE_MAX, text, &err);
-    if (rc < 0) {
-        compose_error_at(r->errs, r->file, 0, 0, "%s", err.msg);
-        return rc;
-    }
     r->project.file = realpath(r->file, NULL);
     if (!r->project.file) {
-        compose_error_at(r->errs, r->file, 0, 0, "its folder cannot be told");
-        return ERR_IO;
+        cleanup_free char *here = realpath(".", NULL);
+        if (!here) {
+            compose_error_at(r->errs, r->file, 0, 0, "the working directory is gone");
+            return ERR_IO;
+        }
+        const char *name = strrchr(r->file, '/');
+        r->project.file = str_printf("%s/%s", here, name ? name + 1 : r->file);
     }
     r->directory = str_copy(r->project.file);
     char *slash = strrchr(r->directory, '/');
@@ -247,33 +230,31 @@ static void read_root(struct reader *r, const struct yaml *root)
     compose_check(r);
 }
 
-static int parse_and_read(struct reader *r, const struct buf *text)
+static int read_document(struct reader *r, const char *text, size_t len)
 {
     struct yaml_document document;
     struct yaml_error error;
-    if (yaml_parse(str_or_empty(text->data), text->len, &document, &error) < 0) {
+    if (yaml_parse(text, len, &document, &error) < 0) {
         compose_error_at(r->errs, r->file, error.line, error.column, "%s", error.msg);
         return ERR_INVALID;
     }
-    r->published = mem_alloc(2 * 65536, sizeof(*r->published));
+    r->published = mem_alloc(COMPOSE_PUBLISHED_MAX, sizeof(*r->published));
     read_root(r, document.root);
     yaml_release(&document);
     return r->errs->n > 0 ? ERR_INVALID : 0;
 }
 
-int compose_load(const struct compose_options *options, struct compose_project *ret,
-                 struct compose_errors *errs)
+int compose_parse(const struct compose_options *options, const char *text, size_t len,
+                  struct compose_project *ret, struct compose_errors *errs)
 {
-    check(errs->n == 0 && errs->warnings_n == 0);
-    struct reader r = {.options = options, .errs = errs, .text_left = COMPOSE_TEXTS_MAX};
-    cleanup_buf struct buf text = BUF_INIT;
-    int rc = find_file(&r);
-    if (rc == 0)
-        rc = read_file(&r, &text);
+    check(options->file && errs->n == 0 && errs->warnings_n == 0);
+    struct reader r = {.options = options, .file = options->file, .errs = errs};
+    r.text_left = COMPOSE_TEXTS_MAX;
+    int rc = find_directory(&r);
     if (rc == 0)
         rc = read_dotenv(&r);
     if (rc == 0)
-        rc = parse_and_read(&r, &text);
+        rc = read_document(&r, text, len);
     if (rc == 0) {
         *ret = r.project;
         r.project = (struct compose_project){0};
@@ -281,4 +262,37 @@ int compose_load(const struct compose_options *options, struct compose_project *
     check(rc == 0 || errs->n > 0);
     reader_release(&r);
     return rc;
+}
+
+/* The first of the usual names that is there, or NULL. */
+static const char *usual_file(void)
+{
+    static const char *const names[] = {"compose.yaml", "compose.yml", "docker-compose.yaml",
+                                        "docker-compose.yml"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (file_exists(names[i]))
+            return names[i];
+    return NULL;
+}
+
+int compose_load(const struct compose_options *options, struct compose_project *ret,
+                 struct compose_errors *errs)
+{
+    struct compose_options found = *options;
+    cleanup_buf struct buf text = BUF_INIT;
+    struct err err;
+    if (!found.file)
+        found.file = usual_file();
+    if (!found.file) {
+        compose_error_at(errs, "compose.yaml", 0, 0,
+                         "there is none here, nor a compose.yml, docker-compose.yaml or "
+                         "docker-compose.yml; name the file with -f");
+        return ERR_NOTFOUND;
+    }
+    int rc = file_read(found.file, COMPOSE_FILE_MAX, &text, &err);
+    if (rc < 0) {
+        compose_error_at(errs, found.file, 0, 0, "%s", err.msg);
+        return rc;
+    }
+    return compose_parse(&found, str_or_empty(text.data), text.len, ret, errs);
 }

@@ -88,6 +88,11 @@ struct compose_errors {
 int compose_load(const struct compose_options *options, struct compose_project *ret,
                  struct compose_errors *errs);
 
+/* The same for @len bytes that are there already; options->file, not NULL, is what they are called
+ * and where relative paths start. */
+int compose_parse(const struct compose_options *options, const char *text, size_t len,
+                  struct compose_project *ret, struct compose_errors *errs);
+
 /* Free what @project owns. */
 void compose_project_release(struct compose_project *project);
 

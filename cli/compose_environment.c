@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* --- mappings and lists of NAME=VALUE ------------------------------------------------------- */
 
@@ -127,8 +128,13 @@ static void load_env_file(struct reader *r, const struct env_entry *entry, struc
                                   : str_printf("%s/%s", r->directory, entry->path);
     cleanup_buf struct buf text = BUF_INIT;
     struct err err;
+    struct stat st;
     if (r->text_left == 0)
         return;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        compose_error(r, entry->at, "'%.100s' is no regular file", entry->path);
+        return;
+    }
     int rc = file_read(path, COMPOSE_FILE_MAX, &text, &err);
     if (rc == ERR_NOTFOUND && !entry->required)
         return;

@@ -21,14 +21,15 @@ struct buf;
 struct err;
 
 enum {
-    COMPOSE_TEXT_MAX = 256 * 1024,  /* bytes of one text after variables */
-    COMPOSE_TEXTS_MAX = 16 << 20,   /* bytes of all of them */
-    COMPOSE_ENVIRONMENT_MAX = 4096, /* variables of a service or an env file */
-    COMPOSE_WORDS_MAX = 4096,       /* of a command */
-    COMPOSE_PORTS_MAX = 1024,       /* of a service */
-    COMPOSE_MOUNTS_MAX = 256,       /* of a service */
-    COMPOSE_NETWORKS_MAX = 64,      /* of a service */
-    COMPOSE_REPLICAS_MAX = 65536,   /* of a service */
+    COMPOSE_TEXT_MAX = 256 * 1024,     /* bytes of one text after variables */
+    COMPOSE_TEXTS_MAX = 16 << 20,      /* bytes of all of them */
+    COMPOSE_ENVIRONMENT_MAX = 4096,    /* variables of a service or an env file */
+    COMPOSE_WORDS_MAX = 4096,          /* of a command */
+    COMPOSE_PORTS_MAX = 1024,          /* of a service */
+    COMPOSE_MOUNTS_MAX = 256,          /* of a service */
+    COMPOSE_NETWORKS_MAX = 64,         /* of a service */
+    COMPOSE_REPLICAS_MAX = 65536,      /* of a service */
+    COMPOSE_PUBLISHED_MAX = 2 * 65536, /* protocols times ports */
 };
 
 /* --- variables (compose_variables.c) ------------------------------------------------------- */
@@ -139,7 +140,8 @@ struct reader {
     size_t text_left; /* of COMPOSE_TEXTS_MAX */
     char **unset;     /* variables already warned of */
     size_t unset_n;
-    int *published;                        /* by protocol and port: 1 + index of the service */
+    int *published; /* COMPOSE_PUBLISHED_MAX of them, by protocol and port: 1 + index of the service
+                     */
     const struct yaml *networks, *volumes; /* of the top level */
     struct compose_uses network_uses, volume_uses;
 };

@@ -18,10 +18,13 @@ struct anchor {
 
 struct parser {
     struct fy_parser *fy;
+    struct fy_diag *diag; /* collects the library's errors */
     struct yaml_document document;
     struct anchor *anchors;
     size_t anchors_n;
     size_t merged; /* pairs looked at for merge keys */
+    int line;      /* of the last node with a mark: a value that is not there has none */
+    int column;
     struct yaml_error *error;
 };
 
@@ -48,9 +51,13 @@ static struct yaml *node_new(struct parser *p, enum yaml_kind kind, struct fy_ev
         d->nodes = mem_resize(d->nodes, d->nodes_n ? d->nodes_n * 2 : 1, sizeof(*d->nodes));
     struct yaml *node = mem_alloc(1, sizeof(*node));
     const struct fy_mark *mark = fy_event_start_mark(event);
+    if (mark) {
+        p->line = mark->line + 1;
+        p->column = mark->column + 1;
+    }
     node->kind = kind;
-    node->line = mark ? mark->line + 1 : 1;
-    node->column = mark ? mark->column + 1 : 1;
+    node->line = p->line;
+    node->column = p->column;
     node->weight = 1;
     d->nodes[d->nodes_n++] = node;
     return node;
@@ -223,15 +230,13 @@ static int merge(struct parser *p, struct yaml *map)
 /* Fill the error with the first that libfyaml collected. */
 static int library_error(struct parser *p)
 {
-    struct fy_diag *diag = fy_parser_get_diag(p->fy);
     void *prev = NULL;
-    struct fy_diag_error *e = diag ? fy_diag_errors_iterate(diag, &prev) : NULL;
+    struct fy_diag_error *e = fy_diag_errors_iterate(p->diag, &prev);
     if (e)
         fail(p, e->line > 0 ? e->line : 1, e->column > 0 ? e->column : 1, "YAML: %.200s",
              e->msg ? e->msg : "not understood");
     else
         fail(p, 1, 1, "YAML: not understood");
-    fy_diag_unref(diag);
     return ERR_INVALID;
 }
 
@@ -277,11 +282,14 @@ static int parse_scalar(struct parser *p, struct fy_event *event, struct yaml *n
 {
     size_t len = 0;
     const char *text = fy_token_get_text(event->scalar.value, &len);
+    enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
+    node->plain = style == FYSS_PLAIN;
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
+        node->column--; /* to the quote, which the library does not count in */
     if (text && memchr(text, 0, len))
         return fail(p, node->line, node->column, "a text with a 0 byte in it");
-    node->text = mem_copy(text ? text : "", len + 1);
-    node->text[len] = '\0';
-    node->plain = fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    node->text = mem_alloc(len + 1, 1);
+    memcpy(node->text, text ? text : "", len);
     if (node->plain && is_null_text(node->text))
         node->kind = YAML_NULL;
     return check_tag(p, event->scalar.tag, node);
@@ -459,18 +467,35 @@ static int check_bytes(struct parser *p, const char *text, size_t len)
     return 0;
 }
 
+/* For libfyaml's diagnostics, which are collected and not printed. */
+static void no_output(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+    (void)diag;
+    (void)user;
+    (void)text;
+    (void)len;
+}
+
 int yaml_parse(const char *text, size_t len, struct yaml_document *ret, struct yaml_error *error)
 {
-    struct parser p = {.error = error};
+    struct parser p = {.error = error, .line = 1, .column = 1};
     if (check_bytes(&p, text, len) < 0)
         return ERR_INVALID;
-    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
-                                           FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE};
+    struct fy_diag_cfg quiet;
+    fy_diag_cfg_default(&quiet);
+    quiet.fp = NULL;
+    quiet.output_fn = no_output;
+    p.diag = fy_diag_create(&quiet);
+    check(p.diag);
+    fy_diag_set_collect_errors(p.diag, true);
+    struct fy_parse_cfg config = {.flags = FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE,
+                                  .diag = p.diag};
     p.fy = fy_parser_create(&config);
     check(p.fy);
     int rc = fy_parser_set_string(p.fy, text, len) == 0 ? parse_stream(&p)
                                                         : fail(&p, 1, 1, "YAML: not understood");
     fy_parser_destroy(p.fy);
+    fy_diag_destroy(p.diag);
     for (size_t i = 0; i < p.anchors_n; i++)
         free(p.anchors[i].name);
     free(p.anchors);
