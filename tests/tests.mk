@@ -38,3 +38,33 @@ $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
 $(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
 
 include tests/fuzz.mk
+
+# --- all of it -------------------------------------------------------------------------------------
+# Each layer appends "passed failed skipped" to $(COUNTS); the last line adds them up.
+
+COUNTS = $(CURDIR)/build/counts
+E2E = $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
+FAULT = $(filter-out tests/fault/lib.sh,$(wildcard tests/fault/*.sh))
+
+.PHONY: check check-all check-san check-e2e check-fault
+
+check: deps
+	@mkdir -p build && rm -f $(COUNTS)
+	$(MAKE) all
+	tests/layers.sh
+	status=0; export WHERRY_COUNTS=$(COUNTS); \
+	$(MAKE) -k check-unit || status=1; \
+	$(MAKE) -k check-sim || status=1; \
+	$(MAKE) -k SAN=address,undefined check-unit check-sim || status=1; \
+	$(MAKE) -k fuzz-replay || status=1; \
+	$(MAKE) -k check-e2e || status=1; \
+	$(MAKE) -k check-fault || status=1; \
+	awk '{p += $$1; f += $$2; s += $$3} END {printf "%d passed, %d failed, %d skipped\n", p, f, s}' \
+	  $(COUNTS); \
+	exit $$status
+
+check-e2e: all $(O)/tests/e2e/netdriver
+	tests/run_scripts.sh $(E2E)
+
+check-fault: all
+	tests/run_scripts.sh $(FAULT)
