@@ -44,7 +44,9 @@ int archive_err(struct archive *archive, const char *what, struct err *err)
 {
     int code = archive_errno(archive);
     const char *text = archive_error_string(archive);
-    if (code == ENOSPC || code == ENOMEM || code == EFBIG || code == EIO)
+    if (code == EFBIG) /* read_for_tar's */
+        return err_set(err, ERR_TOOBIG, "%s: %s", what, text ? text : "too big");
+    if (code == ENOSPC || code == ENOMEM || code == EIO)
         return err_errno(err, code, "%s", what);
     return err_set(err, ERR_CORRUPT, "%s: %s", what, text ? text : "damaged");
 }
