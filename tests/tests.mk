@@ -36,6 +36,7 @@ $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
 
 # Runs the real programs.
 $(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
+$(O)/tests/unit/runtime/image_load_test: | $(O)/bin/wherry-image
 
 include tests/fuzz.mk
 
