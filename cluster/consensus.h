@@ -14,6 +14,9 @@
  *  - a new leader issues a barrier at once, is ready only when it is applied, and drops successful
  *    AppendEntries results until the barrier is on its own disk (§5.4.2, figure 8);
  *  - a follower that is installing a snapshot does not become a candidate;
+ *  - a follower confirms only what its leader's messages proved equal, not all it has on disk, and
+ *    is not told to commit past that;
+ *  - a change of membership that is rolled back is found in the log or the last snapshot;
  *  - an id is never used twice (apply sees to that).
  *
  * Proposals are collected and appended once per loop turn as one batch of at most BATCH_BYTES_MAX.
@@ -22,7 +25,9 @@
  *
  *     consensus_start → consensus_receive*, consensus_propose* … → consensus_stop
  *
- * One thread: the loop's. Callbacks come from the loop, never from inside the call that asked.
+ * One thread: the loop's. Callbacks come from the loop, never from inside the call that asked, nor
+ * while libraft or the store is at work: any function may be called from them. A watcher of the
+ * store, however, is called in the midst of raft and may only propose.
  */
 #ifndef WHERRY_CLUSTER_CONSENSUS_H
 #define WHERRY_CLUSTER_CONSENSUS_H
@@ -43,6 +48,11 @@ enum consensus_role {
     ROLE_SPARE, /* just added */
 };
 
+enum {
+    CONSENSUS_CONTROL_MAX = 192 << 10, /* bytes of a message that is not bulk, about */
+    CONSENSUS_PENDING_MAX = 64 << 20,  /* bytes of proposals that wait */
+};
+
 struct consensus_member {
     int64_t id;
     enum consensus_role role;
@@ -60,17 +70,22 @@ struct consensus_config {
     unsigned snapshot_trailing;  /* entries kept behind one, 0: 2048 */
 
     /* Take a copy of the message and send it to member @to. @bulk: large and not urgent
-     * (snapshots). 0 or a code: it is lost then, which raft tolerates. */
+     * (snapshots, and an entry of more than CONSENSUS_CONTROL_MAX). 0 or a code: it is lost then,
+     * which raft tolerates. Must not call back into consensus. */
     int (*send)(void *arg, int64_t to, bool bulk, const void *data, size_t len);
     /* The leader we know of changed (0: none), or we became ready to lead (@ready). */
     void (*on_leader)(void *arg, int64_t leader_id, bool ready);
     /* The log, a snapshot or apply failed: nothing more may be done here. The process should say
      * @err and end; its supervisor starts it again. */
     void (*on_fatal)(void *arg, const struct err *err);
+    /* The time a batch is stamped with; NULL: clock_wall_ms(). */
+    int64_t (*now_ms)(void *arg);
     void *arg;
 };
 
-/* Load what is on disk into the store and start. On damage: ERR_CORRUPT, naming the file. */
+/* Load what is on disk into the store and start. On damage: ERR_CORRUPT, naming the file. With
+ * @bootstrap a DIR that already holds the new cluster is simply started. After a failure the loop
+ * must still run once for what was begun to be closed. */
 int consensus_start(const struct consensus_config *config, struct consensus **ret_consensus,
                     struct err *err);
 
@@ -83,8 +98,9 @@ void consensus_stop(struct consensus *consensus, void (*on_stopped)(void *arg), 
 void consensus_receive(struct consensus *consensus, int64_t from, const void *data, size_t len);
 
 /* The end of a proposal. @code 0: it was applied here and *@result (borrowed) says what became of
- * it; ERR_NOTLEADER: not proposed; ERR_UNKNOWN: leadership was lost while it was under way and it
- * may or may not be applied; ERR_TOOBIG; ERR_CANCELED at stop. */
+ * it; ERR_NOTLEADER: not proposed; ERR_BUSY: not proposed, CONSENSUS_PENDING_MAX bytes wait
+ * already; ERR_TOOBIG; ERR_CANCELED: not proposed before the stop; ERR_UNKNOWN: leadership was lost
+ * or the stop came while it was under way and it may or may not be applied. */
 typedef void (*consensus_propose_cb)(void *arg, int code, const struct change_result *result);
 
 /* Propose @change (copied) if we are the ready leader. */
@@ -107,10 +123,14 @@ int64_t consensus_commit_index(const struct consensus *consensus);
 size_t consensus_members(const struct consensus *consensus, struct consensus_member *members,
                          size_t max);
 
-/* End of a change of membership: 0 or a code. */
+/* End of a change of membership: 0 or ERR_NOTLEADER, ERR_BUSY (another one is under way),
+ * ERR_EXISTS (add: it is there), ERR_NOTFOUND (assign, remove: it is not), ERR_TIMEOUT (assign: it
+ * did not catch up within 5 s), ERR_UNKNOWN (leadership was lost meanwhile), ERR_CANCELED at stop.
+ */
 typedef void (*consensus_change_cb)(void *arg, int code);
 
-/* Leader only, one at a time (ERR_BUSY): add @id as a spare, give it a role, or take it out. */
+/* Ready leader only, one at a time: add @id as a spare, give it a role (fine when it has it), or
+ * take it out. */
 void consensus_add(struct consensus *consensus, int64_t id, consensus_change_cb cb, void *arg);
 void consensus_assign(struct consensus *consensus, int64_t id, enum consensus_role role,
                       consensus_change_cb cb, void *arg);

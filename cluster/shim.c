@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The timer and the disk between libraft and its raft_io.
+ *
+ * A failed write never reaches libraft: its leader crashes on one, its follower stands still. It is
+ * kept until the stop, when libraft is unavailable and only frees what the write held.
+ */
+#include "cluster/consensus_internal.h"
+#include "cluster/raft_log.h"
+#include "cluster/transport.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+struct consensus *shim_consensus(struct raft_io *io)
+{
+    return (struct consensus *)(void *)((char *)io - offsetof(struct consensus, io));
+}
+
+bool shim_is_installing(const struct consensus *c)
+{
+    /* raft itself stands there while it writes a snapshot of its own. */
+    return c->raft.snapshot.put.data && c->raft.snapshot.put.data != &c->raft;
+}
+
+/* Time that our loop did not run is not time in which a leader was silent: its messages may wait
+ * unread. Count one heartbeat of it at most. */
+static void forgive_stall(struct consensus *c)
+{
+    struct raft *r = &c->raft;
+    raft_time now = c->io.time(&c->io), heartbeat = r->heartbeat_timeout;
+    if (c->ticked_at && now - c->ticked_at > 2 * heartbeat) {
+        r->election_timer_start += now - c->ticked_at - heartbeat;
+        if (r->election_timer_start > now)
+            r->election_timer_start = now;
+    }
+    c->ticked_at = now;
+}
+
+static void on_tick(struct raft_io *io)
+{
+    struct consensus *c = shim_consensus(io);
+    if (c->failed || !c->started)
+        return;
+    forgive_stall(c);
+    /* libraft's log says what the snapshot will hold before that is on disk; a candidate would
+     * ask for votes with it, and the end of the write finds a state it does not expect. */
+    if (shim_is_installing(c) && !c->hazards.candidate_while_install)
+        c->raft.election_timer_start = io->time(io);
+    c->tick(io);
+    consensus_after_raft(c);
+}
+
+/* raft_uv calls this for messages of its own transport, of which there are none. */
+static void on_message(struct raft_io *io, struct raft_message *message)
+{
+    (void)io;
+    transport_release(message);
+}
+
+static int shim_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
+                      raft_io_recv_cb recv)
+{
+    struct consensus *c = shim_consensus(io);
+    c->tick = tick;
+    c->recv = recv;
+    return c->inner.start(io, msecs, on_tick, on_message);
+}
+
+static int shim_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
+                     struct raft_snapshot **snapshot, raft_index *start_index,
+                     struct raft_entry *entries[], size_t *n_entries)
+{
+    struct consensus *c = shim_consensus(io);
+    int rv = c->inner.load(io, term, voted_for, snapshot, start_index, entries, n_entries);
+    if (rv == 0 && *snapshot) {
+        transport_copy_configuration(&(*snapshot)->configuration, &c->snapshot_configuration);
+        c->snapshot_configuration_index = (*snapshot)->configuration_index;
+        c->loaded_term = (*snapshot)->term;
+        c->loaded_index = (*snapshot)->index;
+    }
+    return rv;
+}
+
+static void fail_io(struct consensus *c, int status, const char *what)
+{
+    struct err err;
+    err_set(&err, status == RAFT_NOSPACE ? ERR_NOSPACE : ERR_IO, "%s in %s: %s: %s", what, c->dir,
+            raft_strerror(status), c->io.errmsg);
+    consensus_fail(c, &err);
+}
+
+static void on_written(struct raft_io_append *req, int status)
+{
+    struct write *w = (struct write *)(void *)((char *)req - offsetof(struct write, req));
+    struct consensus *c = w->consensus;
+    if (status != 0 && c->phase < STOPPING) {
+        fail_io(c, status, "write the log");
+        w->next = c->failed_writes;
+        c->failed_writes = w;
+        return;
+    }
+    struct raft_io_append *inner = w->inner;
+    raft_io_append_cb cb = w->cb;
+    free(w);
+    cb(inner, status);
+    consensus_after_raft(c);
+}
+
+static int shim_append(struct raft_io *io, struct raft_io_append *req,
+                       const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
+{
+    struct consensus *c = shim_consensus(io);
+    struct write *w = mem_alloc(1, sizeof(*w));
+    w->consensus = c;
+    w->inner = req;
+    w->cb = cb;
+    int rv = c->inner.append(io, &w->req, entries, n, on_written);
+    if (rv != 0) {
+        free(w);
+        fail_io(c, rv, "write the log");
+    }
+    return rv;
+}
+
+bool shim_configuration_at(const struct consensus *c, raft_index index,
+                           struct raft_configuration *ret_configuration, raft_index *ret_index)
+{
+    const struct raft_log *log = &c->raft.log;
+    for (raft_index i = index; i > log->offset; i--) {
+        const struct raft_entry *entry = raft_log_get(log, i);
+        if (!entry || entry->type != RAFT_CHANGE)
+            continue;
+        *ret_index = i;
+        return transport_decode_configuration(entry->buf.base, entry->buf.len, ret_configuration,
+                                              NULL) == 0;
+    }
+    if (c->snapshot_configuration.n == 0)
+        return false;
+    transport_copy_configuration(&c->snapshot_configuration, ret_configuration);
+    *ret_index = c->snapshot_configuration_index;
+    return true;
+}
+
+static void on_snapshot_written(struct raft_io_snapshot_put *req, int status)
+{
+    struct consensus *c =
+        (struct consensus *)(void *)((char *)req - offsetof(struct consensus, put_req));
+    if (status == 0) {
+        raft_configuration_close(&c->snapshot_configuration);
+        c->snapshot_configuration = c->put.configuration;
+        c->snapshot_configuration_index = c->put.configuration_index;
+    } else {
+        raft_configuration_close(&c->put.configuration);
+        if (c->phase < STOPPING)
+            fail_io(c, status, "write a snapshot");
+    }
+    raft_configuration_init(&c->put.configuration);
+    c->put_cb(c->put_inner, status);
+    consensus_after_raft(c);
+}
+
+/* libraft puts its newest configuration into a snapshot, committed or not; ours has the one that
+ * held at the snapshot's index. */
+static int shim_snapshot_put(struct raft_io *io, unsigned trailing,
+                             struct raft_io_snapshot_put *req, const struct raft_snapshot *snapshot,
+                             raft_io_snapshot_put_cb cb)
+{
+    struct consensus *c = shim_consensus(io);
+    if (c->phase >= STOPPING)
+        return RAFT_CANCELED;
+    c->put = *snapshot;
+    bool taken_here = req->data == &c->raft;
+    if (!taken_here || !shim_configuration_at(c, snapshot->index, &c->put.configuration,
+                                              &c->put.configuration_index))
+        transport_copy_configuration(&snapshot->configuration, &c->put.configuration);
+    c->put_inner = req;
+    c->put_cb = cb;
+    int rv = c->inner.snapshot_put(io, trailing, &c->put_req, &c->put, on_snapshot_written);
+    if (rv != 0) {
+        raft_configuration_close(&c->put.configuration);
+        raft_configuration_init(&c->put.configuration);
+    }
+    return rv;
+}
+
+static void shim_close(struct raft_io *io, raft_io_close_cb cb)
+{
+    struct consensus *c = shim_consensus(io);
+    shim_complete_sends(c, RAFT_CANCELED);
+    while (c->failed_writes) {
+        struct write *w = c->failed_writes;
+        c->failed_writes = w->next;
+        w->cb(w->inner, RAFT_CANCELED);
+        free(w);
+    }
+    c->inner.close(io, cb);
+}
+
+void shim_install(struct consensus *c)
+{
+    c->inner = c->io;
+    c->io.start = shim_start;
+    c->io.load = shim_load;
+    c->io.append = shim_append;
+    c->io.send = shim_send;
+    c->io.snapshot_put = shim_snapshot_put;
+    c->io.close = shim_close;
+}
+
+void shim_release(struct consensus *c)
+{
+    check(!c->sent_first && !c->failed_writes);
+    raft_configuration_close(&c->snapshot_configuration);
+    raft_configuration_close(&c->put.configuration);
+    buf_release(&c->message);
+    free(c->peers);
+}
