@@ -6,7 +6,7 @@
  *     shim.c        what stands between libraft and its raft_io: timer, disk
  *     shim_send.c, shim_receive.c   the same for messages
  *     fsm.c         apply, snapshot, restore
- *     propose.c     proposals: collected, batched, answered
+ *     proposal.c     proposals: collected, batched, answered
  *     membership.c  add, assign, remove, transfer
  *
  * libraft is entered from four places: its own disk callbacks and timer, consensus_receive(), and
@@ -277,7 +277,7 @@ void fsm_advance(struct consensus *consensus);
 /* Free what the fsm holds. */
 void fsm_release(struct consensus *consensus);
 
-/* propose.c */
+/* proposal.c */
 
 /* Append what is pending to the log, or refuse it when we do not lead. */
 void propose_flush(struct consensus *consensus);
