@@ -8,6 +8,9 @@ FUZZ = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SAN = address,undefined -fno-sanitize-recover=all
 FUZZ_CFLAGS = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -O1 -g -fno-omit-frame-pointer
 
+# In a recipe: count one failure, if somebody counts, and fail.
+FUZZ_FAILED = [ -z "$$WHERRY_COUNTS" ] || echo "0 1 0" >>"$$WHERRY_COUNTS"; exit 1
+
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
 
 $(FUZZ_O)/%.o: %.c
@@ -23,11 +26,12 @@ $(FUZZ_O)/bin/%: $(FUZZ_O)/tests/fuzz/fuzz_%.o $(FUZZ_O)/libwherry.a
 
 $(FUZZ:%=fuzz-%): fuzz-%: $(FUZZ_O)/bin/%
 	@mkdir -p $(FUZZ_O)/found/$* tests/fuzz/corpus/$*
-	@$< -runs=0 tests/fuzz/corpus/$* >$(FUZZ_O)/$*.log 2>&1 || { tail -50 $(FUZZ_O)/$*.log; exit 1; }
+	@$< -runs=0 tests/fuzz/corpus/$* >$(FUZZ_O)/$*.log 2>&1 || { tail -50 $(FUZZ_O)/$*.log; $(FUZZ_FAILED); }
 	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
 	  -artifact_prefix=$(FUZZ_O)/$*- $(FUZZ_O)/found/$* tests/fuzz/corpus/$* \
-	  >$(FUZZ_O)/$*.log 2>&1 || { tail -50 $(FUZZ_O)/$*.log; exit 1; }
+	  >$(FUZZ_O)/$*.log 2>&1 || { tail -50 $(FUZZ_O)/$*.log; $(FUZZ_FAILED); }
 	@echo "ok     fuzz/$* $$(tail -1 $(FUZZ_O)/$*.log)"
+	@[ -z "$$WHERRY_COUNTS" ] || echo "1 0 0" >>"$$WHERRY_COUNTS"
 
 fuzz: $(FUZZ:%=fuzz-%)
 
