@@ -25,6 +25,11 @@ ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP $(WARN) $(CFLAGS) \
 ALL_LDFLAGS = $(LDFLAGS) -Wl,--as-needed \
   $(if $(SAN),-fsanitize=$(SAN),-pie -Wl,-z,relro,-z,now)
 
+# make V=1 shows the commands.
+V ?= 0
+Q = $(if $(filter 0,$(V)),@,)
+say = $(if $(filter 0,$(V)),@echo "  $(1)",)
+
 # Rooms. Everything directly in a room's folder belongs to it.
 BASE = $(wildcard base/*.c)
 STORE = $(wildcard store/*.c)
@@ -56,21 +61,25 @@ wherry wherry-shim wherry-image: %: $(O)/bin/%
 
 $(O)/bin/wherry: $(call obj,$(LIB_SRC) cli/main.c)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(O)/bin/wherry-image: $(call obj,$(FETCH) $(FETCH_SHARED) $(BASE))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FETCH_LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FETCH_LIBS)
 
 # Nothing but libc, static, no sanitizer: it must be tiny and outlive everything.
 $(O)/bin/wherry-shim: $(SHIM) $(wildcard runtime/shim/*.h)
 	@mkdir -p $(@D)
-	musl-gcc -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -Os -g0 -static -s -ffunction-sections \
+	$(call say,LD $@)
+	$(Q)musl-gcc -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -Os -g0 -static -s -ffunction-sections \
 	  -Wl,--gc-sections -o $@ $(SHIM)
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC $<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 deps:
 	@missing=; for p in $(PACKAGES); do \

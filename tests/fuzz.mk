@@ -15,14 +15,16 @@ FUZZ_FAILED = [ -z "$$WHERRY_COUNTS" ] || echo "0 1 0" >>"$$WHERRY_COUNTS"; exit
 
 $(FUZZ_O)/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -c -o $@ $<
+	$(call say,CC $@)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -c -o $@ $<
 
 $(FUZZ_O)/libwherry.a: $(patsubst %.c,$(FUZZ_O)/%.o,$(LIB_SRC) $(FETCH_LIB_SRC))
-	rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; ar rcs $@ $^
 
 $(FUZZ_O)/bin/%: $(FUZZ_O)/tests/fuzz/fuzz_%.o $(FUZZ_O)/libwherry.a
 	@mkdir -p $(@D)
-	clang -fsanitize=fuzzer,$(FUZZ_SAN) -Wl,--as-needed -o $@ $^ $(LIBS) $(FETCH_LIBS)
+	$(call say,CC $@)
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SAN) -Wl,--as-needed -o $@ $^ $(LIBS) $(FETCH_LIBS)
 
 $(FUZZ:%=fuzz-%): fuzz-%: $(FUZZ_O)/bin/%
 	@mkdir -p $(FUZZ_O)/found/$* tests/fuzz/corpus/$*

@@ -9,10 +9,11 @@ FETCH_LIB_SRC = $(filter-out runtime/fetch/main.c,$(FETCH))
 .SECONDARY:
 
 $(TEST_LIB): $(call obj,$(LIB_SRC) $(FETCH_LIB_SRC))
-	rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; ar rcs $@ $^
 
 $(O)/tests/%_test: $(O)/tests/%_test.o $(TEST_LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS) -lcmocka
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS) -lcmocka
 
 unit: $(UNIT)
 sim: $(SIM)
@@ -24,7 +25,8 @@ check-sim: sim
 	tests/run.sh $(SIM)
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
 
 .PHONY: bench-scheduler
 bench-scheduler: $(O)/tests/bench/scheduler_bench
@@ -32,7 +34,8 @@ bench-scheduler: $(O)/tests/bench/scheduler_bench
 
 # The drivers of e2e tests.
 $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
 
 # Runs the real programs.
 $(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
