@@ -291,7 +291,8 @@ int compose_load(const struct compose_options *options, struct compose_project *
     }
     int rc = file_read(found.file, COMPOSE_FILE_MAX, &text, &err);
     if (rc < 0) {
-        compose_error_at(errs, found.file, 0, 0, "%s", err.msg);
+        compose_error_at(errs, found.file, 0, 0, "%s",
+                         rc == ERR_NOTFOUND ? "no such file" : err.msg);
         return rc;
     }
     return compose_parse(&found, str_or_empty(text.data), text.len, ret, errs);

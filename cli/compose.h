@@ -34,7 +34,7 @@
 enum {
     COMPOSE_FILE_MAX = 1 << 20,  /* bytes of a Compose file or an env file */
     COMPOSE_ERRORS_MAX = 20,     /* kept; more are counted */
-    COMPOSE_SERVICES_MAX = 2000, /* in one file */
+    COMPOSE_SERVICES_MAX = 1000, /* in one file */
 };
 
 struct compose_service {

@@ -30,9 +30,13 @@ static void note_add(struct compose_note *items, size_t *n, size_t *more, int li
         buf_puts(text, "…");
     }
     /* What a file says must not steer the terminal it is shown on. */
-    for (size_t i = 0; i < text->len; i++)
-        if ((unsigned char)text->data[i] < 0x20 || text->data[i] == 0x7f)
+    for (size_t i = 0; i < text->len; i++) {
+        unsigned char c = (unsigned char)text->data[i], after = (unsigned char)text->data[i + 1];
+        if (c < 0x20 || c == 0x7f)
             text->data[i] = ' ';
+        if (c == 0xc2 && after >= 0x80 && after < 0xa0) /* U+0080 to U+009F */
+            text->data[i] = text->data[i + 1] = ' ';
+    }
     for (size_t i = 0; i < *n; i++)
         if (strcmp(items[i].text, text->data) == 0)
             return;

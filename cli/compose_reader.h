@@ -28,7 +28,7 @@ enum {
     COMPOSE_PORTS_MAX = 1024,          /* of a service */
     COMPOSE_MOUNTS_MAX = 256,          /* of a service */
     COMPOSE_NETWORKS_MAX = 64,         /* of a service */
-    COMPOSE_REPLICAS_MAX = 65536,      /* of a service */
+    COMPOSE_REPLICAS_MAX = 10000,      /* of a service */
     COMPOSE_PUBLISHED_MAX = 2 * 65536, /* protocols times ports */
 };
 

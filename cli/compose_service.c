@@ -208,8 +208,8 @@ static const struct compose_key service_keys[] = {
     {"cpus", KEY_READ, compose_read_cpus, NULL},
     {"pids_limit", KEY_READ, compose_read_pids_limit, NULL},
     {"build", KEY_REFUSED, NULL,
-     "images are not built here; build it elsewhere, push it or `wherry image load` it, and name "
-     "it with image:"},
+     "images are not built here; build it elsewhere, push it or `wherry image load` it, name it "
+     "with image: and leave build: out"},
     {"annotations", KEY_LATER, NULL, NULL},
     {"attach", KEY_LATER, NULL, NULL},
     {"blkio_config", KEY_LATER, NULL, NULL},

@@ -36,6 +36,10 @@ static bool add_mount(struct reader *r, struct compose_draft *draft, struct moun
     }
     for (size_t len = strlen(e->target); len > 1 && e->target[len - 1] == '/'; len--)
         e->target[len - 1] = '\0';
+    if (e->target[1] == '\0') {
+        compose_error(r, e->at, "nothing can be mounted over a container's whole root, '/'");
+        return false;
+    }
     for (size_t i = 0; i < spec->mounts_n; i++)
         if (strcmp(spec->mounts[i].target, e->target) == 0) {
             compose_error(r, e->at, "'%.100s' is mounted twice", e->target);

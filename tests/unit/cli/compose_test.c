@@ -233,7 +233,7 @@ static void deploy_says_how_many_and_where(void **state)
          "\"limits\": {\"cpu_milli\": 2000, \"memory_bytes\": 10485760, \"pids\": 7}"},
         {"deploy: {update_config: {parallelism: 2, delay: 500us, order: stop-first}}",
          "\"update\": {\"parallelism\": 2, \"delay_ms\": 1}"},
-        {"deploy: {update_config: {parallelism: 0}}", "\"parallelism\": 65536"},
+        {"deploy: {update_config: {parallelism: 0}}", "\"parallelism\": 10000"},
     };
     check_forms(forms, ARRAY_SIZE(forms));
 }
@@ -363,6 +363,7 @@ static void ports_and_mounts_are_checked(void **state)
         {"volumes: ['./a:/b']", "c.yaml:4:15: services.web.volumes: './a' is a path of this mach"},
         {"volumes: ['~/a:/b']", "c.yaml:4:15: services.web.volumes: '~/a' is a path of this mach"},
         {"volumes: ['d:/b']", "c.yaml:4:15: services.web.volumes: no volume 'd'; declare it"},
+        {"volumes: ['/d:/']", "c.yaml:4:15: services.web.volumes: nothing can be mounted over"},
         {"volumes: ['/d:b']", "c.yaml:4:15: services.web.volumes: the place in the container"},
         {"volumes: ['/d:/b:z']", "c.yaml:4:15: services.web.volumes: mount option 'z' is not"},
         {"volumes: ['/d:/b', '/e:/b/']", "c.yaml:4:24: services.web.volumes: '/b' is mounted tw"},
@@ -434,7 +435,7 @@ static void errors_come_together_sorted_and_capped(void **state)
     cleanup_buf struct buf text = BUF_INIT;
     struct compose_project project;
     struct compose_errors errors = {0};
-    buf_puts(&text, "volumes: {a: {name: \"\\e[31m\"}}\nservices:\n  w:\n    image: i\n");
+    buf_puts(&text, "volumes: {a: {\"\\e[31m\": \"\\u009b\"}}\nservices:\n  w:\n    image: i\n");
     for (int i = 0; i < 30; i++)
         buf_printf(&text, "    zz%d: 1\n", i);
     assert_int_equal(parse(text.data, text.len, &project, &errors), ERR_INVALID);
