@@ -107,6 +107,10 @@ static int transfer_err(struct registry *r, CURLcode rc, struct err *err)
                        host);
     if (rc == CURLE_OPERATION_TIMEDOUT)
         return err_set(err, ERR_TIMEOUT, "registry %.80s stalls: %.120s", host, why);
+    long number = 0;
+    curl_easy_getinfo(r->curl, CURLINFO_OS_ERRNO, &number);
+    if (rc == CURLE_COULDNT_CONNECT && number)
+        return err_set(err, ERR_UNAVAILABLE, "registry %.80s: %s", host, strerror((int)number));
     if (rc == CURLE_COULDNT_RESOLVE_HOST)
         return err_set(err, ERR_UNAVAILABLE, "registry %.80s: its name cannot be resolved", host);
     return err_set(err, ERR_UNAVAILABLE, "registry %.80s: %.140s", host, why);
