@@ -30,4 +30,11 @@ int client_call(struct client *client, const char *verb, const struct record_typ
                 const void *request, const struct record_type *reply_type, void *ret_reply,
                 int64_t timeout_ms, struct err *err);
 
+/* As client_call() with a request id of the caller's, 16 bytes, for which it may call again when
+ * the outcome was ERR_UNKNOWN: what was done is not done twice. */
+int client_call_as(struct client *client, const unsigned char request_id[16], const char *verb,
+                   const struct record_type *request_type, const void *request,
+                   const struct record_type *reply_type, void *ret_reply, int64_t timeout_ms,
+                   struct err *err);
+
 #endif

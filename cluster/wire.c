@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/wire.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -42,4 +43,21 @@ int reply_get_err(const struct reply *reply, struct err *err)
     int code = err_from_wire(known ? (long)reply->code : 0);
     const char *message = str_or_empty(reply->message);
     return err_set(err, code, "%s", *message ? message : err_text(code));
+}
+
+size_t wire_put_frame(const struct record_type *type, const void *record, struct buf *out)
+{
+    size_t at = out->len;
+    buf_put_u32(out, 0);
+    record_encode(type, record, out);
+    size_t len = out->len - at - WIRE_HEADER;
+    for (int i = 0; i < WIRE_HEADER; i++)
+        out->data[at + (size_t)i] = (char)(len >> (8 * i) & 0xff);
+    return len;
+}
+
+size_t wire_frame_len(const void *header)
+{
+    const unsigned char *h = header;
+    return (size_t)h[0] | (size_t)h[1] << 8 | (size_t)h[2] << 16 | (size_t)h[3] << 24;
 }

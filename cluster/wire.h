@@ -11,9 +11,11 @@
 
 #include "store/record.h"
 
+struct buf;
 struct err;
 
 enum {
+    WIRE_HEADER = 4,            /* of a frame on the local socket */
     WIRE_MESSAGE_MAX = 4 << 20, /* envelope included */
     WIRE_VERSION = 1,
 };
@@ -37,6 +39,13 @@ struct reply {
 };
 
 extern const struct record_type call_type, reply_type;
+
+/* Append @record as one frame of the local socket. Returns the length of the message in it, which
+ * may be more than WIRE_MESSAGE_MAX. */
+size_t wire_put_frame(const struct record_type *type, const void *record, struct buf *out);
+
+/* The length in the first WIRE_HEADER bytes of a frame. */
+size_t wire_frame_len(const void *header);
 
 /* Set @reply to an error. */
 void reply_set_err(struct reply *reply, const struct err *err);

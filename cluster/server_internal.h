@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server_internal - what the files of the server share.
+ *
+ *     server.c        calls and replies, starting and stopping
+ *     server_local.c  the local socket
+ *     server_nng.c    remote callers
+ *
+ * A call is in server->calls from server_dispatch() until server_reply(). Its origin is a local
+ * connection or a remote slot; when that goes away first, the call stays and its reply goes
+ * nowhere.
+ */
+#ifndef WHERRY_CLUSTER_SERVER_INTERNAL_H
+#define WHERRY_CLUSTER_SERVER_INTERNAL_H
+
+#include "cluster/server.h"
+
+#include "base/buf.h"
+
+#include <uv.h>
+
+enum {
+    LOCAL_MAX = 64,       /* connections on the socket */
+    LOCAL_CALLS_MAX = 16, /* calls of one connection that wait for a reply */
+    REMOTE_CALLS_MAX = 64,
+    REMOTE_PIPES_MAX = 256,
+};
+
+struct local;
+struct remote;
+struct remote_slot;
+
+struct server_call {
+    struct server_call *next, *prev;
+    struct server *server; /* NULL: it has stopped */
+    int64_t id;            /* the caller's */
+    struct local *local;   /* whence it came; both NULL: the caller is gone */
+    struct remote_slot *slot;
+};
+
+struct server {
+    struct server_config config;
+    uv_pipe_t listener;
+    struct local *locals;
+    size_t locals_n;
+    struct server_call *calls;
+    struct remote *remote; /* NULL: not listening */
+    ino_t inode;           /* of the socket we made */
+    int handles;
+    bool stopping;
+    void (*on_stopped)(void *arg);
+    void *stop_arg;
+};
+
+/* --- server.c --- */
+
+/* Decode @len bytes that came over @local or @slot and pass them on as a call. What is wrong with
+ * them is answered. The number of calls that wait for @local is its own affair. False: the message
+ * was damaged. */
+bool server_dispatch(struct server *server, struct local *local, struct remote_slot *slot,
+                     const void *data, size_t len);
+/* The origin of @call is gone. */
+void server_call_gone(struct server_call *call);
+/* One handle less on the loop. */
+void server_handle_closed(struct server *server);
+
+/* --- server_local.c --- */
+
+/* Bind and listen. */
+int local_listen(struct server *server, struct err *err);
+/* Close the socket and all connections. */
+void local_stop(struct server *server);
+/* Send @reply to one of the calls that wait for it. */
+void local_reply(struct local *local, const struct reply *reply);
+
+/* --- server_nng.c --- */
+
+/* Stop nng; blocks for as long as it takes its threads to let go, some ms. */
+void remote_stop(struct remote *remote);
+/* Send @reply and wait for the next call there. */
+void remote_reply(struct remote_slot *slot, const struct reply *reply);
+/* Remember which call occupies @slot. */
+void remote_set_call(struct remote_slot *slot, struct server_call *call);
+
+#endif
