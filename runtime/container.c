@@ -5,10 +5,10 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/container_record.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
 #include "runtime/oci.h"
-#include "runtime/record.h"
 #include "runtime/shim/protocol.h"
 #include "runtime/snapshot.h"
 
@@ -74,7 +74,7 @@ static int fill_dir(const char *dir, const struct container_spec *spec, const st
     cleanup_free char *record = str_printf("%s/spec.json", dir);
     if (mkdir(log, 0750) < 0 || mkdir(etc, 0755) < 0)
         return err_errno(err, errno, "make folders in %s", dir);
-    if ((rv = record_save(record, spec, image->digest, err)) < 0)
+    if ((rv = container_record_save(record, spec, image->digest, err)) < 0)
         return rv;
     return file_sync_dir(dir, err);
 }
@@ -95,7 +95,7 @@ static int find_image(struct runtime *rt, const struct container_spec *spec,
 
 int container_create(struct runtime *rt, const struct container_spec *spec, struct err *err)
 {
-    int rv = record_check(spec, err);
+    int rv = container_record_check(spec, err);
     if (rv == 0)
         rv = check_machine(rt, spec, err);
     if (rv < 0)
@@ -141,7 +141,7 @@ static int list_dirs(const struct runtime *rt, bool dotted, char ***ret_names, s
     size_t n = 0;
     for (struct dirent *e; (e = readdir(dir));) {
         if (dotted ? !str_starts(e->d_name, ".new-") && !str_starts(e->d_name, ".old-")
-                   : !record_id_ok(e->d_name))
+                   : !container_record_id_ok(e->d_name))
             continue;
         names = mem_resize(names, n + 2, sizeof(char *));
         names[n++] = str_copy(e->d_name);
@@ -194,7 +194,7 @@ static int remove_dir(struct runtime *rt, const char *id, struct err *err)
 
 int container_remove(struct runtime *rt, const char *id, struct err *err)
 {
-    if (!record_id_ok(id))
+    if (!container_record_id_ok(id))
         return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
     int rv = container_kill(rt, id, err);
     if (rv < 0 && rv != ERR_CORRUPT)

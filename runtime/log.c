@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/container_record.h"
 #include "runtime/internal.h"
-#include "runtime/record.h"
 #include "runtime/shim/protocol.h"
 
 #include <dirent.h>
@@ -125,7 +125,7 @@ static int64_t *list_runs(int dir_fd, size_t *ret_n)
 
 static int open_logs(struct runtime *rt, const char *id, struct err *err)
 {
-    if (!record_id_ok(id))
+    if (!container_record_id_ok(id))
         return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
     cleanup_free char *data = container_data_dir(rt, id);
     cleanup_free char *path = str_printf("%s/" SHIM_DIR_LOG, data);

@@ -16,11 +16,11 @@
 #include "base/mem.h"
 #include "runtime/bundle.h"
 #include "runtime/container.h"
+#include "runtime/container_record.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
 #include "runtime/oci.h"
 #include "runtime/process.h"
-#include "runtime/record.h"
 #include "runtime/rootfs.h"
 #include "runtime/shim/protocol.h"
 #include "runtime/snapshot.h"
@@ -49,7 +49,7 @@ struct start {
     struct runtime *rt;
     const char *id;
     int64_t run;
-    struct record record;
+    struct container_record record;
     struct image image;
     char *data_dir;
     char *state_dir;
@@ -60,7 +60,7 @@ struct start {
 
 static void start_release(struct start *s)
 {
-    record_release(&s->record);
+    container_record_release(&s->record);
     image_release(&s->image);
     free(s->data_dir);
     free(s->state_dir);
@@ -356,7 +356,7 @@ static int start_run(struct start *s, struct err *err)
 int container_start(struct runtime *rt, const char *id, int64_t run, struct err *err)
 {
     struct start s = {.rt = rt, .id = id, .run = run, .root_fd = -1};
-    int rv = record_load(rt, id, &s.record, err);
+    int rv = container_record_load(rt, id, &s.record, err);
     if (rv < 0)
         return rv;
     s.data_dir = container_data_dir(rt, id);

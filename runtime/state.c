@@ -20,9 +20,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/container.h"
+#include "runtime/container_record.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
-#include "runtime/record.h"
 #include "runtime/shim/protocol.h"
 
 #include <dirent.h>
@@ -164,7 +164,7 @@ static struct container_state read_state(struct runtime *rt, const char *id)
 
 static int check_exists(struct runtime *rt, const char *id, struct err *err)
 {
-    if (!record_id_ok(id))
+    if (!container_record_id_ok(id))
         return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
     cleanup_free char *dir = container_data_dir(rt, id);
     return file_exists(dir) ? 0 : err_set(err, ERR_NOTFOUND, "there is no container %s", id);
@@ -189,14 +189,16 @@ int container_state(struct runtime *rt, const char *id, struct container_state *
 /* The signal that stops it, by its spec, its image, or SIGTERM. */
 static int stop_signal(struct runtime *rt, const char *id, int *ret_signal, struct err *err)
 {
-    cleanup_record struct record record = {0};
-    int rv = record_load(rt, id, &record, err);
+    cleanup_record struct container_record record = {0};
+    int rv = container_record_load(rt, id, &record, err);
     if (rv < 0)
         return rv;
-    int number = record.spec.stop_signal ? record_signal(record.spec.stop_signal) : 0;
+    int number = record.spec.stop_signal ? container_record_signal(record.spec.stop_signal) : 0;
     struct image image = {0};
     if (number == 0 && image_find(rt, record.image_digest, &image, NULL) == 0) {
-        number = image.stop_signal && *image.stop_signal ? record_signal(image.stop_signal) : 0;
+        number = image.stop_signal && *image.stop_signal
+                     ? container_record_signal(image.stop_signal)
+                     : 0;
         image_release(&image);
     }
     *ret_signal = number ? number : SIGTERM;
@@ -227,7 +229,7 @@ int container_signal(struct runtime *rt, const char *id, int number, struct err 
 
 int container_kill(struct runtime *rt, const char *id, struct err *err)
 {
-    if (!record_id_ok(id))
+    if (!container_record_id_ok(id))
         return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
     cleanup_free char *group = container_group(rt, id);
     int64_t deadline = clock_boot_ms() + KILL_WAIT_MS;

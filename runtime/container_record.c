@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/record.h"
+#include "runtime/container_record.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -82,13 +82,13 @@ static int64_t number_at(const struct container_spec *spec, size_t i)
     return *(int64_t *)field_at(spec, numbers[i].offset);
 }
 
-bool record_id_ok(const char *id)
+bool container_record_id_ok(const char *id)
 {
     return id && *id && strlen(id) <= 32 && id[0] != '-' &&
            strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(id);
 }
 
-int record_signal(const char *name)
+int container_record_signal(const char *name)
 {
     static const struct {
         const char *name;
@@ -185,9 +185,9 @@ static int check_numbers(const struct container_spec *spec, struct err *err)
     return 0;
 }
 
-int record_check(const struct container_spec *spec, struct err *err)
+int container_record_check(const struct container_spec *spec, struct err *err)
 {
-    if (!record_id_ok(spec->id))
+    if (!container_record_id_ok(spec->id))
         return err_set(err, ERR_INVALID, "id: '%s' is not 1 to 32 of a-z, 0-9 and -",
                        str_or_empty(spec->id));
     if (!spec->image)
@@ -203,7 +203,7 @@ int record_check(const struct container_spec *spec, struct err *err)
                        spec->working_dir);
     if (spec->netns && !path_ok(spec->netns))
         return err_set(err, ERR_INVALID, "netns: '%s' is not an absolute plain path", spec->netns);
-    if (spec->stop_signal && record_signal(spec->stop_signal) == 0)
+    if (spec->stop_signal && container_record_signal(spec->stop_signal) == 0)
         return err_set(err, ERR_INVALID, "stop_signal: there is no signal '%s'", spec->stop_signal);
     int rv = check_lists(spec, err);
     if (rv == 0)
@@ -219,8 +219,8 @@ static json_t *list_json(const char *const *list)
     return array;
 }
 
-int record_save(const char *path, const struct container_spec *spec, const char *image_digest,
-                struct err *err)
+int container_record_save(const char *path, const struct container_spec *spec,
+                          const char *image_digest, struct err *err)
 {
     json_t *json = json_object();
     json_object_set_new(json, "version", json_integer(1));
@@ -274,7 +274,7 @@ static const char *const *load_list(json_t *array)
     return list;
 }
 
-static void load_mounts(json_t *array, struct record *record)
+static void load_mounts(json_t *array, struct container_record *record)
 {
     size_t n = json_array_size(array);
     struct container_mount *mounts = mem_alloc(n + 1, sizeof(*mounts));
@@ -289,10 +289,10 @@ static void load_mounts(json_t *array, struct record *record)
     record->spec.mounts_n = n;
 }
 
-int record_load(const struct runtime *rt, const char *id, struct record *ret_record,
-                struct err *err)
+int container_record_load(const struct runtime *rt, const char *id,
+                          struct container_record *ret_record, struct err *err)
 {
-    if (!record_id_ok(id))
+    if (!container_record_id_ok(id))
         return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
     cleanup_free char *path = str_printf("%s/containers/%s/spec.json", rt->data_dir, id);
     if (!file_exists(path))
@@ -302,7 +302,7 @@ int record_load(const struct runtime *rt, const char *id, struct record *ret_rec
     if (rv < 0)
         return rv;
     json_t *json = json_loadb(text.data, text.len, 0, NULL);
-    struct record record = {.json = json};
+    struct container_record record = {.json = json};
     record.image_digest = json_string_value(json_object_get(json, "image_digest"));
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         *(const char **)field_at(&record.spec, texts[i].offset) =
@@ -318,19 +318,19 @@ int record_load(const struct runtime *rt, const char *id, struct record *ret_rec
     record.spec.read_only = json_is_true(json_object_get(json, "read_only"));
     load_mounts(json_object_get(json, "mounts"), &record);
     if (json_integer_value(json_object_get(json, "version")) != 1 || !record.image_digest ||
-        !str_equal(record.spec.id, id) || record_check(&record.spec, err) < 0) {
-        record_release(&record);
+        !str_equal(record.spec.id, id) || container_record_check(&record.spec, err) < 0) {
+        container_record_release(&record);
         return err_set(err, ERR_CORRUPT, "%s is damaged; remove the container", path);
     }
     *ret_record = record;
     return 0;
 }
 
-void record_release(struct record *record)
+void container_record_release(struct container_record *record)
 {
     json_decref(record->json);
     for (size_t i = 0; i < ARRAY_SIZE(record->lists); i++)
         free(record->lists[i]);
     free(record->mounts);
-    *record = (struct record){0};
+    *record = (struct container_record){0};
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record - a container's spec on disk, so that it can be started after any restart.
+ * container_record - a container's spec on disk, so that it can be started after any restart.
  *
  * containers/ID/spec.json: the fields of struct container_spec by their names, with "image_digest",
  * the manifest the image's name stood for when the container was made.
  */
-#ifndef WHERRY_RUNTIME_RECORD_H
-#define WHERRY_RUNTIME_RECORD_H
+#ifndef WHERRY_RUNTIME_CONTAINER_RECORD_H
+#define WHERRY_RUNTIME_CONTAINER_RECORD_H
 
 #include "runtime/container.h"
 
@@ -15,7 +15,7 @@
 struct err;
 struct runtime;
 
-struct record {
+struct container_record {
     struct container_spec spec; /* its strings live in memory below */
     const char *image_digest;
     void *json;     /* owns the strings */
@@ -24,24 +24,24 @@ struct record {
 };
 
 /* ERR_INVALID with the field's name for what cannot be honoured anywhere. */
-int record_check(const struct container_spec *spec, struct err *err);
+int container_record_check(const struct container_spec *spec, struct err *err);
 
 /* Write @spec to @path, durably. */
-int record_save(const char *path, const struct container_spec *spec, const char *image_digest,
-                struct err *err);
+int container_record_save(const char *path, const struct container_spec *spec,
+                          const char *image_digest, struct err *err);
 
 /* Read container @id's record. ERR_NOTFOUND without one, ERR_CORRUPT names the file. */
-int record_load(const struct runtime *rt, const char *id, struct record *ret_record,
-                struct err *err);
+int container_record_load(const struct runtime *rt, const char *id,
+                          struct container_record *ret_record, struct err *err);
 
 /* Free what @record holds and zero it. */
-void record_release(struct record *record);
-#define cleanup_record __attribute__((cleanup(record_release)))
+void container_record_release(struct container_record *record);
+#define cleanup_record __attribute__((cleanup(container_record_release)))
 
 /* True for [a-z0-9-]{1,32}. */
-bool record_id_ok(const char *id);
+bool container_record_id_ok(const char *id);
 
 /* Number of a signal: "SIGQUIT", "QUIT", "3", "SIGRTMIN+3". 0 if there is none of that name. */
-int record_signal(const char *name);
+int container_record_signal(const char *name);
 
 #endif
