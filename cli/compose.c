@@ -177,10 +177,7 @@ static void read_services(struct reader *r, const struct yaml *value, void *obje
     r->drafts_n = value->n;
     for (size_t i = 0; i < value->n; i++) {
         const struct yaml_pair *pair = &value->pairs[i];
-        if (!name_is_valid(pair->key->text))
-            compose_error(r, pair->key,
-                          "'%.64s' is no valid name; use a-z, 0-9, '_' and '-', 63 at most",
-                          pair->key->text);
+        compose_check_name(r, pair->key, pair->key->text);
         p->services[i].name = str_copy(pair->key->text);
         r->drafts[i] = (struct compose_draft){&p->services[i], .index = i, .key = pair->key};
         size_t before = compose_enter(r, pair->key->text);

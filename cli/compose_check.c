@@ -14,20 +14,12 @@ enum {
 
 /* --- declared names ------------------------------------------------------------------------ */
 
-static bool declared(const struct yaml *map, const char *name)
-{
-    for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++)
-        if (strcmp(map->pairs[i].key->text, name) == 0)
-            return true;
-    return false;
-}
-
 static void check_uses(struct reader *r, const struct compose_uses *uses, const struct yaml *map,
                        const char *section, const char *word, const char *implied)
 {
     for (size_t i = 0; i < uses->n; i++) {
         const struct compose_use *use = &uses->items[i];
-        if ((implied && strcmp(use->name, implied) == 0) || declared(map, use->name))
+        if ((implied && strcmp(use->name, implied) == 0) || yaml_get(map, use->name))
             continue;
         size_t services = compose_enter(r, "services");
         size_t service = compose_enter(r, r->project.services[use->service].name);

@@ -145,10 +145,7 @@ void compose_read_networks(struct reader *r, const struct yaml *value)
         return;
     for (size_t i = 0; i < value->n; i++) {
         const struct yaml_pair *pair = &value->pairs[i];
-        if (!name_is_valid(pair->key->text))
-            compose_error(r, pair->key,
-                          "'%.64s' is no valid name; use a-z, 0-9, '_' and '-', 63 at most",
-                          pair->key->text);
+        compose_check_name(r, pair->key, pair->key->text);
         size_t before = compose_enter(r, pair->key->text);
         compose_section(r, pair->value, network_keys, ARRAY_SIZE(network_keys), NULL);
         compose_leave(r, before);

@@ -316,6 +316,13 @@ bool compose_is_map(struct reader *r, const struct yaml *node, const char *meant
     return false;
 }
 
+void compose_check_name(struct reader *r, const struct yaml *at, const char *name)
+{
+    if (!name_is_valid(name))
+        compose_error(r, at, "'%.64s' is no valid name; use a-z, 0-9, '_' and '-', 63 at most",
+                      name);
+}
+
 void compose_use(struct compose_uses *uses, const struct compose_draft *draft, const char *name,
                  const struct yaml *at)
 {

@@ -187,6 +187,9 @@ int compose_read_choice(struct reader *r, const struct yaml *node, const char *c
 bool compose_is_list(struct reader *r, const struct yaml *node, const char *meant);
 bool compose_is_map(struct reader *r, const struct yaml *node, const char *meant);
 
+/* Report @name when it is not one of ours (name_is_valid). */
+void compose_check_name(struct reader *r, const struct yaml *at, const char *name);
+
 typedef void (*compose_read_cb)(struct reader *r, const struct yaml *value, void *object);
 
 enum compose_key_state {

@@ -155,9 +155,8 @@ static void read_container_name(struct reader *r, const struct yaml *value, void
     struct compose_draft *draft = object;
     draft->container_name = value;
     compose_read_text(r, value, &draft->container_alias);
-    if (draft->container_alias && !name_is_valid(draft->container_alias))
-        compose_error(r, value, "'%.64s' is no valid name; use a-z, 0-9, '_' and '-', 63 at most",
-                      draft->container_alias);
+    if (draft->container_alias)
+        compose_check_name(r, value, draft->container_alias);
 }
 
 /* expose: says which ports the image listens on. All are open inside a network anyway. */

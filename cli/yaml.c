@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/utf8.h"
 
 #include <libfyaml.h>
 #include <stdarg.h>
@@ -434,28 +435,13 @@ static int parse_stream(struct parser *p)
 
 /* --- bytes --------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 sequence at @s (RFC 3629), 0 if there is none. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (s[0] > 0xf4 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 /* Refuse what is no text before the library sees it. */
 static int check_bytes(struct parser *p, const char *text, size_t len)
 {
     int line = 1, column = 1;
     for (size_t i = 0; i < len;) {
         unsigned char c = (unsigned char)text[i];
-        size_t n = utf8_length((const unsigned char *)text + i, len - i);
+        size_t n = utf8_length(text + i, len - i);
         if (n == 0)
             return fail(p, line, column, "byte 0x%02x is no UTF-8; save the file as UTF-8", c);
         if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
