@@ -222,7 +222,6 @@ static void on_bus_peer(void *arg, int64_t id, bool up)
     struct daemon *d = arg;
     if (!d->forward || d->stopping)
         return;
-    log_info("bus", "n%lld is %s", (long long)id, up ? "connected" : "not connected");
     if (!up)
         forward_on_down(d->forward, id);
 }

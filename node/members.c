@@ -240,8 +240,6 @@ void members_on_change(struct members *m)
     struct node *nodes;
     size_t n;
     store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
-    if (n == 0)
-        return; /* the state has not arrived yet: the seeds stay */
     struct bus_peer *peers = mem_alloc(n, sizeof(*peers));
     size_t peers_n = 0;
     bool there = false;
@@ -251,7 +249,10 @@ void members_on_change(struct members *m)
             peers[peers_n++] = (struct bus_peer){
                 .id = nodes[i].id, .address = nodes[i].address, .public_key = nodes[i].public_key};
     }
-    bus_set_peers(d->bus, d->id, peers, peers_n);
+    /* Until the state that has our own row arrived, the peers of the join (or of the last run) are
+     * the better list. */
+    if (there || heartbeat_is_synced(d->heartbeat))
+        bus_set_peers(d->bus, d->id, peers, peers_n);
     free(peers);
     record_free_list(&node_type, nodes, n);
     if (!there && heartbeat_is_synced(d->heartbeat))
