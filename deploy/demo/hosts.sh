@@ -67,7 +67,8 @@ daemon_start() { # daemon_start N [OPTION...]; the options are remembered
     [ $# -eq 0 ] || printf '%s\n' "$@" >"$LAB_RUN/$n.options"
     local options=()
     [ ! -e "$LAB_RUN/$n.options" ] || mapfile -t options <"$LAB_RUN/$n.options"
-    in_host "$n" setsid "$WHERRY" node --name "n$n" --data "$LAB_DATA/$n" --run "$LAB_RUN/$n" \
+    # A simple command: $! is the daemon itself once these have called exec.
+    setsid nsenter --net="/run/netns/$LAB-$n" "$WHERRY" node --name "n$n" --data "$LAB_DATA/$n" --run "$LAB_RUN/$n" \
         --address "$PREFIX.$n" "${options[@]}" >>"$LAB_RUN/$n.log" 2>&1 </dev/null &
     echo $! >"$LAB_RUN/$n.pid"
     disown
