@@ -107,7 +107,10 @@ static int run_helper(struct fetch *f, const char *mode, const char *last, int i
                       const struct image_listener *listener, struct err *err)
 {
     char max[24];
-    snprintf(max, sizeof(max), "%lld", (long long)image_store_room(f->rt));
+    int64_t room = image_store_room(f->rt);
+    if (room == 0)
+        return err_set(err, ERR_NOSPACE, "there is no room for images left at %s", f->rt->data_dir);
+    snprintf(max, sizeof(max), "%lld", (long long)room);
     const char *const argv[] = {mode, f->ingest, max, last, NULL};
     struct image_helper_job job = {.argv = argv,
                                    .input_fd = input_fd,

@@ -145,7 +145,10 @@ static int run_helper(struct runtime *rt, const char *path, const struct image_b
 {
     char max[24];
     char size[24];
-    snprintf(max, sizeof(max), "%lld", (long long)image_store_room(rt));
+    int64_t room = image_store_room(rt);
+    if (room == 0)
+        return err_set(err, ERR_NOSPACE, "there is no room for images left at %s", rt->data_dir);
+    snprintf(max, sizeof(max), "%lld", (long long)room);
     snprintf(size, sizeof(size), "%lld", (long long)blob->size);
     cleanup_free char *blob_path = image_store_blob_path(rt, blob->digest);
     cleanup_close int fd = open(blob_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

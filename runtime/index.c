@@ -85,6 +85,8 @@ int index_open(const char *path, struct index **ret_index, struct err *err)
         rv = index_fail(index, err);
     if (rv == 0)
         rv = set_up(index, err);
+    if (rv == ERR_CORRUPT)
+        err_wrap(err, "move it away, then images are loaded anew");
     if (rv < 0) {
         index_close(index);
         return rv;

@@ -140,7 +140,7 @@ static int make_file(struct archive *archive, struct archive_entry *entry, int p
     int64_t size = archive_entry_size(entry);
     if (size < 0 || size > *left)
         return err_set(err, ERR_TOOBIG,
-                       "the layer unpacks to more than is allowed here, at '%.100s'", path);
+                       "the layer unpacks to more than is free or allowed, at '%.100s'", path);
     *left -= size;
     cleanup_close int fd =
         openat(parent_fd, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

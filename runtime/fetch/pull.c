@@ -239,7 +239,8 @@ static int fetch_all(struct pull *p, const struct image_ref *ref, int64_t max_by
     p->total = m.config.size;
     for (size_t i = 0; i < m.layers_n; i++) {
         if (m.layers[i].size > max_bytes - p->total)
-            return err_set(err, ERR_TOOBIG, "the image is larger than the %lld bytes allowed here",
+            return err_set(err, ERR_TOOBIG,
+                           "the image is larger than the %lld bytes that are free or allowed",
                            (long long)max_bytes);
         p->total += m.layers[i].size;
     }

@@ -13,7 +13,9 @@
 
 enum {
     CONNECT_TIMEOUT_S = 15,
-    STALL_TIMEOUT_S = 60, /* less than a byte a second for so long */
+    STALL_BYTES_S = 512,  /* slower than this a second... */
+    STALL_TIMEOUT_S = 60, /* ...for so long is a stall */
+    DOCUMENT_TIMEOUT_S = 120,
     REDIRECTS_MAX = 5,
 };
 
@@ -63,7 +65,7 @@ static void set_options(struct registry *r)
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_S);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "wherry");
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -171,6 +173,7 @@ int registry_get_manifest(struct registry *r, const char *version, struct buf *o
     struct answer answer = {.registry = r, .sink = on_document, .arg = out, .err = err};
     set_options(r);
     curl_easy_setopt(r->curl, CURLOPT_HTTPHEADER, r->accept);
+    curl_easy_setopt(r->curl, CURLOPT_TIMEOUT, (long)DOCUMENT_TIMEOUT_S);
     return perform(r, url, "image", &answer, err);
 }
 

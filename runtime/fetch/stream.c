@@ -155,7 +155,8 @@ void stream_on_progress(struct stream *stream, stream_progress_cb progress, void
 static int stream_err(struct stream *s, struct err *err)
 {
     if (s->too_big)
-        return err_set(err, ERR_TOOBIG, "it unpacks to more than the %lld bytes allowed here",
+        return err_set(err, ERR_TOOBIG,
+                       "it unpacks to more than the %lld bytes that are free or allowed",
                        (long long)s->max_bytes);
     if (s->error)
         return err_errno(err, s->error, "read");

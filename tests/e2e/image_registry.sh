@@ -14,7 +14,7 @@ done
 if [ -z "$WHERRY_REGISTRY_TEST" ]; then
     deploy/demo/images.sh "$images" busybox redis torture || exit 2
     images=$(realpath "$images")
-    WHERRY_REGISTRY_TEST=1 exec unshare -n "$0" "$driver" "$programs" "$images"
+    WHERRY_REGISTRY_TEST=1 exec unshare -n -m "$0" "$driver" "$programs" "$images"
 fi
 ip link set lo up
 
@@ -108,6 +108,25 @@ digest=$(push "$images/torture.tar" team/app 1)
 succeeds "an image is pulled by tag" pull $here/team/app:1
 is "it is listed with its digest" "$(drive ls)" "$here/team/app:1 $digest"
 is "all its layers are there" "$(drive layers $here/team/app:1 | xargs ls -d | wc -l)" 3
+
+# Its layers stacked: what the second took away is gone, what it left alone is as it was.
+mkdir "$dir/root"
+mount -t overlay overlay -o "ro,lowerdir=$(drive layers $here/team/app:1 | tac | paste -sd:)" "$dir/root"
+root=$dir/root
+is "whiteouts and opaque folders hide" "$(cd "$root" && ls opq d1/d2 to-folder | xargs)" \
+    "d1/d2: kept opq: new to-folder: child"
+is "hard links survive a whiteout of one" "$(cat "$root/hardlink2")$(ls "$root/keep/hardlink" 2>&1 | grep -c 'No such')" linked1
+is "a file took a folder's place" "$(cat "$root/to-file")" now-a-file
+is "modes, owners and sizes are kept" "$(cd "$root" && stat -c %a:%u:%g:%s usr/bin/suid keep/xattr \
+    keep/setgid keep/sticky keep/hole tmp | cut -d: -f1-3 | xargs)" \
+    "4755:0:0 644:1000:2000 2775:0:0 1777:0:0 644:0:0 1777:0:0"
+is "capabilities and xattrs are kept" "$(getcap "$root/usr/bin/capable" | cut -d' ' -f2) \
+$(getfattr --only-values -n user.key "$root/keep/xattr" 2>/dev/null)" "cap_net_raw=ep value"
+is "holes stay holes" "$(($(stat -c %b "$root/keep/hole") < 100))" 1
+is "names are kept" "$(cat "$root/keep/ünïcødé-☃" "$root/keep/$(printf '%0200d' 0)" | xargs)" \
+    "unicode long"
+umount "$root"
+
 before=$(gets)
 succeeds "it is pulled again" pull $here/team/app:1
 is "nothing was downloaded again" "$(gets)" "$before"
@@ -191,6 +210,16 @@ case \$path in
     printf 'HTTP/1.1 206 Partial\r\nContent-Length: %s\r\nContent-Range: bytes %s-%s/%s\r\nConnection: close\r\n\r\n' \
         \$((size - range)) \$range \$((size - 1)) \$size
     tail -c +\$((range + 1)) "\$file" | head -c 3000000 ;;
+/v2/slow/manifests/*)
+    printf 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'
+    cat "$dir/redis.manifest" ;;
+/v2/slow/blobs/*) # 1 MB, then silence
+    hex=\${path##*:}
+    file=$dir/registry/docker/registry/v2/blobs/sha256/\${hex:0:2}/\$hex/data
+    size=\$(stat -c %s "\$file")
+    printf 'HTTP/1.1 200 OK\r\nContent-Length: %s\r\nConnection: close\r\n\r\n' \$size
+    head -c 1000000 "\$file"
+    [ \$size -le 1000000 ] || sleep 20 ;;
 *) printf 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' ;;
 esac
 ROGUE
@@ -208,6 +237,18 @@ refuses "junk is no HTTP" "registry $rogue" pull $rogue/junk
 refuses "a digest that is a path is refused" "no valid digest" pull $rogue/lie
 refuses "a busy registry is said" "status 503" pull $rogue/busy
 forget
+(drive pull $rogue/slow:1) >/dev/null 2>&1 &
+pull=$!
+for _ in $(seq 100); do
+    parts=$(find "$data/images/ingest/pull" -size +900k)
+    [ "$parts" ] && break
+    sleep 0.1
+done
+kill -9 "$(pgrep -f "^$driver $data .* pull $rogue/slow:1")"
+wait $pull 2>/dev/null
+sleep 0.5
+is "no download outlives a killed daemon" "$(pgrep -fc "wherry-image pull $data")" 0
+is "what it had is kept" "$(find "$data/images/ingest/pull" -size +900k | wc -l)" 1
 succeeds "a cut line is resumed by itself" pull $rogue/cut:1
 is "with the same bits" "$(drive ls | grep cut)" "$rogue/cut:1 $redis"
 
