@@ -34,8 +34,9 @@ static int node_validate(const struct node *node, struct err *err)
         return err_set(err, ERR_INVALID, "member %s gives no public key", name);
     if (node->call_port < 0 || node->call_port > 65535)
         return err_set(err, ERR_INVALID, "member %s gives no valid call port", name);
-    if (node->cpu_milli < 0 || node->memory_bytes < 0)
-        return err_set(err, ERR_INVALID, "member %s gives a negative capacity", name);
+    if (node->cpu_milli < 0 || node->cpu_milli > CPU_MILLI_MAX || node->memory_bytes < 0 ||
+        node->memory_bytes > MEMORY_BYTES_MAX)
+        return err_set(err, ERR_INVALID, "member %s gives a capacity that no machine has", name);
     return 0;
 }
 

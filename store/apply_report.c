@@ -57,7 +57,15 @@ static void report_event(struct apply *apply, const struct node *node, const str
         apply_event(apply, "task", title, "is unhealthy%s%.150s", colon, message);
 }
 
-static void take_observation(struct task *task, const struct task_observation *seen)
+/* A node's clock may be off; nothing happened before the epoch or after the state's time. */
+static int64_t clamp_time(int64_t time_ms, int64_t now_ms)
+{
+    if (time_ms < 0)
+        return 0;
+    return time_ms < now_ms ? time_ms : now_ms;
+}
+
+static void take_observation(struct task *task, const struct task_observation *seen, int64_t now_ms)
 {
     bool back = seen->run == task->run && seen->state < task->state;
     task->sequence = seen->sequence;
@@ -69,7 +77,7 @@ static void take_observation(struct task *task, const struct task_observation *s
     task->exit_code = seen->exit_code;
     free(task->message);
     task->message = cut_message(seen->message);
-    task->state_ms = seen->state_ms;
+    task->state_ms = clamp_time(seen->state_ms, now_ms);
 }
 
 static bool is_news(const struct task *task, const struct node *node,
@@ -92,7 +100,7 @@ static void observe(struct apply *apply, const struct node *node,
         return;
     if (is_news(&task, node, seen)) {
         const struct task before = task; /* only its numbers are used */
-        take_observation(&task, seen);
+        take_observation(&task, seen, apply->now_ms);
         apply_put(apply, TABLE_TASK, &task);
         report_event(apply, node, &before, &task);
     }

@@ -10,6 +10,7 @@
 
 enum {
     IMAGE_BYTES_MAX = 1024,
+    COUNT_MAX = 1 << 22, /* as many processes as Linux has */
 };
 
 static int check_ports(const struct spec *spec, const char *object, struct err *err)
@@ -97,36 +98,37 @@ static int check_strings(const struct spec *spec, const char *object, struct err
     return 0;
 }
 
+/* No number is so large that a sum of a few, or with a time, overflows. */
 static int check_numbers(const struct spec *spec, const char *object, struct err *err)
 {
     const struct {
         const char *name;
         int64_t value;
+        int64_t max;
     } numbers[] = {
-        {"stop_grace_period", spec->stop_grace_ms},
-        {"restart_policy.delay", spec->restart.delay_ms},
-        {"restart_policy.max_attempts", spec->restart.max_attempts},
-        {"restart_policy.window", spec->restart.window_ms},
-        {"healthcheck.interval", spec->health.interval_ms},
-        {"healthcheck.timeout", spec->health.timeout_ms},
-        {"healthcheck.retries", spec->health.retries},
-        {"healthcheck.start_period", spec->health.start_period_ms},
-        {"placement.max_replicas_per_node", spec->max_per_node},
-        {"reserved cpus", spec->reservations.cpu_milli},
-        {"reserved memory", spec->reservations.memory_bytes},
-        {"reserved pids", spec->reservations.pids},
-        {"limit of cpus", spec->limits.cpu_milli},
-        {"limit of memory", spec->limits.memory_bytes},
-        {"limit of pids", spec->limits.pids},
-        {"update_config.parallelism", spec->update.parallelism},
-        {"update_config.delay", spec->update.delay_ms},
+        {"replicas", spec->replicas, REPLICAS_MAX},
+        {"stop_grace_period", spec->stop_grace_ms, DURATION_MS_MAX},
+        {"restart_policy.delay", spec->restart.delay_ms, DURATION_MS_MAX},
+        {"restart_policy.max_attempts", spec->restart.max_attempts, COUNT_MAX},
+        {"restart_policy.window", spec->restart.window_ms, DURATION_MS_MAX},
+        {"healthcheck.interval", spec->health.interval_ms, DURATION_MS_MAX},
+        {"healthcheck.timeout", spec->health.timeout_ms, DURATION_MS_MAX},
+        {"healthcheck.retries", spec->health.retries, COUNT_MAX},
+        {"healthcheck.start_period", spec->health.start_period_ms, DURATION_MS_MAX},
+        {"placement.max_replicas_per_node", spec->max_per_node, COUNT_MAX},
+        {"reservations.cpus (thousandths)", spec->reservations.cpu_milli, CPU_MILLI_MAX},
+        {"reservations.memory", spec->reservations.memory_bytes, MEMORY_BYTES_MAX},
+        {"reservations.pids", spec->reservations.pids, COUNT_MAX},
+        {"limits.cpus (thousandths)", spec->limits.cpu_milli, CPU_MILLI_MAX},
+        {"limits.memory", spec->limits.memory_bytes, MEMORY_BYTES_MAX},
+        {"limits.pids", spec->limits.pids, COUNT_MAX},
+        {"update_config.parallelism", spec->update.parallelism, COUNT_MAX},
+        {"update_config.delay", spec->update.delay_ms, DURATION_MS_MAX},
     };
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-        if (numbers[i].value < 0)
-            return err_set(err, ERR_INVALID, "%s: %s is negative", object, numbers[i].name);
-    if (spec->replicas < 0 || spec->replicas > REPLICAS_MAX)
-        return err_set(err, ERR_INVALID, "%s: %" PRId64 " replicas are not within 0 to %d", object,
-                       spec->replicas, REPLICAS_MAX);
+        if (numbers[i].value < 0 || numbers[i].value > numbers[i].max)
+            return err_set(err, ERR_INVALID, "%s: %s is %" PRId64 ", not within 0 to %" PRId64,
+                           object, numbers[i].name, numbers[i].value, numbers[i].max);
     return 0;
 }
 

@@ -16,6 +16,10 @@ enum {
     ALL_TABLES = (1 << TABLE_MAX) - 1,
 };
 
+#define CPU_MILLI_MAX    INT64_C(1000000000)
+#define MEMORY_BYTES_MAX (INT64_C(1) << 50)
+#define DURATION_MS_MAX  (INT64_C(366) * 24 * 3600 * 1000)
+
 /* Numbers of the state that are no rows; table meta holds them by position. Kept in memory and
  * written when a batch or a snapshot ends. */
 struct store_meta {

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void store_snapshot(struct store *store, struct buf *out)
@@ -20,6 +21,33 @@ void store_snapshot(struct store *store, struct buf *out)
     buf_append(out, image, (size_t)len);
 }
 
+static int64_t largest_id(struct sql *sql_, enum table table)
+{
+    sqlite3_stmt *stmt = NULL;
+    char text[64];
+    snprintf(text, sizeof(text), "SELECT max(id) FROM %s", table_info(table)->name);
+    sql_cached(sql_, &stmt, text);
+    check(sql_step(stmt)); /* NULL, for no row, reads as 0 */
+    int64_t id = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return id;
+}
+
+/* An id must not be given out twice. */
+static int counters_verify(struct sql *sql_, const struct store_meta *meta, struct err *err)
+{
+    for (int table = 0; table < TABLE_MAX; table++) {
+        int64_t last = table == TABLE_NODE      ? meta->last_node_id
+                       : table == TABLE_EVENT   ? meta->last_event_id
+                       : table == TABLE_CLUSTER ? 1
+                                                : meta->last_id;
+        if (largest_id(sql_, (enum table)table) > last)
+            return err_set(err, ERR_CORRUPT, "snapshot: a %s has an id that was not given out",
+                           table_info((enum table)table)->name);
+    }
+    return 0;
+}
+
 int store_restore(struct store *store, const void *data, size_t len, struct err *err)
 {
     check(!store->applying);
@@ -31,6 +59,8 @@ int store_restore(struct store *store, const void *data, size_t len, struct err 
     rv = rows_verify(&sql, err);
     if (rv == 0)
         rv = meta_load(&sql, &meta, err);
+    if (rv == 0)
+        rv = counters_verify(&sql, &meta, err);
     if (rv < 0) {
         sql_close(&sql);
         return rv;

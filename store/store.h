@@ -104,7 +104,9 @@ void store_watch(struct store *store, store_watch_cb cb, void *arg);
 void store_snapshot(struct store *store, struct buf *out);
 
 /* Replace the whole state by what store_snapshot() gave, here or on another member. ERR_CORRUPT
- * leaves the old state. */
+ * leaves the old state: for what is no sound database, has other tables, or rows that do not decode
+ * or disagree with their columns. That a value is the one once written only the caller's hash of
+ * the bytes can tell. */
 int store_restore(struct store *store, const void *data, size_t len, struct err *err);
 
 /* SHA-256 over all rows of all tables in order: equal on members at the same index. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each kind of change: done, refused, and refused when it comes too late. */
+#include "store/internal.h"
 #include "world.h"
 
 /* --- cluster, members, tokens -------------------------------------------------------------- */
@@ -135,6 +136,17 @@ static void test_node_remove(void **state)
     assert_int_equal(add_node(w, "n2"), 3); /* numbers are never used again */
 }
 
+static void test_numbers_of_members_end(void **state)
+{
+    struct world *w = *state;
+    init_cluster(w);
+    w->store->meta.last_node_id = w->twin->meta.last_node_id = 65534;
+    assert_int_equal(add_node(w, "n2"), 65535);
+    struct change_node_add add = {
+        .node = {.name = "n3", .address = "a", .public_key = BYTES("key3")}, .token_hash = HASH_A};
+    refused(w, CHANGE_NODE_ADD, &add, ERR_NOSPACE, "65535");
+}
+
 /* --- stacks and services ------------------------------------------------------------------- */
 
 static void test_deploy_names_the_revision_it_was_planned_from(void **state)
@@ -197,8 +209,8 @@ static void test_deploy_refuses_what_cannot_run(void **state)
 #define REFUSE(text, ...)                                                                          \
     refuse_spec(w, (struct spec){.image = "web", __VA_ARGS__}, ERR_INVALID, text)
     refuse_spec(w, (struct spec){.image = ""}, ERR_INVALID, "service bad.web: has no image");
-    REFUSE("10001 replicas", .replicas = 10001);
-    REFUSE("-1 replicas", .replicas = -1);
+    REFUSE("replicas is 10001, not within 0 to 10000", .replicas = 10001);
+    REFUSE("replicas is -1", .replicas = -1);
     REFUSE("not within 1 to 65535", .ports = &zero, .ports_n = 1);
     REFUSE("80/tcp is published twice", .ports = twice, .ports_n = 2);
     REFUSE("network \"lan\" does not exist", .networks = &lan, .networks_n = 1);
@@ -209,7 +221,8 @@ static void test_deploy_refuses_what_cannot_run(void **state)
     REFUSE("in turn", .depends_on = &itself, .depends_on_n = 1);
     REFUSE("node.role", .constraints = &role, .constraints_n = 1);
     REFUSE("NAME=VALUE", .environment = environment, .environment_n = 1);
-    REFUSE("negative", .stop_grace_ms = -1);
+    REFUSE("stop_grace_period is -1", .stop_grace_ms = -1);
+    REFUSE("limits.memory is", .limits = {.memory_bytes = INT64_MAX});
 #undef REFUSE
     struct deploy_service twins[] = {{"web", {.image = "a"}}, {"web", {.image = "b"}}};
     struct change_stack_deploy deploy = {.name = "app", .services = twins, .services_n = 2};
@@ -430,6 +443,7 @@ int main(void)
         TEST(test_a_call_token_lets_nobody_join),
         TEST(test_node_update_changes_the_given_parts),
         TEST(test_node_remove),
+        TEST(test_numbers_of_members_end),
         TEST(test_deploy_names_the_revision_it_was_planned_from),
         TEST(test_deploy_refuses_what_cannot_run),
         TEST(test_dependencies_must_not_go_in_a_circle),
