@@ -226,12 +226,15 @@ int apply_node_status(struct apply *apply, const struct change_node_status *chan
 
 /* --- one that leaves ----------------------------------------------------------------------- */
 
+/* All but those that are complete: a job that has run must not run again. */
 static void delete_tasks(struct apply *apply, const struct node *node)
 {
     struct task *tasks;
     size_t n;
     store_list(apply->store, TABLE_TASK, BY_NODE_ID, node->id, &tasks, &n);
     for (size_t i = 0; i < n; i++) {
+        if (tasks[i].state == TASK_COMPLETE)
+            continue;
         cleanup_free char *title = task_title(&tasks[i]);
         task_delete(apply, &tasks[i]);
         apply_event(apply, "task", title, "lost: member %s was removed", node->name);
