@@ -172,14 +172,30 @@ static void wait_log(const char *id, const char *want)
     fail_msg("'%s' never came in the log of %s: %s", want, id, text);
 }
 
-static pid_t shim_of(pid_t pid)
+static pid_t parent_of(pid_t pid)
 {
     cleanup_free char *path = str_printf("/proc/%d/stat", (int)pid);
     cleanup_buf struct buf text = BUF_INIT;
-    assert_ok(file_read(path, 4096, &text, &err));
     int parent = 0;
-    assert_int_equal(sscanf(strrchr(text.data, ')'), ") %*c %d", &parent), 1);
+    if (file_read(path, 4096, &text, &err) < 0 ||
+        sscanf(strrchr(text.data, ')'), ") %*c %d", &parent) != 1)
+        return 0;
     return parent;
+}
+
+/* A process of the OCI runtime that is about to end may still be in between. */
+static pid_t shim_of(pid_t pid)
+{
+    for (int i = 0; i < 500; i++) {
+        pid_t parent = parent_of(pid);
+        cleanup_free char *comm = str_printf("/proc/%d/comm", (int)parent);
+        cleanup_buf struct buf name = BUF_INIT;
+        if (file_read(comm, 64, &name, &err) == 0 && strcmp(name.data, "wherry-shim\n") == 0)
+            return parent;
+        pause_ms(10);
+    }
+    fail_msg("process %d has no shim", (int)pid);
+    return 0;
 }
 
 static bool alive(pid_t pid)
@@ -233,7 +249,7 @@ static void test_inside(void **unused)
            "id -u; id -g; pwd; hostname; echo A=$A HOME=$HOME; cat /etc/resolv.conf; ls -d /tmp/.;"
            "touch /frozen/x || echo frozen; cat /etc/hosts; unshare -U true || echo no userns;"
            "cat /proc/1/oom_score_adj; grep -c . /proc/mounts; mount -t tmpfs x /tmp || echo deny;"
-           "grep CapEff /proc/self/status; ls /proc/self/fd | wc -l",
+           "echo said >/dev/stdout; grep CapEff /proc/self/status; ls /proc/self/fd | wc -l",
            &more);
     assert_ok(container_start(rt, "inside", 1, &err));
     assert_int_equal(wait_end("inside").exit_code, 0);
@@ -245,6 +261,7 @@ static void test_inside(void **unused)
                                          "127.0.1.1\tbox\n",
                                          "no userns\n",
                                          "deny\n",
+                                         "said\n",
                                          "CapEff:\t0000000000000000\n"};
     for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
         if (!strstr(text, wanted[i]))
@@ -355,6 +372,36 @@ static void test_shim_killed(void **unused)
     assert_ok(container_start(rt, "lost", 2, &err));
     assert_int_equal(state_of("lost").status, CONTAINER_RUNNING);
     assert_ok(container_remove(rt, "lost", &err));
+}
+
+/* The machine was switched off under one, and after the end of another. */
+static void test_reboot(void **unused)
+{
+    (void)unused;
+    create("under", "sleep 1000", NULL);
+    create("after", "exit 9", NULL);
+    assert_ok(container_start(rt, "under", 3, &err));
+    assert_ok(container_start(rt, "after", 4, &err));
+    assert_int_equal(wait_end("after").exit_code, 9);
+    assert_ok(container_kill(rt, "under", &err));
+    pause_ms(100);
+    runtime_close(rt);
+    /* What a reboot leaves: no run folder, or that of another boot. */
+    run_command("rm -rf %s/run/containers/after && rm %s/data/containers/under/exit "
+                "%s/run/containers/under/exit && echo 3 other-boot >%s/run/containers/under/run",
+                root, root, root, root);
+    rt = open_runtime(NULL);
+    struct container_state state = state_of("under");
+    assert_int_equal(state.status, CONTAINER_SHIM_LOST);
+    assert_int_equal(state.run, 3);
+    state = state_of("after");
+    assert_int_equal(state.status, CONTAINER_EXITED);
+    assert_int_equal(state.run, 4);
+    assert_int_equal(state.exit_code, 9);
+    assert_ok(container_start(rt, "under", 4, &err));
+    assert_int_equal(state_of("under").status, CONTAINER_RUNNING);
+    assert_ok(container_remove(rt, "under", &err));
+    assert_ok(container_remove(rt, "after", &err));
 }
 
 static void test_exec(void **unused)
@@ -505,7 +552,7 @@ static void test_log_on_full_disk(void **unused)
         kept++;
     assert_int_equal(lost + kept, 3000);
     assert_non_null(strstr(text, "late\n"));
-    assert_int_equal(umount(log), 0);
+    assert_int_equal(umount2(log, MNT_DETACH), 0);
     assert_ok(container_remove(rt, "full", &err));
 }
 
@@ -514,7 +561,7 @@ static char *count_leftovers(void)
     cleanup_buf struct buf mounts = BUF_INIT;
     assert_ok(file_read("/proc/self/mountinfo", 1 << 20, &mounts, &err));
     unsigned lines = 0;
-    for (char *p = mounts.data; (p = strchr(p, '\n')); p++)
+    for (char *p = mounts.data; (p = strstr(p, root)); p++)
         lines++;
     cleanup_free char *command =
         str_printf("find /sys/fs/cgroup -path '*%s/*' -type d 2>/dev/null | sort", cgroup_parent);
@@ -619,6 +666,12 @@ static int set_up(void **unused)
 static int tear_down(void **unused)
 {
     (void)unused;
+    /* What a failed test left. */
+    char **ids = NULL;
+    assert_ok(container_list(rt, &ids, &err));
+    for (char **id = ids; *id; id++)
+        container_remove(rt, *id, &err);
+    image_strings_free(ids);
     runtime_close(rt);
     file_remove_tree(root, &err);
     return 0;
@@ -639,6 +692,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kill_and_second_run),
         cmocka_unit_test(test_adoption),
         cmocka_unit_test(test_shim_killed),
+        cmocka_unit_test(test_reboot),
         cmocka_unit_test(test_exec),
         cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_bad_specs),
@@ -654,6 +708,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stop_signal), cmocka_unit_test(test_kill_and_second_run),
         cmocka_unit_test(test_shim_killed),
     };
+    if (argc == 3) /* container_test only PATTERN */
+        cmocka_set_test_filter(argv[2]);
     if (geteuid() != 0 || access("/bin/busybox", X_OK) < 0) {
         print_message("skipped: needs root and busybox\n");
         return 0;
