@@ -31,7 +31,7 @@ enum {
 };
 
 static struct shim shim;
-static struct shim_stream streams[2] = {{.name = "stdout", .fd = -1}, {.name = "stderr", .fd = -1}};
+static struct shim_stream streams[2]; /* stdout, stderr */
 
 _Noreturn static void give_up(const char *what, int errnum)
 {
@@ -88,7 +88,9 @@ static void start(void)
     close(out[1]);
     close(err[1]);
     close(SHIM_FD_ROOTFS);
+    streams[0].name = "stdout";
     streams[0].fd = out[0];
+    streams[1].name = "stderr";
     streams[1].fd = err[0];
 }
 

@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "runtime/bundle.h"
 #include "runtime/container.h"
+#include "runtime/container_record.h"
 #include "runtime/image.h"
-#include "runtime/record.h"
 #include "runtime/rootfs.h"
 
 #include <fcntl.h>
