@@ -169,13 +169,13 @@ static void test_entrypoint_clears_cmd(void **state)
 static void test_signals(void **state)
 {
     (void)state;
-    assert_int_equal(record_signal("SIGQUIT"), SIGQUIT);
-    assert_int_equal(record_signal("QUIT"), SIGQUIT);
-    assert_int_equal(record_signal("3"), SIGQUIT);
-    assert_int_equal(record_signal("SIGRTMIN+3"), SIGRTMIN + 3);
+    assert_int_equal(container_record_signal("SIGQUIT"), SIGQUIT);
+    assert_int_equal(container_record_signal("QUIT"), SIGQUIT);
+    assert_int_equal(container_record_signal("3"), SIGQUIT);
+    assert_int_equal(container_record_signal("SIGRTMIN+3"), SIGRTMIN + 3);
     static const char *const wrong[] = {"", "SIG", "NOPE", "-1", "65", "999", "3x", "SIGRTMIN-1"};
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-        assert_int_equal(record_signal(wrong[i]), 0);
+        assert_int_equal(container_record_signal(wrong[i]), 0);
 }
 
 static char *make_root(const char *passwd, const char *group, int *ret_fd)
