@@ -2,7 +2,13 @@
 /*
  * What a node says of its tasks. Reports may come late, twice or out of order, so each carries
  * (run, sequence) and what does not come after the known one is skipped. Within a run the state
- * only moves down its list; a new run may start it anew, unless the task is over.
+ * only moves forward,
+ *
+ *     new → fetching → creating → starting → running → waiting (for the next run)
+ *                                                    → complete, failed or ended: over
+ *
+ * so that a task that waits goes on saying why while its node tries again; only its sequence and
+ * health are taken then. A new run starts anew, unless the task is over.
  */
 #include "store/apply.h"
 
@@ -65,9 +71,14 @@ static int64_t clamp_time(int64_t time_ms, int64_t now_ms)
     return time_ms < now_ms ? time_ms : now_ms;
 }
 
+static int place_in_run(enum task_state state)
+{
+    return state == TASK_WAITING ? 2 * TASK_RUNNING + 1 : 2 * (int)state;
+}
+
 static void take_observation(struct task *task, const struct task_observation *seen, int64_t now_ms)
 {
-    bool back = seen->run == task->run && seen->state < task->state;
+    bool back = seen->run == task->run && place_in_run(seen->state) < place_in_run(task->state);
     task->sequence = seen->sequence;
     task->health = seen->health;
     if (back)
@@ -85,11 +96,7 @@ static bool is_news(const struct task *task, const struct node *node,
 {
     if (task->node_id != node->id || task_is_terminal(task->state))
         return false;
-    if (seen->run != task->run)
-        return seen->run > task->run;
-    if (seen->sequence <= task->sequence)
-        return false;
-    return seen->state >= task->state || seen->health != task->health;
+    return seen->run > task->run || (seen->run == task->run && seen->sequence > task->sequence);
 }
 
 static void observe(struct apply *apply, const struct node *node,

@@ -205,7 +205,8 @@ enum task_desired {
     DESIRED_END, /* stop it; then the leader removes the task */
 };
 
-/* What the task's own node says of it. Within a run it only moves down this list. */
+/* What the task's own node says of it. Within a run it only moves down this list, except that
+ * waiting may also follow starting and running: the run is over, the next one comes. */
 enum task_state {
     TASK_NEW,      /* placed; the node has said nothing yet */
     TASK_FETCHING, /* waiting for its image */

@@ -115,8 +115,16 @@ static void test_reports_never_go_back(void **state)
     expect(w, id, TASK_RUNNING, 1, HEALTH_HEALTHY); /* the health, not the state */
     REPORT(2, .state = TASK_RUNNING, .run = 1, .sequence = 7, .health = HEALTH_UNHEALTHY);
     expect(w, id, TASK_RUNNING, 1, HEALTH_UNHEALTHY);
-    REPORT(2, .state = TASK_WAITING, .run = 2, .sequence = 1, .message = "exited with 3");
-    expect(w, id, TASK_WAITING, 2, HEALTH_NONE); /* a new run starts anew */
+    REPORT(2, .state = TASK_WAITING, .run = 1, .sequence = 8, .message = "exited with 3");
+    expect(w, id, TASK_WAITING, 1, HEALTH_NONE); /* the run is over */
+    REPORT(2, .state = TASK_FETCHING, .run = 1, .sequence = 9, .message = "");
+    expect(w, id, TASK_WAITING, 1, HEALTH_NONE); /* goes on saying why it waits */
+    struct task waiting = get_task(w, id);
+    assert_string_equal(waiting.message, "exited with 3");
+    assert_int_equal(waiting.sequence, 9); /* heard all the same */
+    record_release(&task_type, &waiting);
+    REPORT(2, .state = TASK_STARTING, .run = 2, .sequence = 1);
+    expect(w, id, TASK_STARTING, 2, HEALTH_NONE); /* a new run starts anew */
     REPORT(2, .state = TASK_FAILED, .run = 2, .sequence = 2, .exit_code = 3, .message = "gave up");
     REPORT(2, .state = TASK_RUNNING, .run = 3, .sequence = 1);
     expect(w, id, TASK_FAILED, 2, HEALTH_NONE); /* over is over */
