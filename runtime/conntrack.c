@@ -62,10 +62,13 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
            read_port(proto[CTA_PROTO_DST_PORT], &out->destination_port);
 }
 
-/* True when a published port still leads from @original to the source of @reply. */
+/* True when a published port still leads from @original to the source of @reply, or that is a
+ * container that may finish what it has begun. */
 static bool is_current(const struct netplan *plan, const struct tuple *original,
                        const struct tuple *reply)
 {
+    if (original->protocol == IPPROTO_TCP && netplan_has_address(plan, reply->source))
+        return true;
     const struct network_publish *publish =
         netplan_find_publish(plan, original->protocol, original->destination_port);
     for (size_t i = 0; publish && i < publish->backends_n; i++)

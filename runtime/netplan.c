@@ -473,6 +473,12 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
     return found ? *found : NULL;
 }
 
+bool netplan_has_address(const struct netplan *plan, struct in_addr address)
+{
+    const struct net_route key = {.table = NETPLAN_TABLE_MAIN, .prefix = {address, 32}};
+    return bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes) != NULL;
+}
+
 int netplan_init(struct netplan *plan, const struct network_state *state, struct err *err)
 {
     if (state->node_id == 0 || state->node_id > NODE_ID_MAX)

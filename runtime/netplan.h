@@ -104,6 +104,9 @@ void netplan_release(struct netplan *plan);
 const struct network_publish *netplan_find_publish(const struct netplan *plan, uint8_t protocol,
                                                    uint16_t port);
 
+/* True when a container here or on a peer has @address. */
+bool netplan_has_address(const struct netplan *plan, struct in_addr address);
+
 /* The first and the last address of a prefix, in host byte order. */
 uint32_t netplan_first(const struct network_prefix *prefix);
 uint32_t netplan_last(const struct network_prefix *prefix);

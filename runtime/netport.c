@@ -117,7 +117,7 @@ static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *er
     if (rc < 0)
         return rc;
     struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2];
-    return netroute_sync(nl, &devs, routes, inner_routes(port->endpoint, routes), err);
+    return netroute_sync(nl, &devs, routes, inner_routes(port->endpoint, routes), NULL, err);
 }
 
 static int create_pair(struct netlink *nl, const struct net_port *port, uint32_t mtu,

@@ -21,6 +21,7 @@ struct sync {
     const struct netdevs *devs;
     char *list;
     size_t n, size;
+    bool lost; /* something present was dropped or replaced */
 };
 
 static void sync_add(struct sync *sync, const void *item)
@@ -123,6 +124,7 @@ static void put_route(void *ctx, const void *wanted, const void *present)
         return; /* its device could not be made, which was told */
     /* Another's route to the same place must not be replaced. */
     uint16_t flags = present ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+    sync->lost |= present != NULL;
     struct nlmsghdr *msg = route_request(sync, RTM_NEWROUTE, flags, route);
     if (index)
         mnl_attr_put_u32(msg, RTA_OIF, index);
@@ -134,11 +136,13 @@ static void put_route(void *ctx, const void *wanted, const void *present)
 
 static void drop_route(void *ctx, const void *present)
 {
+    struct sync *sync = ctx;
+    sync->lost = true;
     route_request(ctx, RTM_DELROUTE, 0, present);
 }
 
 int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_route *wanted,
-                  size_t wanted_n, struct err *err)
+                  size_t wanted_n, bool *ret_lost, struct err *err)
 {
     static const struct netdiff diff = {.size = sizeof(struct net_route),
                                         .compare = netplan_compare_routes,
@@ -148,7 +152,10 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_route)};
     const struct rtmsg info = {.rtm_family = AF_INET, .rtm_protocol = NETPLAN_PROTOCOL};
     netlink_dump(nl, RTM_GETROUTE, &info, sizeof(info));
-    return sync_run(&sync, &diff, on_route, wanted, wanted_n, err);
+    int rc = sync_run(&sync, &diff, on_route, wanted, wanted_n, err);
+    if (ret_lost)
+        *ret_lost = sync.lost;
+    return rc;
 }
 
 /* True for devices whose fixed neighbours are ours. */

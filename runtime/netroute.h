@@ -11,15 +11,17 @@
 
 #include "runtime/netplan.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct err;
 struct netdevs;
 struct netlink;
 
-/* Routes of our protocol, in all tables. Those on a device that is not in @devs are left out. */
+/* Routes of our protocol, in all tables. Those on a device that is not in @devs are left out.
+ * *ret_lost, if not NULL, tells whether a route was dropped or leads elsewhere now. */
 int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_route *wanted,
-                  size_t wanted_n, struct err *err);
+                  size_t wanted_n, bool *ret_lost, struct err *err);
 
 /* Fixed neighbours on our devices. */
 int netroute_sync_neighbors(struct netlink *nl, const struct netdevs *devs,

@@ -35,6 +35,8 @@ struct apply {
     struct netdevs devs;
     struct netaddresses addresses;
     uint32_t mtu;       /* of containers and of the tunnel device */
+    bool replaced;      /* the nftables table */
+    bool lost;          /* a route to a container */
     struct err problem; /* code 0: none */
 };
 
@@ -131,16 +133,17 @@ static int ensure_tunnel(struct apply *apply, struct err *err)
 
 static int sync_rules(struct apply *apply, struct err *err)
 {
-    bool replaced = false;
-    int rc = ruleset_sync(apply->filter, &apply->plan, &replaced, err);
-    if (rc < 0)
-        return err_wrap(err, "nftables table " RULESET_TABLE);
-    struct err problem;
-    if (replaced && conntrack_prune(apply->filter, &apply->plan, &problem) < 0) {
-        err_wrap(&problem, "connections of removed backends");
-        note(apply, &problem);
-    }
-    return 0;
+    int rc = ruleset_sync(apply->filter, &apply->plan, &apply->replaced, err);
+    return rc < 0 ? err_wrap(err, "nftables table " RULESET_TABLE) : 0;
+}
+
+/* Connections of backends that are gone can only be there when something was taken away. */
+static int prune_connections(struct apply *apply, struct err *err)
+{
+    if (!apply->replaced && !apply->lost)
+        return 0;
+    int rc = conntrack_prune(apply->filter, &apply->plan, err);
+    return rc < 0 ? err_wrap(err, "connections of removed backends") : 0;
 }
 
 static int compare_port_name(const void *key, const void *port)
@@ -191,7 +194,8 @@ static void sync_routes(struct apply *apply)
         note(apply, &err);
     if (netroute_sync_tunnels(apply->route, &apply->devs, plan->tunnels, plan->tunnels_n, &err) < 0)
         note(apply, &err);
-    if (netroute_sync(apply->route, &apply->devs, plan->routes, plan->routes_n, &err) < 0)
+    if (netroute_sync(apply->route, &apply->devs, plan->routes, plan->routes_n, &apply->lost,
+                      &err) < 0)
         note(apply, &err);
     if (netroute_sync_rules(apply->route, plan->rules, plan->rules_n, &err) < 0)
         note(apply, &err);
@@ -224,6 +228,8 @@ static void run(struct apply *apply)
     if (guarded)
         connect_ports(apply);
     sync_routes(apply);
+    if (prune_connections(apply, &err) < 0)
+        note(apply, &err);
 }
 
 int network_apply(const struct network_state *state, struct err *err)
@@ -270,7 +276,7 @@ int network_clear(struct err *err)
         return rc;
     struct err problems[5] = {0};
     netroute_sync_rules(route, NULL, 0, &problems[0]);
-    netroute_sync(route, &devs, NULL, 0, &problems[1]);
+    netroute_sync(route, &devs, NULL, 0, NULL, &problems[1]);
     delete_ports(route, &devs, NULL, &problems[2]);
     clear_links(route, &devs, &problems[3]);
     nft_remove(filter, RULESET_TABLE, &problems[4]);

@@ -150,6 +150,27 @@ void nft_set_add_goto(struct nft_set *set, const void *key, const char *chain)
     nftnl_set_elem_set_str(element, NFTNL_SET_ELEM_CHAIN, chain);
 }
 
+/* Numbers of the machine's own byte order are told to `nft list`, which shows them else reversed.
+ */
+static void put_byte_order(struct nftnl_set *s, const struct nft_set *set)
+{
+    enum {
+        HOST_ORDER = 1,
+        NETWORK_ORDER = 2,
+    };
+    if (set->key_type != NFT_TYPE_INTEGER && set->data_type != NFT_TYPE_MARK)
+        return;
+    struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
+    check(data);
+    nftnl_udata_put_u32(data, NFTNL_UDATA_SET_KEYBYTEORDER,
+                        set->key_type == NFT_TYPE_INTEGER ? HOST_ORDER : NETWORK_ORDER);
+    nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER,
+                        set->data_type == NFT_TYPE_MARK ? HOST_ORDER : NETWORK_ORDER);
+    nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
+                       nftnl_udata_buf_len(data));
+    nftnl_udata_buf_free(data);
+}
+
 /* The message that makes the set. */
 static void put_set(struct nft_batch *b, const struct nft_set *set)
 {
@@ -169,6 +190,7 @@ static void put_set(struct nft_batch *b, const struct nft_set *set)
         const uint8_t fields[] = {4, 4};
         nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, fields, sizeof(fields));
     }
+    put_byte_order(s, set);
     struct nlmsghdr *msg = begin(&b->body, NFT_MSG_NEWSET, NLM_F_CREATE, b->seq++);
     nftnl_set_nlmsg_build_payload(msg, s);
     end(&b->body, msg);

@@ -35,6 +35,8 @@ enum {
     DIRECTION_REPLY = 1,
 };
 
+static const char *const our_devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
+
 struct pair {
     struct in_addr from, to;
 };
@@ -318,17 +320,16 @@ static void build_raw(struct nft_batch *b)
 {
     const uint8_t family = NFPROTO_IPV6;
     const struct network_prefix loopback = loopback_range();
-    const char *devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
     nft_base_chain(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
-    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(our_devices); i++) {
         struct nftnl_rule *rule = nft_rule(b, "raw");
-        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, our_devices[i]);
         nft_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
         nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &family, sizeof(family));
         end_verdict(b, rule, NF_DROP);
         for (uint32_t field = IP_SOURCE; field <= IP_DESTINATION; field += 4) {
             rule = nft_rule(b, "raw");
-            on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+            on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, our_devices[i]);
             is_ipv4(rule);
             in_prefix(rule, field, NFT_CMP_EQ, &loopback);
             end_verdict(b, rule, NF_DROP);
@@ -467,10 +468,9 @@ static void build_input(struct nft_batch *b, const struct netplan *plan)
 /* Broken connections must not leave with addresses that were never translated. */
 static void build_invalid(struct nft_batch *b)
 {
-    const char *devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
-    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(our_devices); i++) {
         struct nftnl_rule *rule = nft_rule(b, "forward");
-        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, devices[i]);
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, our_devices[i]);
         has_bits(rule, NFT_CT_STATE, STATE_INVALID);
         end_verdict(b, rule, NF_DROP);
     }
@@ -488,10 +488,14 @@ static void build_forward(struct nft_batch *b, const struct netplan *plan)
     rule = nft_rule(b, "forward");
     has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
     end_verdict(b, rule, NF_ACCEPT);
-    rule = nft_rule(b, "forward");
-    is_ipv4(rule);
-    pair_in(rule, "pairs", false);
-    end_verdict(b, rule, NF_ACCEPT);
+    /* Inside a network; from a member or a container, whose source was checked. */
+    for (size_t i = 0; i < ARRAY_SIZE(our_devices); i++) {
+        rule = nft_rule(b, "forward");
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, our_devices[i]);
+        is_ipv4(rule);
+        pair_in(rule, "pairs", false);
+        end_verdict(b, rule, NF_ACCEPT);
+    }
     rule = nft_rule(b, "forward");
     is_ipv4(rule);
     in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);

@@ -8,8 +8,10 @@
  *     netdriver create|remove PATH         a namespace
  *     netdriver serve NETNS NAME PORT [ADDRESS]
  *                                          answer TCP and UDP with "NAME address-of-the-client"
- *     netdriver ask NETNS PROTO ADDRESS PORT [SOURCE-PORT]
- *                                          print the answer, or refused, timeout, unreachable
+ *     netdriver echo NETNS PORT            send back what comes by TCP
+ *     netdriver hold NETNS ADDRESS PORT    connect by the first line of stdin, send each, print
+ * what comes back, or closed netdriver ask NETNS PROTO ADDRESS PORT [SOURCE-PORT] print the answer,
+ * or refused, timeout, unreachable
  *
  * HOST and NETNS are paths. STATE has a line per item:
  *
@@ -21,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "runtime/network.h"
 
@@ -279,6 +282,45 @@ static int ask(const char *netns, const char *protocol, const char *host, int po
     return 0;
 }
 
+_Noreturn static void echo(const char *netns, int port)
+{
+    enter(netns);
+    signal(SIGPIPE, SIG_IGN);
+    int listener = bound(SOCK_STREAM, address("0.0.0.0"), port);
+    for (;;) {
+        cleanup_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        char text[256];
+        for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof(text))) > 0;)
+            if (fd_write_all(fd, text, (size_t)n) < 0)
+                break;
+    }
+}
+
+static int hold(const char *netns, const char *host, int port)
+{
+    char *line = NULL;
+    size_t size = 0;
+    int fd = -1;
+    enter(netns);
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    there.sin_addr = address(host);
+    for (ssize_t n; (n = getline(&line, &size, stdin)) > 0;) {
+        char text[256];
+        if (fd < 0) {
+            fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (fd < 0 || connect(fd, (const struct sockaddr *)&there, sizeof(there)) < 0)
+                die("connect", strerror(errno));
+        }
+        ssize_t got = fd_write_all(fd, line, (size_t)n) < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        text[got > 0 ? got : 0] = 0;
+        printf("%s", got > 0 ? text : "closed\n");
+    }
+    free(line);
+    return 0;
+}
+
 static int finish(int rc, const struct err *err)
 {
     if (rc < 0)
@@ -321,6 +363,10 @@ int main(int argc, char **argv)
         return finish(network_netns_remove(argv[2], &err), &err);
     if (strcmp(verb, "serve") == 0 && argc >= 5)
         serve(argv[2], argv[3], (int)number(argv[4]), argc > 5 ? argv[5] : "0.0.0.0");
+    if (strcmp(verb, "echo") == 0 && argc == 4)
+        echo(argv[2], (int)number(argv[3]));
+    if (strcmp(verb, "hold") == 0 && argc == 5)
+        return hold(argv[2], argv[3], (int)number(argv[4]));
     if (strcmp(verb, "ask") == 0 && argc >= 6)
         return ask(argv[2], argv[3], argv[4], (int)number(argv[5]),
                    argc > 6 ? (int)number(argv[6]) : 0);
