@@ -10,7 +10,7 @@ PACKAGES = build-essential pkg-config clang clang-format libclang-rt-14-dev \
   libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libcmocka-dev \
   libssl-dev libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev \
   uthash-dev musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux \
-  zstd xz-utils attr libcap2-bin docker-registry ca-certificates socat
+  zstd xz-utils attr libcap2-bin docker-registry ca-certificates e2fsprogs socat
 
 SAN ?=
 comma := ,

@@ -67,8 +67,8 @@ check: deps
 	  $(COUNTS); \
 	exit $$status
 
-check-e2e: all $(O)/tests/e2e/netdriver
+check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver
 	tests/run_scripts.sh $(E2E)
 
-check-fault: all
+check-fault: all $(O)/tests/e2e/imagedriver
 	tests/run_scripts.sh $(FAULT)
