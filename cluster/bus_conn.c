@@ -130,8 +130,7 @@ static bool begin_frame(struct conn *c)
     return true;
 }
 
-/* Take apart @n bytes of text. */
-static void parse(struct conn *c, const char *p, size_t n)
+void conn_parse(struct conn *c, const char *p, size_t n)
 {
     while (c->state != CONN_CLOSED) {
         if (c->header_len < FRAME_HEADER) {
@@ -189,7 +188,7 @@ static void conn_pump(struct conn *c)
         if (n < 0)
             conn_close(c, n == ERR_CORRUPT ? "it sent bytes that are not TLS" : "it hung up");
         else
-            parse(c, c->bus->text, (size_t)n);
+            conn_parse(c, c->bus->text, (size_t)n);
     }
     /* TLS itself may have something to say. */
     if (c->state != CONN_CLOSED && tls_out(c->tls)->len > 0)

@@ -212,6 +212,8 @@ void conn_dial(struct conn *conn, const union socket_address *to);
 void conn_start(struct conn *conn);
 /* Queue a message. The caller has checked the bounds. */
 void conn_queue(struct conn *conn, unsigned kind, const void *data, size_t len);
+/* Take apart @n bytes of decrypted text and pass on the messages that are whole. */
+void conn_parse(struct conn *conn, const char *p, size_t n);
 /* Encrypt and write what waits. */
 void conn_flush(struct conn *conn);
 /* Close, giving a reason for people. Fine when closed. */

@@ -86,23 +86,22 @@ FIXTURE void ca_hash_of(const struct identity *id, unsigned char out[32])
     free(token);
 }
 
-FIXTURE void on_poke(uv_timer_t *timer)
+FIXTURE void on_tick(uv_timer_t *timer)
 {
-    *(bool *)timer->data = true;
+    (void)timer;
 }
 
 /* Run @loop until @condition(arg) or @ms have passed. Returns whether it came. */
 FIXTURE bool run_until(uv_loop_t *loop, bool (*condition)(void *arg), void *arg, unsigned ms)
 {
-    bool over = false;
-    uv_timer_t timer;
-    uv_timer_init(loop, &timer);
-    timer.data = &over;
-    uv_timer_start(&timer, on_poke, ms, 0);
+    uv_timer_t tick;
+    uv_timer_init(loop, &tick);
+    uv_timer_start(&tick, on_tick, 2, 2);
+    uint64_t end = uv_hrtime() + ms * UINT64_C(1000000);
     bool met;
-    while (!(met = condition(arg)) && !over)
+    while (!(met = condition(arg)) && uv_hrtime() < end)
         uv_run(loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&timer, NULL);
+    uv_close((uv_handle_t *)&tick, NULL);
     uv_run(loop, UV_RUN_NOWAIT);
     return met;
 }
