@@ -92,6 +92,8 @@ static void fail_io(struct consensus *c, int status, const char *what)
     consensus_fail(c, &err);
 }
 
+/* At the stop raft is unavailable by now and frees what the write held, whatever became of it. Told
+ * of a failure it would cut its log too, at an index that may be past its end. */
 static void on_written(struct raft_io_append *req, int status)
 {
     struct write *w = (struct write *)(void *)((char *)req - offsetof(struct write, req));
@@ -105,7 +107,7 @@ static void on_written(struct raft_io_append *req, int status)
     struct raft_io_append *inner = w->inner;
     raft_io_append_cb cb = w->cb;
     free(w);
-    cb(inner, status);
+    cb(inner, c->phase < STOPPING ? status : 0);
     consensus_after_raft(c);
 }
 
@@ -193,7 +195,7 @@ static void shim_close(struct raft_io *io, raft_io_close_cb cb)
     while (c->failed_writes) {
         struct write *w = c->failed_writes;
         c->failed_writes = w->next;
-        w->cb(w->inner, RAFT_CANCELED);
+        w->cb(w->inner, 0);
         free(w);
     }
     c->inner.close(io, cb);
