@@ -148,15 +148,14 @@ static int check_plain(const struct image_ref *ref, const char *const *plain_htt
                    ref->registry);
 }
 
-static int pull(struct fetch *f, const struct image_ref *ref, const char *name,
-                const struct image_listener *listener, struct err *err)
+static int pull(struct fetch *f, const char *name, const struct image_listener *listener,
+                struct err *err)
 {
     int rv = run_helper(f, "pull", name, -1, listener, err);
     if (rv < 0)
         return rv;
     if (f->n != 1)
         return err_set(err, ERR_INTERNAL, "wherry-image speaks an unknown language");
-    (void)ref;
     return install(f->rt, f->images[0].digest, name, listener, err);
 }
 
@@ -173,7 +172,7 @@ int image_pull(struct runtime *rt, const char *ref, const char *const *plain_htt
     struct fetch f = {.rt = rt, .ingest = ingest};
     if ((rv = image_store_fetch_begin(rt, &listener, err)) < 0)
         return rv;
-    rv = pull(&f, &parsed, name, &listener, err);
+    rv = pull(&f, name, &listener, err);
     image_store_fetch_end(rt);
     fetch_release(&f);
     return rv < 0 ? err_wrap(err, "pull %.100s", ref) : 0;

@@ -59,19 +59,23 @@ bool image_helper_decode(char *text)
     return true;
 }
 
-/* A pair of sockets, out of the way of the child's descriptors. Sockets, because writing to a dead
- * pipe is a signal to the whole process. */
+/* Move a descriptor out of the way of the child's. It is closed on failure. */
+static int move_up(int *fd, struct err *err)
+{
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, SAFE_FD);
+    int failed = errno;
+    close(*fd);
+    *fd = moved;
+    return moved < 0 ? err_errno(err, failed, "duplicate a descriptor") : 0;
+}
+
+/* A pair of sockets: writing to a dead pipe would be a signal to the whole process. */
 static int make_pair(int ends[2], struct err *err)
 {
-    int raw[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, raw) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_errno(err, errno, "make a pair of sockets");
-    for (int i = 0; i < 2; i++) {
-        ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, SAFE_FD);
-        check(ends[i] >= 0);
-        close(raw[i]);
-    }
-    return 0;
+    int rv = move_up(&ends[0], err);
+    return rv < 0 ? rv : move_up(&ends[1], err);
 }
 
 static int spawn(const struct runtime *rt, struct helper *h, int answers_fd, int report_fd,

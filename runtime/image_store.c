@@ -265,8 +265,7 @@ static int record(struct runtime *rt, const char *digest, const char *name, stru
 int image_store_install(struct runtime *rt, const char *digest, const char *name,
                         const struct image_listener *listener, struct err *err)
 {
-    struct install *in = mem_alloc(1, sizeof(*in));
-    cleanup_free void *owned = in;
+    cleanup_free struct install *in = mem_alloc(1, sizeof(*in));
     char chain_id[IMAGE_DIGEST_SIZE] = "";
     int64_t max;
     int rv = read_documents(rt, digest, in, err);
@@ -287,6 +286,5 @@ int image_store_install(struct runtime *rt, const char *digest, const char *name
         cleanup_free char *path = image_store_layer_path(rt, n);
         file_remove_tree(path, NULL);
     }
-    (void)owned;
     return rv;
 }

@@ -25,7 +25,8 @@
 #include <unistd.h>
 
 enum {
-    NOTES_MAX_BYTES = 64 << 20, /* of paths that one layer may make us remember */
+    NOTES_MAX_BYTES = 16 << 20, /* of paths that one layer may make us remember */
+    NOTE_OVERHEAD_BYTES = 40,
 };
 
 struct paths {
@@ -65,7 +66,7 @@ static int on_line(void *arg, char **words, size_t n, enum image_answer *ret_ans
     (void)ret_answer;
     if (n != 2 || (!opaque && strcmp(words[0], "implied") != 0) || !image_helper_decode(words[1]))
         return err_set(err, ERR_INTERNAL, "wherry-image speaks an unknown language");
-    notes->bytes += strlen(words[1]) + sizeof(char *);
+    notes->bytes += strlen(words[1]) + NOTE_OVERHEAD_BYTES;
     if (notes->bytes > NOTES_MAX_BYTES)
         return err_set(err, ERR_TOOBIG, "the layer has too many opaque or unnamed folders");
     add_path(opaque ? &notes->opaque : &notes->implied, words[1]);

@@ -86,7 +86,9 @@ int index_open(const char *path, struct index **ret_index, struct err *err)
     if (rv == 0)
         rv = set_up(index, err);
     if (rv == ERR_CORRUPT)
-        err_wrap(err, "move it away, then images are loaded anew");
+        err_set(err, rv,
+                "image index %s is damaged (%s): move it away, then load or pull images anew", path,
+                sqlite3_errmsg(index->db));
     if (rv < 0) {
         index_close(index);
         return rv;

@@ -46,6 +46,8 @@ static void on_terminate(int signal_number)
 static _Noreturn void end_like(pid_t child)
 {
     int status;
+    if (chdir("/") < 0) /* keep no mount of the old root busy */
+        _exit(1);
     confined_child = child;
     signal(SIGTERM, on_terminate);
     while (waitpid(child, &status, 0) < 0) {

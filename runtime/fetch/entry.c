@@ -46,7 +46,9 @@ static int get_owner(struct archive_entry *entry, const char *path, uid_t *uid, 
  * trusted.overlay.* would steer the overlay, security.selinux its policy, system.* its ACLs. */
 static bool xattr_wanted(const char *name)
 {
-    return str_starts(name, "user.") || strcmp(name, "security.capability") == 0;
+    if (str_starts(name, "user."))
+        return !str_starts(name, "user.overlay.");
+    return strcmp(name, "security.capability") == 0;
 }
 
 static int set_xattrs(struct archive_entry *entry, int fd, const char *path, struct err *err)

@@ -128,12 +128,10 @@ static void manifest_is_read(void **state)
         "{\"schemaVersion\":2,\"config\":" BLOB ",\"layers\":[" BLOB
         ",{\"mediaType\":\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"digest\":\"" OTHER
         "\",\"size\":9}]}";
-    struct image_manifest *m = mem_alloc(1, sizeof(*m));
-    cleanup_free void *owned = m;
+    cleanup_free struct image_manifest *m = mem_alloc(1, sizeof(*m));
     enum image_document kind;
     struct err err;
     (void)state;
-    (void)owned;
     assert_int_equal(image_document_kind(json, strlen(json), &kind, &err), 0);
     assert_int_equal(kind, IMAGE_DOCUMENT_MANIFEST);
     assert_int_equal(image_manifest_parse(json, strlen(json), m, &err), 0);
@@ -163,10 +161,8 @@ static void bad_manifests_are_refused(void **state)
          "\"" DIGEST "\",\"size\":1}]}",
          ERR_UNSUPPORTED},
     };
-    struct image_manifest *m = mem_alloc(1, sizeof(*m));
-    cleanup_free void *owned = m;
+    cleanup_free struct image_manifest *m = mem_alloc(1, sizeof(*m));
     (void)state;
-    (void)owned;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct err err = {0};
         int rv = image_manifest_parse(cases[i].json, strlen(cases[i].json), m, &err);
