@@ -13,8 +13,10 @@
 #include "cluster/identity.h"
 #include "node/daemon.h"
 #include "node/members.h"
+#include "node/pool.h"
 #include "node/propose.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +87,8 @@ static void on_founded(void *arg, const struct change_result *result)
     end_founding(f, result->err.code == ERR_EXISTS ? &none : &result->err);
 }
 
+#define POOL_DEFAULT "10.192.0.0/10"
+
 static void propose_cluster(struct founding *f, const char *pool)
 {
     struct daemon *d = f->daemon;
@@ -93,7 +97,7 @@ static void propose_cluster(struct founding *f, const char *pool)
     struct change_cluster_init change = {
         .cluster = {.uuid = (char *)(uintptr_t)identity_cluster(d->identity),
                     .ca = (char *)(uintptr_t)identity_ca_cert(d->identity),
-                    .pool = (char *)(uintptr_t)(*pool ? pool : "10.192.0.0/10"),
+                    .pool = (char *)(uintptr_t)(*pool ? pool : POOL_DEFAULT),
                     .vxlan_id = 1 + random % 0xfffffe,
                     .created_ms = clock_wall_ms()}};
     daemon_describe(d, &change.node);
@@ -108,6 +112,8 @@ static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
         return err_set(err, ERR_EXISTS,
                        "this machine is a member of cluster %.8s already ('wherry status')",
                        identity_cluster(d->identity));
+    if (pool_check(*pool ? pool : POOL_DEFAULT, err) < 0)
+        return err->code;
     cleanup_free char *path = founding_path(d);
     unsigned char raw[16];
     char uuid[2 * sizeof(raw) + 1];
@@ -294,6 +300,27 @@ static void on_admitted(void *arg, const struct change_result *result)
     free(a);
 }
 
+/* A machine inside the range of the cluster's networks could not be told from a container. */
+static int check_address(struct daemon *d, const struct node *node, struct err *err)
+{
+    struct cluster cluster;
+    struct in_addr ip;
+    char text[INET_ADDRSTRLEN + 1];
+    str_fill(text, sizeof(text), str_or_empty(node->address));
+    text[strcspn(text, ":")] = '\0';
+    if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
+        return err_set(err, ERR_UNAVAILABLE, "the member asked has no state yet: try again");
+    int rv = 0;
+    if (inet_pton(AF_INET, text, &ip) != 1)
+        rv = err_set(err, ERR_INVALID, "'%.40s' is not an IPv4 address", text);
+    else if (pool_contains(cluster.pool, ip))
+        rv = err_set(err, ERR_CONFLICT,
+                     "this machine's address %s lies in %s, the range of the cluster's networks",
+                     text, cluster.pool);
+    record_release(&cluster_type, &cluster);
+    return rv;
+}
+
 void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
                          const struct bytes *public_key, const void *data, size_t len)
 {
@@ -305,7 +332,8 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     if (!d->consensus)
         err_set(&err, ERR_UNAVAILABLE, "the machine asked is no member of a cluster itself");
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
-             token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0) {
+             token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
+             check_address(d, &a.node, &err) == 0) {
         struct change_node_add change = {.token_hash = {secret_hash, sizeof(secret_hash)}};
         record_copy(&node_type, &a.node, &change.node);
         bytes_set(&change.node.public_key, public_key->data, public_key->len);

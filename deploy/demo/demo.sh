@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
 
 LAB=wherry-demo
-PREFIX=10.213.77
+PREFIX=10.99.77
 images=$here/../../build/images
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }

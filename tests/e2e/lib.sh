@@ -25,7 +25,7 @@ begin() { # begin NAME HOSTS
     fi
     unset LAB_DATA
     "$top/deploy/demo/images.sh" "$images" busybox nginx redis web >/dev/null || exit 1
-    lab_up "$LAB" "10.213.$((100 + $(cksum <<<"$1" | cut -d' ' -f1) % 100))"
+    lab_up "$LAB" "10.98.$((100 + $(cksum <<<"$1" | cut -d' ' -f1) % 100))"
     trap finish EXIT
     for n in $(seq "$2"); do host_up "$n"; done
     # shellcheck disable=SC2046
