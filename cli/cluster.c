@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* init, join, token, status: the cluster as a whole. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/table.h"
+#include "cli/units.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FOUND_MS = 60000, /* init and join write to disk and wait for a leader */
+    JOIN_MS = 150000,
+    CALL_PORT_STEP = 1, /* calls come in one port above the bus */
+};
+
+/* --- init --------------------------------------------------------------------------------------
+ */
+
+struct init_options {
+    const char *pool;
+};
+
+static int run_init(struct cli *cli, const void *options, int words_n, char **words,
+                    struct err *err)
+{
+    const struct init_options *o = options;
+    struct init_request request = {.pool = (char *)(uintptr_t)o->pool};
+    struct init_reply reply;
+    (void)words_n;
+    (void)words;
+    if (cli_call_within(cli, "cluster.init", &request, &reply, FOUND_MS, err) < 0)
+        return err->code;
+    printf("Cluster %s has its first member, at %s.\n\n", reply.cluster, reply.address);
+    printf("To add a machine, start 'wherry node' there and run on it within a day:\n\n");
+    printf("  wherry join %s --token %s\n\n", reply.address, reply.join_token);
+    printf("'wherry token' makes another token.\n");
+    record_release(&init_reply_type, &reply);
+    return 0;
+}
+
+const struct command command_init = {
+    .name = "init",
+    .usage = "[--pool PREFIX]",
+    .summary = "make this machine the first member of a new cluster",
+    .details =
+        "Make the machine of the called daemon the first member of a new cluster, and print\n"
+        "how others join it.",
+    .examples = "  wherry init\n"
+                "  wherry init --pool 10.64.0.0/12\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct init_options, ARG_TEXT, pool, 0, "pool", "PREFIX",
+                       "range for the addresses of all containers (default 10.192.0.0/10)"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct init_options),
+    .run = run_init,
+};
+
+/* --- join --------------------------------------------------------------------------------------
+ */
+
+struct join_options {
+    const char *token;
+};
+
+static int run_join(struct cli *cli, const void *options, int words_n, char **words,
+                    struct err *err)
+{
+    const struct join_options *o = options;
+    struct join_request request = {.address = words[0], .token = (char *)(uintptr_t)o->token};
+    struct join_reply reply;
+    (void)words_n;
+    if (!o->token || !*o->token)
+        return err_set(
+            err, ERR_INVALID,
+            "a token is needed: 'wherry token' on any member makes one; then wherry join "
+            "%.60s --token TOKEN",
+            words[0]);
+    if (cli_call_within(cli, "cluster.join", &request, &reply, JOIN_MS, err) < 0)
+        return err->code;
+    printf("This machine is member n%" PRId64 " of cluster %s.\n", reply.node_id, reply.cluster);
+    record_release(&join_reply_type, &reply);
+    return 0;
+}
+
+const struct command command_join = {
+    .name = "join",
+    .usage = "ADDRESS --token TOKEN",
+    .summary = "make this machine a member of a cluster",
+    .details = "Make the machine of the called daemon a member of the cluster that ADDRESS (any\n"
+               "member, ADDRESS[:PORT]) belongs to. 'wherry token' on a member prints the command.",
+    .examples = "  wherry join 10.0.0.1:7400 --token wherry1-j-…\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct join_options, ARG_TEXT, token, 0, "token", "TOKEN",
+                       "the join token (its daemon is called by the local socket)"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct join_options),
+    .words_min = 1,
+    .words_max = 1,
+    .run = run_join,
+};
+
+/* --- token -------------------------------------------------------------------------------------
+ */
+
+struct token_options {
+    int64_t ttl_ms;
+};
+
+static int make_token(struct cli *cli, enum token_kind kind, const struct token_options *o,
+                      struct token_reply *ret, struct err *err)
+{
+    struct token_request request = {.kind = kind, .ttl_ms = o->ttl_ms};
+    return cli_call(cli, "token.create", &request, ret, err);
+}
+
+static const char *valid_for(const struct token_reply *reply, char out[UNITS_TEXT])
+{
+    /* Half a second of the way here is not worth a "23h59m". */
+    return units_duration(reply->expires_ms - clock_wall_ms() + 500, out);
+}
+
+static int run_token(struct cli *cli, const void *options, int words_n, char **words,
+                     struct err *err)
+{
+    struct token_reply reply;
+    char left[UNITS_TEXT];
+    (void)words_n;
+    (void)words;
+    if (make_token(cli, TOKEN_JOIN, options, &reply, err) < 0)
+        return err->code;
+    if (cli->quiet) {
+        puts(reply.token);
+    } else {
+        printf("To add a machine, start 'wherry node' there and run on it within %s:\n\n",
+               valid_for(&reply, left));
+        printf("  wherry join %s --token %s\n", reply.address, reply.token);
+    }
+    record_release(&token_reply_type, &reply);
+    return 0;
+}
+
+/* Where a member takes calls, from where its bus is. */
+static char *call_address(const char *bus)
+{
+    const char *colon = strrchr(bus, ':');
+    if (!colon)
+        return str_copy(bus);
+    return str_printf("%.*s:%ld", (int)(colon - bus), bus,
+                      strtol(colon + 1, NULL, 10) + CALL_PORT_STEP);
+}
+
+static int run_token_create(struct cli *cli, const void *options, int words_n, char **words,
+                            struct err *err)
+{
+    struct token_reply reply;
+    char left[UNITS_TEXT];
+    (void)words_n;
+    (void)words;
+    if (make_token(cli, TOKEN_CALL, options, &reply, err) < 0)
+        return err->code;
+    cleanup_free char *address = call_address(str_or_empty(reply.address));
+    if (cli->quiet) {
+        puts(reply.token);
+    } else {
+        printf("Whoever has this token is an administrator of the cluster%s%s.\n"
+               "To use it on another machine:\n\n",
+               reply.expires_ms ? " for " : "", reply.expires_ms ? valid_for(&reply, left) : "");
+        printf("  export WHERRY_HOST=%s\n  export WHERRY_TOKEN=%s\n  wherry status\n", address,
+               reply.token);
+    }
+    record_release(&token_reply_type, &reply);
+    return 0;
+}
+
+static const struct command token_create = {
+    .name = "create",
+    .usage = "[--ttl DURATION]",
+    .summary = "make a token with which another machine's wherry may call this cluster",
+    .examples = "  wherry token create --ttl 1h\n"
+                "  export WHERRY_TOKEN=$(wherry token create -q)\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct token_options, ARG_DURATION, ttl_ms, 0, "ttl", "DURATION",
+                       "how long it is good for (default: for ever)"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct token_options),
+    .quiet = true,
+    .run = run_token_create,
+};
+
+const struct command command_token = {
+    .name = "token",
+    .usage = "[--ttl DURATION]",
+    .summary = "make a token and print how another machine joins with it",
+    .examples = "  wherry token\n"
+                "  wherry token --ttl 10m\n"
+                "  wherry token create --ttl 1h\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct token_options, ARG_DURATION, ttl_ms, 0, "ttl", "DURATION",
+                       "how long it is good for (default 24h)"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct token_options),
+    .quiet = true,
+    .run = run_token,
+    .subcommands = (const struct command *const[]){&token_create, NULL},
+};
+
+/* --- status ------------------------------------------------------------------------------------
+ */
+
+static void print_cluster(const struct status_reply *s, struct table *table)
+{
+    table_add(table, "cluster");
+    table_add(table, s->cluster);
+    table_add(table, "leader");
+    table_add(table, *str_or_empty(s->leader) ? s->leader : "none now: no changes are possible");
+    table_add(table, "voters");
+    table_addf(table,
+               "%" PRId64 " of %" PRId64 " up, %" PRId64 " needed, %" PRId64 " more may fail",
+               s->voters_up, s->voters, s->quorum, s->losable);
+    table_add(table, "nodes");
+    table_addf(table, "%" PRId64 " of %" PRId64 " up", s->nodes_up, s->nodes);
+    table_add(table, "services");
+    table_addf(table, "%" PRId64, s->services);
+    table_add(table, "tasks");
+    table_addf(table, "%" PRId64 " running, %" PRId64 " waiting", s->tasks_running,
+               s->tasks_waiting);
+}
+
+static void print_member(const struct status_reply *s, struct table *table)
+{
+    table_add(table, "answered by");
+    if (s->node_id)
+        table_addf(table, "%s (n%" PRId64 "), at term %" PRId64 ", index %" PRId64, s->node,
+                   s->node_id, s->term, s->index);
+    else
+        table_add(table, s->node);
+    table_add(table, "version");
+    table_add(table, s->version);
+    table_add(table, "runtime");
+    table_addf(table, "%s, %s", str_or_empty(s->oci_runtime), str_or_empty(s->cgroups));
+}
+
+static int run_status(struct cli *cli, const void *options, int words_n, char **words,
+                      struct err *err)
+{
+    struct status_reply reply;
+    (void)options;
+    (void)words_n;
+    (void)words;
+    if (cli_call(cli, "cluster.status", &(struct empty){0}, &reply, err) < 0)
+        return err->code;
+    if (cli->json) {
+        cli_print_json_one(&status_reply_type, &reply);
+    } else {
+        cleanup_buf struct buf out = BUF_INIT;
+        struct table table;
+        bool member = *str_or_empty(reply.cluster);
+        table_init(&table, (const char *[]){"", "", NULL});
+        if (member)
+            print_cluster(&reply, &table);
+        print_member(&reply, &table);
+        table_print(&table, &out);
+        table_release(&table);
+        fputs(out.data, stdout);
+        if (!member)
+            printf("\nThis machine is in no cluster: 'wherry init' makes one, 'wherry join' goes "
+                   "into one.\n");
+    }
+    record_release(&status_reply_type, &reply);
+    return 0;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .usage = "[--json]",
+    .summary = "show how the cluster is",
+    .examples = "  wherry status\n"
+                "  wherry status -H 10.0.0.2 --json\n",
+    .json = true,
+    .run = run_status,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands - all commands, in the order in which the help shows them.
+ */
+#ifndef WHERRY_CLI_COMMANDS_H
+#define WHERRY_CLI_COMMANDS_H
+
+struct command;
+
+#define COMMANDS(X)                                                                                \
+    X(deploy)                                                                                      \
+    X(plan)                                                                                        \
+    X(rm)                                                                                          \
+    X(ls)                                                                                          \
+    X(ps)                                                                                          \
+    X(logs)                                                                                        \
+    X(scale)                                                                                       \
+    X(inspect)                                                                                     \
+    X(image)                                                                                       \
+    X(status)                                                                                      \
+    X(init)                                                                                        \
+    X(join)                                                                                        \
+    X(token)                                                                                       \
+    X(node)                                                                                        \
+    X(version)                                                                                     \
+    X(completion)                                                                                  \
+    X(help)                                                                                        \
+    X(debug)
+
+#define X(name) extern const struct command command_##name;
+COMMANDS(X)
+#undef X
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/image_transfer.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PIECE_BYTES = 1 << 20,
+    SHOWN_EACH_MS = 200,
+    FOLLOW_MS = 5000,
+};
+
+/* --- upload ------------------------------------------------------------------------------------
+ */
+
+/* Fill the buffer as far as the file goes. Returns the bytes, or -errno. */
+static ssize_t read_piece(int fd, unsigned char *data)
+{
+    size_t len = 0;
+    while (len < PIECE_BYTES) {
+        ssize_t n = read(fd, data + len, PIECE_BYTES - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+static void show_upload(struct progress *progress, int64_t sent, int64_t size, int64_t *shown_ms)
+{
+    char done[UNITS_TEXT];
+    char all[UNITS_TEXT];
+    int64_t now = clock_boot_ms();
+    bool last = size > 0 && sent == size;
+    if (!progress->terminal || (!last && now - *shown_ms < SHOWN_EACH_MS))
+        return;
+    *shown_ms = now;
+    cleanup_free char *line =
+        size > 0 ? str_printf("sending %s of %s", units_size(sent, done), units_size(size, all))
+                 : str_printf("sending %s", units_size(sent, done));
+    progress_show(progress, &line, 1);
+}
+
+static int send_all(struct cli *cli, int fd, int64_t size, char **ret_upload, struct err *err)
+{
+    cleanup_free unsigned char *data = mem_alloc(1, PIECE_BYTES);
+    cleanup_free char *id = NULL;
+    struct progress progress;
+    int64_t offset = 0;
+    int64_t shown_ms = 0;
+    int rv = 0;
+    progress_init(&progress, stderr);
+    while (rv == 0) {
+        ssize_t n = read_piece(fd, data);
+        if (n < 0)
+            rv = err_errno(err, (int)-n, "read");
+        if (n < 0 || (n == 0 && id))
+            break;
+        struct upload_request request = {
+            .id = id, .offset = offset, .data = {.data = data, .len = (size_t)n}};
+        struct upload_reply reply;
+        rv = cli_call(cli, "image.upload", &request, &reply, err);
+        if (rv < 0)
+            break;
+        free(id);
+        id = str_copy(reply.id);
+        offset = reply.offset;
+        record_release(&upload_reply_type, &reply);
+        show_upload(&progress, offset, size, &shown_ms);
+    }
+    progress_clear(&progress);
+    progress_end(&progress);
+    if (rv == 0)
+        *ret_upload = steal(&id);
+    return rv;
+}
+
+int image_upload(struct cli *cli, const char *path, char **ret_upload, struct err *err)
+{
+    struct stat st;
+    bool standard = strcmp(path, "-") == 0;
+    cleanup_close int fd =
+        standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(err, errno, "%.150s", path);
+    if (S_ISDIR(st.st_mode))
+        return err_set(err, ERR_INVALID,
+                       "%.100s is a folder: give an archive, as 'tar -C DIR -cf FILE .' makes of "
+                       "an OCI layout",
+                       path);
+    if (standard && isatty(fd))
+        return err_set(err, ERR_INVALID, "standard input is a terminal: redirect an archive to it");
+    int rv = send_all(cli, fd, S_ISREG(st.st_mode) ? st.st_size : 0, ret_upload, err);
+    return rv < 0 ? err_wrap(err, "send %.100s", path) : 0;
+}
+
+/* --- jobs --------------------------------------------------------------------------------------
+ */
+
+static int finish(const struct job_progress *p, struct err *err)
+{
+    if (p->code != 0)
+        return err_set(err, err_from_wire(p->code), "%s", str_or_empty(p->message));
+    for (size_t i = 0; i < p->names_n; i++)
+        puts(p->names[i]);
+    return 0;
+}
+
+int image_follow_job(struct cli *cli, const char *job, struct err *err)
+{
+    struct progress progress;
+    cleanup_free char *seen = NULL;
+    bool done = false;
+    int rv = 0;
+    progress_init(&progress, stderr);
+    while (rv == 0 && !done) {
+        struct job_request request = {
+            .job = (char *)(uintptr_t)job, .seen = seen, .wait_ms = FOLLOW_MS};
+        struct job_progress p;
+        rv = cli_call(cli, "image.progress", &request, &p, err);
+        if (rv < 0)
+            break;
+        done = p.done;
+        if (done)
+            progress_clear(&progress);
+        else if (*str_or_empty(p.text) && progress.terminal)
+            progress_show(&progress, &p.text, 1);
+        if (done)
+            rv = finish(&p, err);
+        free(seen);
+        seen = steal(&p.text);
+        record_release(&job_progress_type, &p);
+    }
+    progress_end(&progress);
+    return rv;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wherry - the table of commands. Each is described and carried out in a file of its own. */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "node/node.h"
+
+#define X(name) &command_##name,
+static const struct command *const commands[] = {COMMANDS(X) NULL};
+#undef X
+
+static int run_daemon(const struct daemon_options *options, struct err *err)
+{
+    return node_run(&(struct node_options){.name = options->name,
+                                           .data_dir = options->data_dir,
+                                           .run_dir = options->run_dir,
+                                           .address = options->address,
+                                           .labels = options->labels.items,
+                                           .labels_n = options->labels.n,
+                                           .oci_runtime = options->oci_runtime},
+                    err);
+}
+
+int main(int argc, char **argv)
+{
+    return cli_main(&(struct program){.version = WHERRY_VERSION,
+                                      .commands = commands,
+                                      .run_daemon = run_daemon},
+                    argc, argv);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/project.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_notes(const struct compose_errors *errors)
+{
+    for (size_t i = 0; i < errors->warnings_n; i++)
+        fprintf(stderr, "warning: %s\n", errors->warnings[i].text);
+    if (errors->warnings_more)
+        fprintf(stderr, "warning: %zu more like these\n", errors->warnings_more);
+    for (size_t i = 0; i < errors->n; i++)
+        fprintf(stderr, "error: %s\n", errors->items[i].text);
+    if (errors->more)
+        fprintf(stderr, "error: %zu more like these\n", errors->more);
+}
+
+int project_load(const char *file, const char *stack, struct compose_project *ret, struct err *err)
+{
+    struct compose_errors errors = {0};
+    int rv = compose_load(&(struct compose_options){.file = file, .stack = stack}, ret, &errors);
+    size_t n = errors.n + errors.more;
+    if (rv < 0 && n == 1) {
+        /* One mistake needs no summary. */
+        err_set(err, rv, "%s", errors.items[0].text);
+        errors.n = 0;
+    } else if (rv < 0) {
+        err_set(err, rv, "%zu mistakes in %.100s; nothing was asked of the cluster", n,
+                file ? file : "the Compose file");
+    }
+    print_notes(&errors);
+    if (rv < 0 && n == 1)
+        errors.n = 1;
+    compose_errors_release(&errors);
+    return rv;
+}
+
+static char *identity_of(const char *file)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    cleanup_free char *real = realpath(file, NULL);
+    const char *path = real ? real : file;
+    const char *slash = strrchr(path, '/');
+    gethostname(host, sizeof(host) - 1);
+    return str_printf("%s:%.*s", host, slash && slash > path ? (int)(slash - path) : 1,
+                      slash ? path : ".");
+}
+
+void project_request(const struct compose_project *project, struct deploy_request *ret)
+{
+    *ret = (struct deploy_request){
+        .name = project->name,
+        .project = identity_of(project->file),
+        .services = mem_alloc(project->services_n, sizeof(struct deploy_spec)),
+        .services_n = project->services_n,
+        .networks = project->networks,
+        .networks_n = project->networks_n,
+        .volumes = project->volumes,
+        .volumes_n = project->volumes_n,
+    };
+    for (size_t i = 0; i < project->services_n; i++)
+        ret->services[i] = (struct deploy_spec){.name = project->services[i].name,
+                                                .spec = project->services[i].spec};
+}
+
+void project_request_release(struct deploy_request *request)
+{
+    free(request->project);
+    free(request->services);
+    *request = (struct deploy_request){0};
+}

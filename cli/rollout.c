@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/rollout.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What its tasks say of a service. */
+struct evidence {
+    const struct task_info *failed;  /* ended for good */
+    const struct task_info *looping; /* ended too often */
+    const struct task_info *waiting; /* said why it does not run */
+    const struct task_info *unready; /* cannot be prepared */
+    const struct task_info *tried;   /* the one that could not, trying again */
+    const struct task_info *unfit;   /* has no node */
+    const struct task_info *depends; /* waits for another service */
+    int64_t old;                     /* of an older revision, still wanted */
+};
+
+static bool is_state(const struct task_info *task, const char *state)
+{
+    return str_equal(task->state, state);
+}
+
+static bool has_message(const struct task_info *task)
+{
+    return *str_or_empty(task->message);
+}
+
+static void weigh(const struct rollout *r, const struct task_info *t, int64_t revision,
+                  struct evidence *e)
+{
+    if (t->id == 0) {
+        if (str_starts(str_or_empty(t->message), "waits for "))
+            e->depends = t;
+        else
+            e->unfit = t;
+        return;
+    }
+    if (!str_equal(t->desired, "run"))
+        return;
+    if (t->revision != revision) {
+        e->old++;
+        return;
+    }
+    if (is_state(t, "failed"))
+        e->failed = t;
+    else if (is_state(t, "running"))
+        e->waiting = has_message(t) ? t : e->waiting;
+    else if (t->restarts >= ROLLOUT_RESTARTS_MAX)
+        e->looping = t;
+    else if (t->run == 0 && is_state(t, "waiting") && has_message(t))
+        e->unready = t;
+    else if (t->run == 0 && t->id == r->stuck_task)
+        e->tried = t;
+    else if (has_message(t))
+        e->waiting = t;
+}
+
+static void give_reason(struct rollout *r, const struct task_info *t, const char *more)
+{
+    snprintf(r->reason, sizeof(r->reason), "%s%s%s: %s%s", t->name,
+             *str_or_empty(t->node) ? " on " : "", str_or_empty(t->node),
+             has_message(t) ? t->message : t->state, more);
+}
+
+/* Stuck is what stays so for a while; the same reason goes on counting. */
+static void judge_stuck(struct rollout *r, const struct evidence *e, int64_t now_ms)
+{
+    const struct task_info *t = e->unready ? e->unready : e->unfit;
+    if (!t && e->tried)
+        return; /* as it was: it is being tried again */
+    if (!t) {
+        r->stuck_since_ms = 0;
+        r->stuck_task = 0;
+        return;
+    }
+    if (r->stuck_since_ms == 0)
+        r->stuck_since_ms = now_ms;
+    r->stuck_task = t->id;
+    give_reason(r, t, "");
+    if (now_ms - r->stuck_since_ms >= ROLLOUT_STUCK_MS)
+        r->verdict = ROLLOUT_FAILED;
+}
+
+static void judge_tasks(struct rollout *r, const struct evidence *e, int64_t now_ms)
+{
+    char more[120];
+    if (e->waiting || e->depends)
+        give_reason(r, e->waiting ? e->waiting : e->depends, "");
+    judge_stuck(r, e, now_ms);
+    if (e->failed) {
+        r->verdict = ROLLOUT_FAILED;
+        give_reason(r, e->failed, "");
+    } else if (e->looping) {
+        r->verdict = ROLLOUT_FAILED;
+        snprintf(more, sizeof(more), " (restarted %" PRId64 " times)", e->looping->restarts);
+        give_reason(r, e->looping, more);
+    }
+}
+
+static bool is_done(const struct rollout *r, const struct service_info *s, const struct evidence *e,
+                    int64_t now_ms)
+{
+    bool global = str_equal(s->mode, "global");
+    if (s->removed || e->old > 0 || e->unfit || e->depends)
+        return false;
+    if (str_equal(s->state, "complete"))
+        return true;
+    if (!str_equal(s->state, "running") || str_equal(s->mode, "replicated-job"))
+        return false;
+    if (global && s->replicas == 0)
+        return now_ms - r->since_ms >= ROLLOUT_SETTLE_MS;
+    return s->running <= s->replicas;
+}
+
+static void describe(struct rollout *r, const struct service_info *s)
+{
+    bool job = str_equal(s->mode, "replicated-job");
+    const char *word = job ? "complete" : "running";
+    size_t len = (size_t)snprintf(r->line, sizeof(r->line), "%" PRId64 "/%" PRId64 " %s",
+                                  job ? s->complete : s->updated, s->replicas, word);
+    if (r->verdict == ROLLOUT_DONE)
+        return;
+    const char *state = r->verdict == ROLLOUT_FAILED     ? "failed"
+                        : str_equal(s->state, "running") ? (job ? "running" : "settling")
+                                                         : s->state;
+    len += (size_t)snprintf(r->line + len, sizeof(r->line) - len, " (%s)", state);
+    if (r->reason[0])
+        snprintf(r->line + len, sizeof(r->line) - len, "  %s", r->reason);
+}
+
+void rollout_judge(struct rollout *r, const struct service_info *s, const struct task_info *tasks,
+                   size_t tasks_n, int64_t now_ms)
+{
+    struct evidence e = {0};
+    r->verdict = ROLLOUT_GOING;
+    r->reason[0] = '\0';
+    if (r->since_ms == 0)
+        r->since_ms = now_ms;
+    if (!s) {
+        r->verdict = ROLLOUT_FAILED;
+        snprintf(r->reason, sizeof(r->reason), "the service is gone: somebody removed it");
+        snprintf(r->line, sizeof(r->line), "gone");
+        return;
+    }
+    for (size_t i = 0; i < tasks_n; i++)
+        if (str_equal(tasks[i].service, s->name))
+            weigh(r, &tasks[i], s->revision, &e);
+    judge_tasks(r, &e, now_ms);
+    if (r->verdict == ROLLOUT_GOING && is_done(r, s, &e, now_ms))
+        r->verdict = ROLLOUT_DONE;
+    describe(r, s);
+}
