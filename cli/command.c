@@ -164,12 +164,12 @@ static int check_words(const struct command *command, const char *path, int n, c
         return err_set(err, ERR_INVALID, "'%s' needs a command: 'wherry help %s' lists them", path,
                        path);
     if (n < command->words_min)
-        return err_set(err, ERR_INVALID, "something is missing: wherry %s %s", path,
+        return err_set(err, ERR_INVALID, "too few arguments; usage: wherry %s %s", path,
                        command->usage);
     if (command->words_max >= 0 && n > command->words_max) {
         if (command->subcommands)
             return command_unknown(command->subcommands, path, words[0], err);
-        return err_set(err, ERR_INVALID, "'%.60s' is too much: wherry %s %s",
+        return err_set(err, ERR_INVALID, "too many arguments, from '%.60s' on; usage: wherry %s %s",
                        words[command->words_max], path, command->usage);
     }
     return 0;

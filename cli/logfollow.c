@@ -146,7 +146,8 @@ static void reap(struct follow *follow, bool all)
     }
 }
 
-/* --- looking for new tasks --------------------------------------------------------------------- */
+/* --- looking for new tasks ---------------------------------------------------------------------
+ */
 
 static bool is_known(const struct follow *follow, int64_t id)
 {

@@ -15,10 +15,10 @@ struct err;
 struct log_printer;
 struct log_source;
 
-/* The tasks of all @names, each once. ERR_NOTFOUND when a name is not there; without @all, only when
- * none is. record_release() *@ret. (logs.c) */
-int log_tasks_list(struct cli *cli, char *const *names, size_t names_n, bool all, struct task_list_reply *ret,
-                   struct err *err);
+/* The tasks of all @names, each once. ERR_NOTFOUND when a name is not there; without @all, only
+ * when none is. record_release() *@ret. (logs.c) */
+int log_tasks_list(struct cli *cli, char *const *names, size_t names_n, bool all,
+                   struct task_list_reply *ret, struct err *err);
 
 /* Follow @sources (heap memory, taken over) and tasks that come later, until nothing of @names is
  * left or no member answers any more. */
