@@ -272,6 +272,26 @@ static void test_inside(void **unused)
     assert_false(file_exists(volume));
 }
 
+static void test_read_only_root(void **unused)
+{
+    (void)unused;
+    cleanup_free char *volume = NULL;
+    assert_ok(volume_ensure(rt, "rw", &volume, &err));
+    struct container_mount mounts[] = {{volume, "/data", false}};
+    struct container_spec more = {
+        .read_only = true, .working_dir = "/data/deep", .mounts = mounts, .mounts_n = 1};
+    create("frozen", "pwd; touch /x || echo frozen; touch file && echo free", &more);
+    assert_ok(container_start(rt, "frozen", 1, &err));
+    assert_int_equal(wait_end("frozen").exit_code, 0);
+    cleanup_free char *text = log_text("frozen");
+    assert_non_null(strstr(text, "/data/deep\n"));
+    assert_non_null(strstr(text, "frozen\nfree\n"));
+    cleanup_free char *file = str_printf("%s/deep/file", volume);
+    assert_true(file_exists(file));
+    assert_ok(container_remove(rt, "frozen", &err));
+    assert_ok(volume_remove(rt, "rw", &err));
+}
+
 static void test_stop_signal(void **unused)
 {
     (void)unused;
@@ -618,6 +638,7 @@ static void test_with_runc(void **unused)
     assert_true(str_starts(runtime_oci_version(rt), "runc "));
     test_run_and_exit_code(NULL);
     test_inside(NULL);
+    test_read_only_root(NULL);
     test_exec(NULL);
     test_missing_program(NULL);
     test_out_of_memory(NULL);
@@ -688,6 +709,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_and_exit_code),
         cmocka_unit_test(test_inside),
+        cmocka_unit_test(test_read_only_root),
         cmocka_unit_test(test_stop_signal),
         cmocka_unit_test(test_kill_and_second_run),
         cmocka_unit_test(test_adoption),
@@ -704,9 +726,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cgroup2_only),
     };
     const struct CMUnitTest cgroup2_tests[] = {
-        cmocka_unit_test(test_mode_is_v2),  cmocka_unit_test(test_run_and_exit_code),
-        cmocka_unit_test(test_stop_signal), cmocka_unit_test(test_kill_and_second_run),
-        cmocka_unit_test(test_shim_killed),
+        cmocka_unit_test(test_mode_is_v2),          cmocka_unit_test(test_run_and_exit_code),
+        cmocka_unit_test(test_read_only_root),      cmocka_unit_test(test_stop_signal),
+        cmocka_unit_test(test_kill_and_second_run), cmocka_unit_test(test_shim_killed),
     };
     if (argc == 3) /* container_test only PATTERN */
         cmocka_set_test_filter(argv[2]);
