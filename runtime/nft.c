@@ -47,11 +47,22 @@ void nft_batch_release(struct nft_batch *b)
     buf_release(&b->body);
 }
 
+/* Room for a message at the end of @out. All behind the end is zero, so that padding, which the
+ * libraries leave as it was, is the same each time. */
+static char *room(struct buf *out)
+{
+    check(out->len % MNL_ALIGNTO == 0);
+    if (out->cap - out->len <= MESSAGE_MAX) {
+        buf_reserve(out, out->len + (size_t)4 * MESSAGE_MAX);
+        memset(out->data + out->len, 0, out->cap - out->len);
+    }
+    return out->data + out->len;
+}
+
 /* Start a message at the end of @out. */
 static struct nlmsghdr *begin(struct buf *out, uint16_t type, uint16_t flags, uint32_t seq)
 {
-    char *at = buf_reserve(out, MESSAGE_MAX);
-    check(out->len % MNL_ALIGNTO == 0);
+    char *at = room(out);
     return nftnl_nlmsg_build_hdr(at, type, FAMILY, flags, seq);
 }
 
@@ -59,7 +70,6 @@ static void end(struct buf *out, const struct nlmsghdr *msg)
 {
     check(msg->nlmsg_len % MNL_ALIGNTO == 0 && msg->nlmsg_len < MESSAGE_MAX);
     out->len += msg->nlmsg_len;
-    out->data[out->len] = 0;
 }
 
 static void add_chain(struct nft_batch *b, struct nftnl_chain *chain, const char *name)
@@ -264,7 +274,7 @@ static void put_table(struct buf *out, uint16_t type, uint16_t flags, uint32_t s
 
 static void put_bracket(struct buf *out, bool begins, uint32_t seq)
 {
-    char *at = buf_reserve(out, MESSAGE_MAX);
+    char *at = room(out);
     end(out, begins ? nftnl_batch_begin(at, seq) : nftnl_batch_end(at, seq));
 }
 

@@ -360,6 +360,31 @@ else
     fail "the first reaches the last"
 fi
 
+# --- many published ports: replaced once, then left alone ---
+"$driver" create "$(box lone)"
+"$driver" create "$(box lonely)"
+in_lone() { nsenter --net="$(box lone)" "$@"; }
+{
+    echo "node 1
+underlay 127.0.0.1
+pool 10.192.0.0/12
+vxlan 4789 7401
+network $N1
+endpoint lonely $(box lonely) 10.192.16.1@$N1
+publish tcp 8080 10.192.16.1:80"
+    for i in $(seq 300); do echo "publish tcp $((20000 + i)) 10.192.17.1:80 10.192.17.2:80"; done
+} >"$dir/lone"
+"$driver" apply "$(box lone)" <"$dir/lone" >/dev/null
+first=$(in_lone nft -a list table inet wherry | md5sum)
+"$driver" apply "$(box lone)" 2 <"$dir/lone" >/dev/null
+is "hundreds of ports are left alone" "$(in_lone nft -a list table inet wherry | md5sum)" "$first"
+
+# --- a machine without a network of its own ---
+serve lonely
+sleep 0.2
+is "a lone machine, localhost" "$(ask "$(box lone)" tcp 127.0.0.1 8080)" "lonely 169.254.1.1"
+is "a lone machine, directly" "$(ask "$(box lone)" tcp 10.192.16.1 80)" "lonely 169.254.1.1"
+
 # --- clear ---
 for h in A B C; do
     "$driver" clear "$(host $h)"
@@ -369,4 +394,5 @@ done
 is "clear twice is fine" "$("$driver" clear "$(host A)" && echo yes)" yes
 
 echo "$passed passed, $failed failed, 0 skipped"
+[ -n "$WHERRY_COUNTS" ] && echo "$passed $failed 0" >>"$WHERRY_COUNTS"
 [ $failed = 0 ]

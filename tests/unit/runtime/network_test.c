@@ -13,6 +13,7 @@
 #include "runtime/ruleset.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,8 +289,12 @@ static void the_table_is_a_function_of_the_plan(void **state)
     nft_batch_init(&one, RULESET_TABLE);
     nft_batch_init(&two, RULESET_TABLE);
     nft_batch_init(&three, RULESET_TABLE);
+    /* Also on memory that had other content before. */
+    mallopt(M_PERTURB, 0x55);
     ruleset_build(&one, &plan);
+    mallopt(M_PERTURB, 0xaa);
     ruleset_build(&two, &plan);
+    mallopt(M_PERTURB, 0);
     assert_int_equal(one.body.len, two.body.len);
     assert_memory_equal(one.body.data, two.body.data, one.body.len);
     /* endpoints, themselves, one port with and one without backends */
