@@ -91,7 +91,7 @@ static void on_entry(const struct nlmsghdr *msg, void *arg)
     if (!(ntohl(netlink_u32(attrs[CTA_STATUS])) & IPS_DST_NAT) ||
         !read_tuple(attrs[CTA_TUPLE_ORIG], &original) ||
         !read_tuple(attrs[CTA_TUPLE_REPLY], &reply) ||
-        !netplan_contains(&prune->plan->state->pool, reply.source) ||
+        !netprefix_contains(&prune->plan->state->pool, reply.source) ||
         is_current(prune->plan, &original, &reply))
         return;
     struct stale stale = {.tuple_len = mnl_attr_get_payload_len(attrs[CTA_TUPLE_ORIG])};

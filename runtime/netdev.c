@@ -235,9 +235,9 @@ void netdev_no_ipv6(struct netlink *nl, const char *name)
 static void create_tunnel(struct netlink *nl, const struct netplan *plan, uint32_t mtu)
 {
     const struct network_state *state = plan->state;
-    uint8_t mac[NETPLAN_MAC];
-    netplan_peer_mac(state->node_id, mac);
-    struct nlmsghdr *msg = link_request(nl, NLM_F_CREATE | NLM_F_EXCL, false, NETPLAN_TUNNEL);
+    uint8_t mac[NETNAME_MAC];
+    netname_peer_mac(state->node_id, mac);
+    struct nlmsghdr *msg = link_request(nl, NLM_F_CREATE | NLM_F_EXCL, false, NETNAME_TUNNEL);
     mnl_attr_put(msg, IFLA_ADDRESS, sizeof(mac), mac);
     mnl_attr_put_u32(msg, IFLA_MTU, mtu);
     struct nlattr *link = mnl_attr_nest_start(msg, IFLA_LINKINFO);
@@ -253,8 +253,8 @@ static void create_tunnel(struct netlink *nl, const struct netplan *plan, uint32
 
 static bool tunnel_fits(const struct netdev *dev, const struct netplan *plan)
 {
-    uint8_t mac[NETPLAN_MAC];
-    netplan_peer_mac(plan->state->node_id, mac);
+    uint8_t mac[NETNAME_MAC];
+    netname_peer_mac(plan->state->node_id, mac);
     return strcmp(dev->kind, "vxlan") == 0 && dev->vxlan_id == plan->state->vxlan_id &&
            dev->vxlan_port == plan->state->vxlan_port &&
            dev->vxlan_local.s_addr == plan->state->underlay.s_addr &&
@@ -264,7 +264,7 @@ static bool tunnel_fits(const struct netdev *dev, const struct netplan *plan)
 int netdev_ensure_tunnel(struct netlink *nl, const struct netdevs *devs, const struct netplan *plan,
                          uint32_t mtu, bool strict, struct err *err)
 {
-    const struct netdev *dev = netdevs_by_name(devs, NETPLAN_TUNNEL);
+    const struct netdev *dev = netdevs_by_name(devs, NETNAME_TUNNEL);
     if (dev && (!plan->tunnelled || !tunnel_fits(dev, plan))) {
         netdev_delete(nl, dev);
         dev = NULL;
@@ -272,19 +272,19 @@ int netdev_ensure_tunnel(struct netlink *nl, const struct netdevs *devs, const s
     uint32_t rp_filter = strict ? RP_FILTER_LOOSE : 0;
     if (plan->tunnelled && !dev) {
         create_tunnel(nl, plan, mtu);
-        netdev_no_ipv6(nl, NETPLAN_TUNNEL);
+        netdev_no_ipv6(nl, NETNAME_TUNNEL);
     }
     if (plan->tunnelled && (!dev || !dev->route_localnet || dev->rp_filter != rp_filter))
-        put_devconf(nl, NETPLAN_TUNNEL, rp_filter);
+        put_devconf(nl, NETNAME_TUNNEL, rp_filter);
     if (plan->tunnelled && (!dev || !dev->up || dev->mtu != mtu))
-        netdev_up(nl, NETPLAN_TUNNEL, mtu);
+        netdev_up(nl, NETNAME_TUNNEL, mtu);
     return netlink_flush(nl, err);
 }
 
 void netdev_create_port(struct netlink *nl, const struct net_port *port, int netns_fd, uint32_t mtu)
 {
     struct nlmsghdr *msg = link_request(nl, NLM_F_CREATE | NLM_F_EXCL, false, port->name);
-    mnl_attr_put(msg, IFLA_ADDRESS, NETPLAN_MAC, netplan_gateway_mac);
+    mnl_attr_put(msg, IFLA_ADDRESS, NETNAME_MAC, netname_gateway_mac);
     mnl_attr_put_u32(msg, IFLA_MTU, mtu);
     struct nlattr *link = mnl_attr_nest_start(msg, IFLA_LINKINFO);
     mnl_attr_put_strz(msg, IFLA_INFO_KIND, "veth");
@@ -293,8 +293,8 @@ void netdev_create_port(struct netlink *nl, const struct net_port *port, int net
     struct ifinfomsg *info = mnl_nlmsg_get_payload_tail(msg);
     *info = (struct ifinfomsg){.ifi_family = AF_UNSPEC};
     msg->nlmsg_len += (uint32_t)sizeof(*info);
-    mnl_attr_put_strz(msg, IFLA_IFNAME, NETPLAN_INNER);
-    mnl_attr_put(msg, IFLA_ADDRESS, NETPLAN_MAC, port->mac);
+    mnl_attr_put_strz(msg, IFLA_IFNAME, NETNAME_INNER);
+    mnl_attr_put(msg, IFLA_ADDRESS, NETNAME_MAC, port->mac);
     mnl_attr_put_u32(msg, IFLA_MTU, mtu);
     mnl_attr_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)netns_fd);
     mnl_attr_nest_end(msg, peer);

@@ -17,11 +17,11 @@ struct netlink;
 
 struct netdev {
     uint32_t index;
-    char name[NETPLAN_NAME];
+    char name[NETNAME_NAME];
     char kind[16];   /* "veth", "vxlan", "" */
     char alias[160]; /* "" if none */
     uint32_t mtu;
-    uint8_t mac[NETPLAN_MAC];
+    uint8_t mac[NETNAME_MAC];
     bool up;
     bool route_localnet;
     uint32_t rp_filter;

@@ -1,96 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/netplan.h"
 
-#include "base/cleanup.h"
-#include "base/digest.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <linux/rtnetlink.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const uint8_t netplan_gateway_mac[NETPLAN_MAC] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
-
 enum {
-    GATEWAY = 0xa9fe0101,  /* 169.254.1.1 */
-    HOP_BASE = 0xa9fe0000, /* 169.254.0.0 */
     NODE_ID_MAX = 65535,
     VXLAN_ID_MAX = 0xffffff,
 };
-
-uint32_t netplan_first(const struct network_prefix *prefix)
-{
-    return ntohl(prefix->address.s_addr);
-}
-
-static uint32_t host_bits(const struct network_prefix *prefix)
-{
-    return prefix->length == 0 ? UINT32_MAX : (uint32_t)((1ULL << (32 - prefix->length)) - 1);
-}
-
-uint32_t netplan_last(const struct network_prefix *prefix)
-{
-    return netplan_first(prefix) | host_bits(prefix);
-}
-
-bool netplan_contains(const struct network_prefix *prefix, struct in_addr address)
-{
-    uint32_t a = ntohl(address.s_addr);
-    return a >= netplan_first(prefix) && a <= netplan_last(prefix);
-}
-
-bool netplan_prefix_valid(const struct network_prefix *prefix)
-{
-    return prefix->length <= 32 && (netplan_first(prefix) & host_bits(prefix)) == 0;
-}
-
-struct in_addr netplan_gateway(void)
-{
-    return (struct in_addr){htonl(GATEWAY)};
-}
-
-void netplan_port_name(const char *id, char out[NETPLAN_NAME])
-{
-    unsigned char digest[DIGEST_BYTES];
-    digest_of(id, strlen(id), digest);
-    memset(out, 0, NETPLAN_NAME);
-    memcpy(out, NETPLAN_PORT_PREFIX, 2);
-    hex_encode(digest, 4, out + 2);
-}
-
-bool netplan_is_port_name(const char *name)
-{
-    if (strlen(name) != 10 || !str_starts(name, NETPLAN_PORT_PREFIX))
-        return false;
-    return strspn(name + 2, "0123456789abcdef") == 8;
-}
-
-static void inner_mac(const char *id, uint8_t out[NETPLAN_MAC])
-{
-    unsigned char digest[DIGEST_BYTES];
-    digest_of(id, strlen(id), digest);
-    out[0] = 0x06; /* one machine's own, not a group's */
-    memcpy(out + 1, digest, NETPLAN_MAC - 1);
-}
-
-void netplan_peer_mac(uint32_t id, uint8_t out[NETPLAN_MAC])
-{
-    check(id <= NODE_ID_MAX);
-    const uint8_t mac[NETPLAN_MAC] = {0x02, 'W', 'H', 0, (uint8_t)(id >> 8), (uint8_t)id};
-    memcpy(out, mac, NETPLAN_MAC);
-}
-
-struct in_addr netplan_peer_hop(uint32_t id)
-{
-    check(id <= NODE_ID_MAX);
-    /* Node 0 does not exist: its place is for the one that would fall on the gateway. */
-    uint32_t hop = HOP_BASE + id;
-    return (struct in_addr){htonl(hop == GATEWAY ? HOP_BASE : hop)};
-}
 
 /* Order of two numbers. */
 static int order(uint64_t a, uint64_t b)
@@ -101,7 +24,7 @@ static int order(uint64_t a, uint64_t b)
 static int compare_prefixes(const void *a, const void *b)
 {
     const struct network_prefix *x = a, *y = b;
-    int by_address = order(netplan_first(x), netplan_first(y));
+    int by_address = order(netprefix_first(x), netprefix_first(y));
     return by_address ? by_address : order(x->length, y->length);
 }
 
@@ -122,7 +45,7 @@ int netplan_compare_neighbors(const void *a, const void *b)
 int netplan_compare_tunnels(const void *a, const void *b)
 {
     const struct net_tunnel *x = a, *y = b;
-    return memcmp(x->mac, y->mac, NETPLAN_MAC);
+    return memcmp(x->mac, y->mac, NETNAME_MAC);
 }
 
 int netplan_compare_rules(const void *a, const void *b)
@@ -183,11 +106,11 @@ static void plan_networks(struct netplan *plan)
         const struct network_prefix *p = &sorted[i];
         char text[INET_ADDRSTRLEN];
         show(p->address, text);
-        if (!netplan_prefix_valid(p) || p->length < state->pool.length ||
-            !netplan_contains(&state->pool, p->address))
+        if (!netprefix_valid(p) || p->length < state->pool.length ||
+            !netprefix_contains(&state->pool, p->address))
             problem(plan, "network %s/%u: not a prefix inside the pool", text, p->length);
         else if (plan->networks_n &&
-                 netplan_first(p) <= netplan_last(&sorted[plan->networks_n - 1]))
+                 netprefix_first(p) <= netprefix_last(&sorted[plan->networks_n - 1]))
             problem(plan, "network %s/%u: overlaps another network", text, p->length);
         else
             sorted[plan->networks_n++] = *p;
@@ -246,9 +169,9 @@ static const char *endpoint_fault(const struct netplan *plan,
         return "needs 1 to 16 addresses";
     for (size_t i = 0; i < endpoint->addresses_n; i++) {
         const struct network_address *a = &endpoint->addresses[i];
-        if (!netplan_prefix_valid(&a->network) || !netplan_contains(&a->network, a->address))
+        if (!netprefix_valid(&a->network) || !netprefix_contains(&a->network, a->address))
             return "an address lies outside its network";
-        if (!netplan_contains(&plan->state->pool, a->address))
+        if (!netprefix_contains(&plan->state->pool, a->address))
             return "an address lies outside the pool";
         for (size_t j = 0; j < i; j++)
             if (endpoint->addresses[j].address.s_addr == a->address.s_addr)
@@ -308,8 +231,8 @@ static void plan_ports(struct netplan *plan)
             continue;
         }
         struct net_port *port = &plan->ports[plan->ports_n++];
-        netplan_port_name(endpoint->id, port->name);
-        inner_mac(endpoint->id, port->mac);
+        netname_port_name(endpoint->id, port->name);
+        netname_inner_mac(endpoint->id, port->mac);
         port->endpoint = endpoint;
     }
     qsort(plan->ports, plan->ports_n, sizeof(*plan->ports), compare_ports);
@@ -331,18 +254,18 @@ static void add_route(struct netplan *plan, const struct net_route *route)
 }
 
 static void add_neighbor(struct netplan *plan, const char *dev, struct in_addr address,
-                         const uint8_t mac[NETPLAN_MAC])
+                         const uint8_t mac[NETNAME_MAC])
 {
     struct net_neighbor *neighbor = &plan->neighbors[plan->neighbors_n++];
     str_fill(neighbor->dev, sizeof(neighbor->dev), dev);
     neighbor->address = address;
-    memcpy(neighbor->mac, mac, NETPLAN_MAC);
+    memcpy(neighbor->mac, mac, NETNAME_MAC);
 }
 
 static void plan_port_routes(struct netplan *plan, const struct net_port *port)
 {
     for (size_t i = 0; i < port->endpoint->addresses_n; i++) {
-        struct net_route route = {.table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST};
+        struct net_route route = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST};
         route.prefix = (struct network_prefix){port->endpoint->addresses[i].address, 32};
         route.source = plan->source;
         str_fill(route.dev, sizeof(route.dev), port->name);
@@ -353,31 +276,32 @@ static void plan_port_routes(struct netplan *plan, const struct net_port *port)
 
 static void plan_peer_routes(struct netplan *plan, const struct network_peer *peer)
 {
-    uint8_t mac[NETPLAN_MAC];
-    netplan_peer_mac(peer->id, mac);
-    add_neighbor(plan, NETPLAN_TUNNEL, netplan_peer_hop(peer->id), mac);
+    uint8_t mac[NETNAME_MAC];
+    netname_peer_mac(peer->id, mac);
+    add_neighbor(plan, NETNAME_TUNNEL, netname_peer_hop(peer->id), mac);
     struct net_tunnel *tunnel = &plan->tunnels[plan->tunnels_n++];
-    memcpy(tunnel->mac, mac, NETPLAN_MAC);
+    memcpy(tunnel->mac, mac, NETNAME_MAC);
     tunnel->underlay = peer->underlay;
-    uint32_t mark = NETPLAN_MARK | peer->id;
+    uint32_t mark = NETNAME_MARK | peer->id;
     plan->rules[plan->rules_n++].mark = mark;
-    struct net_route route = {.table = mark, .type = RTN_UNICAST, .dev = NETPLAN_TUNNEL};
-    route.via = netplan_peer_hop(peer->id);
+    struct net_route route = {.table = mark, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
+    route.via = netname_peer_hop(peer->id);
     add_route(plan, &route);
 }
 
 static void plan_remote_route(struct netplan *plan, const struct network_remote *remote)
 {
     char text[INET_ADDRSTRLEN];
-    if (!find_peer(plan, remote->peer) || !netplan_contains(&plan->state->pool, remote->address)) {
+    if (!find_peer(plan, remote->peer) ||
+        !netprefix_contains(&plan->state->pool, remote->address)) {
         problem(plan, "remote address %s: node %u is no peer, or it lies outside the pool",
                 show(remote->address, text), remote->peer);
         return;
     }
     struct net_route route = {
-        .table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETPLAN_TUNNEL};
+        .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
     route.prefix = (struct network_prefix){remote->address, 32};
-    route.via = netplan_peer_hop(remote->peer);
+    route.via = netname_peer_hop(remote->peer);
     route.source = plan->source;
     add_route(plan, &route);
 }
@@ -415,7 +339,7 @@ static void plan_routes(struct netplan *plan)
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
     plan->rules = mem_alloc(peers + 1, sizeof(*plan->rules));
     /* What has no container must not leave by the default route. */
-    struct net_route unreachable = {.table = NETPLAN_TABLE_MAIN, .type = RTN_UNREACHABLE};
+    struct net_route unreachable = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNREACHABLE};
     unreachable.prefix = state->pool;
     add_route(plan, &unreachable);
     for (size_t i = 0; i < plan->ports_n; i++)
@@ -437,7 +361,7 @@ static const char *publish_fault(const struct netplan *plan, const struct networ
         return "the port is the machines' own tunnel";
     for (size_t i = 0; i < publish->backends_n; i++)
         if (publish->backends[i].port == 0 ||
-            !netplan_contains(&plan->state->pool, publish->backends[i].address))
+            !netprefix_contains(&plan->state->pool, publish->backends[i].address))
             return "a backend has no port or lies outside the pool";
     return NULL;
 }
@@ -475,7 +399,7 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
 
 bool netplan_has_address(const struct netplan *plan, struct in_addr address)
 {
-    const struct net_route key = {.table = NETPLAN_TABLE_MAIN, .prefix = {address, 32}};
+    const struct net_route key = {.table = NETNAME_TABLE_MAIN, .prefix = {address, 32}};
     return bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes) != NULL;
 }
 
@@ -484,7 +408,7 @@ int netplan_init(struct netplan *plan, const struct network_state *state, struct
     if (state->node_id == 0 || state->node_id > NODE_ID_MAX)
         return err_set(err, ERR_INVALID, "network: node id %u is not from 1 to %d", state->node_id,
                        NODE_ID_MAX);
-    if (!netplan_prefix_valid(&state->pool) || state->pool.length < 4 || state->pool.length > 30)
+    if (!netprefix_valid(&state->pool) || state->pool.length < 4 || state->pool.length > 30)
         return err_set(err, ERR_INVALID,
                        "network: the pool of addresses must be a prefix of 4 to 30 bits");
     if (state->vxlan_port == 0 || state->vxlan_id == 0 || state->vxlan_id > VXLAN_ID_MAX)
@@ -492,7 +416,7 @@ int netplan_init(struct netplan *plan, const struct network_state *state, struct
                        state->vxlan_port, state->vxlan_id);
     *plan = (struct netplan){.state = state, .source = state->underlay, .tunnelled = true};
     if (state->underlay.s_addr == 0 || (ntohl(state->underlay.s_addr) >> 24) == 127) {
-        plan->source = netplan_gateway();
+        plan->source = netname_gateway();
         plan->tunnelled = false;
     }
     plan_networks(plan);
@@ -514,28 +438,4 @@ void netplan_release(struct netplan *plan)
     free(plan->peers);
     free(plan->publishes);
     *plan = (struct netplan){0};
-}
-
-void netdiff_run(const struct netdiff *diff, void *wanted, size_t wanted_n, void *present,
-                 size_t present_n, void *ctx)
-{
-    char *w = wanted, *p = present;
-    if (wanted_n)
-        qsort(w, wanted_n, diff->size, diff->compare);
-    if (present_n)
-        qsort(p, present_n, diff->size, diff->compare);
-    size_t i = 0, j = 0;
-    while (i < wanted_n || j < present_n) {
-        const void *a = w ? w + i * diff->size : NULL, *b = p ? p + j * diff->size : NULL;
-        int c = i == wanted_n ? 1 : j == present_n ? -1 : diff->compare(a, b);
-        if (c > 0) {
-            diff->drop(ctx, b);
-            j++;
-        } else {
-            if (c < 0 || (diff->same && !diff->same(a, b)))
-                diff->put(ctx, a, c < 0 ? NULL : b);
-            i++;
-            j += c == 0;
-        }
-    }
 }

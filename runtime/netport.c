@@ -27,7 +27,7 @@ static void settings_hash(const struct net_port *port, uint32_t mtu, char out[17
 {
     cleanup_buf struct buf text = BUF_INIT;
     buf_put_u32(&text, mtu);
-    buf_append(&text, port->mac, NETPLAN_MAC);
+    buf_append(&text, port->mac, NETNAME_MAC);
     for (size_t i = 0; i < port->endpoint->addresses_n; i++) {
         const struct network_address *a = &port->endpoint->addresses[i];
         buf_append(&text, &a->address, sizeof(a->address));
@@ -45,17 +45,17 @@ static size_t inner_routes(const struct network_endpoint *endpoint,
                            struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2])
 {
     const struct net_route base = {
-        .table = NETPLAN_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETPLAN_INNER};
+        .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_INNER};
     struct net_route *gateway = &routes[0], *everything = &routes[1];
     size_t n = 2;
     *gateway = *everything = base;
-    gateway->prefix = (struct network_prefix){netplan_gateway(), 32};
-    everything->via = netplan_gateway();
+    gateway->prefix = (struct network_prefix){netname_gateway(), 32};
+    everything->via = netname_gateway();
     everything->source = endpoint->addresses[0].address;
     for (size_t i = 0; i < endpoint->addresses_n; i++) {
         struct net_route route = base;
         route.prefix = endpoint->addresses[i].network;
-        route.via = netplan_gateway();
+        route.via = netname_gateway();
         route.source = endpoint->addresses[i].address;
         bool known = false;
         for (size_t j = 0; j < n; j++)
@@ -102,15 +102,15 @@ static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *er
     if (rc < 0)
         return rc;
     const struct netdev *lo = netdevs_by_name(&devs, "lo");
-    const struct netdev *dev = netdevs_by_name(&devs, NETPLAN_INNER);
+    const struct netdev *dev = netdevs_by_name(&devs, NETNAME_INNER);
     if (!dev)
-        return err_set(err, ERR_NOTFOUND, "its namespace has no " NETPLAN_INNER);
+        return err_set(err, ERR_NOTFOUND, "its namespace has no " NETNAME_INNER);
     if (lo && !lo->up)
         netdev_up(nl, "lo", lo->mtu);
     if (!dev->up)
-        netdev_no_ipv6(nl, NETPLAN_INNER);
-    netdev_up(nl, NETPLAN_INNER, mtu);
-    netroute_put_neighbor(nl, dev->index, netplan_gateway(), netplan_gateway_mac);
+        netdev_no_ipv6(nl, NETNAME_INNER);
+    netdev_up(nl, NETNAME_INNER, mtu);
+    netroute_put_neighbor(nl, dev->index, netname_gateway(), netname_gateway_mac);
     rc = netlink_flush(nl, err);
     if (rc == 0)
         rc = inner_addresses(nl, dev->index, port->endpoint, err);

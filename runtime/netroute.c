@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "runtime/netdev.h"
+#include "runtime/netdiff.h"
 #include "runtime/netlink.h"
 
 #include <arpa/inet.h>
@@ -65,7 +66,7 @@ static void on_route(const struct nlmsghdr *msg, void *arg)
     }
     const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
     if (msg->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        info->rtm_family != AF_INET || info->rtm_protocol != NETPLAN_PROTOCOL)
+        info->rtm_family != AF_INET || info->rtm_protocol != NETNAME_PROTOCOL)
         return;
     const struct nlattr *attrs[RTA_TABLE + 1];
     netlink_attributes(msg, sizeof(*info), attrs, RTA_TABLE);
@@ -97,7 +98,7 @@ static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t
         .rtm_family = AF_INET,
         .rtm_dst_len = route->prefix.length,
         .rtm_table = RT_TABLE_UNSPEC,
-        .rtm_protocol = NETPLAN_PROTOCOL,
+        .rtm_protocol = NETNAME_PROTOCOL,
         .rtm_scope = RT_SCOPE_UNIVERSE,
         .rtm_type = route->type,
     };
@@ -150,7 +151,7 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
                                         .put = put_route,
                                         .drop = drop_route};
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_route)};
-    const struct rtmsg info = {.rtm_family = AF_INET, .rtm_protocol = NETPLAN_PROTOCOL};
+    const struct rtmsg info = {.rtm_family = AF_INET, .rtm_protocol = NETNAME_PROTOCOL};
     netlink_dump(nl, RTM_GETROUTE, &info, sizeof(info));
     int rc = sync_run(&sync, &diff, on_route, wanted, wanted_n, err);
     if (ret_lost)
@@ -161,7 +162,7 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
 /* True for devices whose fixed neighbours are ours. */
 static bool is_ours(const struct netdev *dev)
 {
-    return dev && (strcmp(dev->name, NETPLAN_TUNNEL) == 0 || netplan_is_port_name(dev->name));
+    return dev && (strcmp(dev->name, NETNAME_TUNNEL) == 0 || netname_is_port_name(dev->name));
 }
 
 static void on_neighbor(const struct nlmsghdr *msg, void *arg)
@@ -190,11 +191,11 @@ static void on_neighbor(const struct nlmsghdr *msg, void *arg)
 static bool same_neighbor(const void *a, const void *b)
 {
     const struct net_neighbor *x = a, *y = b;
-    return memcmp(x->mac, y->mac, NETPLAN_MAC) == 0;
+    return memcmp(x->mac, y->mac, NETNAME_MAC) == 0;
 }
 
 static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
-                             struct in_addr address, const uint8_t mac[NETPLAN_MAC])
+                             struct in_addr address, const uint8_t mac[NETNAME_MAC])
 {
     char text[INET_ADDRSTRLEN];
     const struct ndmsg info = {
@@ -203,11 +204,11 @@ static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
     struct nlmsghdr *msg =
         netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s", show(address, text));
     mnl_attr_put(msg, NDA_DST, sizeof(address), &address);
-    mnl_attr_put(msg, NDA_LLADDR, NETPLAN_MAC, mac);
+    mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, mac);
 }
 
 void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
-                           const uint8_t mac[NETPLAN_MAC])
+                           const uint8_t mac[NETNAME_MAC])
 {
     neighbor_request(nl, RTM_NEWNEIGH, index, address, mac);
 }
@@ -253,7 +254,7 @@ static void on_tunnel(const struct nlmsghdr *msg, void *arg)
     }
     const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
     if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        (uint32_t)info->ndm_ifindex != dev_index(sync, NETPLAN_TUNNEL))
+        (uint32_t)info->ndm_ifindex != dev_index(sync, NETNAME_TUNNEL))
         return;
     const struct nlattr *attrs[NDA_LLADDR + 1];
     netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
@@ -272,7 +273,7 @@ static bool same_tunnel(const void *a, const void *b)
 static void tunnel_request(struct sync *sync, uint16_t type, const struct net_tunnel *tunnel)
 {
     char text[INET_ADDRSTRLEN];
-    uint32_t index = dev_index(sync, NETPLAN_TUNNEL);
+    uint32_t index = dev_index(sync, NETNAME_TUNNEL);
     if (!index)
         return; /* its device could not be made, which was told */
     const struct ndmsg info = {.ndm_family = AF_BRIDGE,
@@ -282,7 +283,7 @@ static void tunnel_request(struct sync *sync, uint16_t type, const struct net_tu
     uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
     struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
                                            "tunnel to %s", show(tunnel->underlay, text));
-    mnl_attr_put(msg, NDA_LLADDR, NETPLAN_MAC, tunnel->mac);
+    mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, tunnel->mac);
     mnl_attr_put(msg, NDA_DST, sizeof(tunnel->underlay), &tunnel->underlay);
 }
 
@@ -325,7 +326,7 @@ static void on_rule(const struct nlmsghdr *msg, void *arg)
     netlink_attributes(msg, sizeof(*info), attrs, FRA_PROTOCOL);
     uint8_t protocol = 0;
     netlink_bytes(attrs[FRA_PROTOCOL], &protocol, sizeof(protocol));
-    if (netlink_u32(attrs[FRA_PRIORITY]) != NETPLAN_RULE_PRIORITY || protocol != NETPLAN_PROTOCOL)
+    if (netlink_u32(attrs[FRA_PRIORITY]) != NETNAME_RULE_PRIORITY || protocol != NETNAME_PROTOCOL)
         return;
     struct net_rule rule = {.mark = netlink_u32(attrs[FRA_FWMARK])};
     sync_add(sync, &rule);
@@ -337,8 +338,8 @@ static void rule_request(struct sync *sync, uint16_t type, const struct net_rule
     uint16_t flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
     struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
                                            "routing rule for mark %#x", rule->mark);
-    mnl_attr_put_u32(msg, FRA_PRIORITY, NETPLAN_RULE_PRIORITY);
-    mnl_attr_put_u8(msg, FRA_PROTOCOL, NETPLAN_PROTOCOL);
+    mnl_attr_put_u32(msg, FRA_PRIORITY, NETNAME_RULE_PRIORITY);
+    mnl_attr_put_u8(msg, FRA_PROTOCOL, NETNAME_PROTOCOL);
     mnl_attr_put_u32(msg, FRA_FWMARK, rule->mark);
     mnl_attr_put_u32(msg, FRA_TABLE, rule->mark);
 }

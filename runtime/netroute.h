@@ -29,7 +29,7 @@ int netroute_sync_neighbors(struct netlink *nl, const struct netdevs *devs,
 
 /* Ask for one fixed neighbour on link @index. */
 void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
-                           const uint8_t mac[NETPLAN_MAC]);
+                           const uint8_t mac[NETNAME_MAC]);
 
 /* Forwarding entries of the VXLAN device. */
 int netroute_sync_tunnels(struct netlink *nl, const struct netdevs *devs, struct net_tunnel *wanted,

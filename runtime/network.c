@@ -113,8 +113,8 @@ static int ensure_addresses(struct apply *apply, struct err *err)
     const struct netdev *lo = netdevs_by_name(&apply->devs, "lo");
     if (lo && !lo->up)
         netdev_up(apply->route, "lo", lo->mtu);
-    ensure_address(apply, "lo", netplan_gateway(), RT_SCOPE_HOST);
-    ensure_address(apply, NETPLAN_TUNNEL, netplan_peer_hop(apply->plan.state->node_id),
+    ensure_address(apply, "lo", netname_gateway(), RT_SCOPE_HOST);
+    ensure_address(apply, NETNAME_TUNNEL, netname_peer_hop(apply->plan.state->node_id),
                    RT_SCOPE_LINK);
     return netlink_flush(apply->route, err);
 }
@@ -153,7 +153,7 @@ static int compare_port_name(const void *key, const void *port)
 
 static bool is_port(const struct netdev *dev)
 {
-    return netplan_is_port_name(dev->name) && strcmp(dev->kind, "veth") == 0;
+    return netname_is_port_name(dev->name) && strcmp(dev->kind, "veth") == 0;
 }
 
 /* Delete the veths of containers that are gone. */
@@ -251,12 +251,12 @@ int network_apply(const struct network_state *state, struct err *err)
 /* Delete the tunnel device and the gateway address. */
 static int clear_links(struct netlink *nl, const struct netdevs *devs, struct err *err)
 {
-    const struct netdev *tunnel = netdevs_by_name(devs, NETPLAN_TUNNEL);
+    const struct netdev *tunnel = netdevs_by_name(devs, NETNAME_TUNNEL);
     const struct netdev *lo = netdevs_by_name(devs, "lo");
     if (tunnel && strcmp(tunnel->kind, "vxlan") == 0)
         netdev_delete(nl, tunnel);
     const struct netaddress gateway = {
-        .address = netplan_gateway(), .length = 32, .scope = RT_SCOPE_HOST};
+        .address = netname_gateway(), .length = 32, .scope = RT_SCOPE_HOST};
     if (lo)
         netdev_delete_address(nl, lo->index, &gateway);
     return netlink_flush(nl, err);
@@ -319,7 +319,7 @@ int network_default_address(struct in_addr *ret_address, struct err *err)
         const struct netaddress *a = &addresses.list[i];
         const struct netdev *dev = netdevs_by_index(&devs, a->index);
         if (!dev || !dev->up || a->scope != RT_SCOPE_UNIVERSE || is_port(dev) ||
-            strcmp(dev->name, "lo") == 0 || strcmp(dev->name, NETPLAN_TUNNEL) == 0)
+            strcmp(dev->name, "lo") == 0 || strcmp(dev->name, NETNAME_TUNNEL) == 0)
             continue;
         *ret_address = a->address;
         return 0;

@@ -6,13 +6,13 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "runtime/netplan.h"
+#include "runtime/ruleset_sets.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -35,11 +35,7 @@ enum {
     DIRECTION_REPLY = 1,
 };
 
-static const char *const our_devices[] = {NETPLAN_PORT_PREFIX "*", NETPLAN_TUNNEL};
-
-struct pair {
-    struct in_addr from, to;
-};
+static const char *const our_devices[] = {NETNAME_PORT_PREFIX "*", NETNAME_TUNNEL};
 
 /* --- what rules look for --- */
 
@@ -47,7 +43,7 @@ struct pair {
  * NFT_META_OIFNAME, @op NFT_CMP_EQ or NFT_CMP_NEQ. */
 static void on_device(struct nftnl_rule *rule, uint32_t key, uint32_t op, const char *name)
 {
-    char padded[NETPLAN_NAME] = {0};
+    char padded[NETNAME_NAME] = {0};
     str_fill(padded, sizeof(padded), name);
     char *star = strchr(padded, '*');
     nft_meta(rule, key, NFT_REG_1);
@@ -57,17 +53,17 @@ static void on_device(struct nftnl_rule *rule, uint32_t key, uint32_t op, const 
 
 static void from_port(struct nftnl_rule *rule)
 {
-    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETPLAN_PORT_PREFIX "*");
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETNAME_PORT_PREFIX "*");
 }
 
 static void from_tunnel(struct nftnl_rule *rule)
 {
-    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETPLAN_TUNNEL);
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, NETNAME_TUNNEL);
 }
 
 static void to_tunnel(struct nftnl_rule *rule)
 {
-    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETPLAN_TUNNEL);
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETNAME_TUNNEL);
 }
 
 static void is_ipv4(struct nftnl_rule *rule)
@@ -148,7 +144,7 @@ static void direction_is(struct nftnl_rule *rule, uint8_t direction)
 /* Only if the mark in NFT_REG_1 is one of ours. */
 static void mark_is_ours(struct nftnl_rule *rule)
 {
-    const uint32_t mask = NETPLAN_MARK_MASK, mark = NETPLAN_MARK;
+    const uint32_t mask = NETNAME_MARK_MASK, mark = NETNAME_MARK;
     nft_and(rule, NFT_REG_1, &mask, sizeof(mask));
     nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &mark, sizeof(mark));
 }
@@ -172,146 +168,6 @@ static void end_refuse(struct nft_batch *b, struct nftnl_rule *rule)
 {
     nft_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
     nft_rule_end(b, rule);
-}
-
-/* --- sets --- */
-
-/* Addresses that may come from each host end. */
-static void build_endpoints(struct nft_batch *b, const struct netplan *plan)
-{
-    struct nft_set *set =
-        nft_set(b, "endpoints", 0, nft_type_pair(NFT_TYPE_IFNAME, NFT_TYPE_IPV4), NETPLAN_NAME + 4);
-    for (size_t i = 0; i < plan->ports_n; i++) {
-        const struct net_port *port = &plan->ports[i];
-        for (size_t j = 0; j < port->endpoint->addresses_n; j++) {
-            char key[NETPLAN_NAME + 4];
-            memcpy(key, port->name, NETPLAN_NAME);
-            memcpy(key + NETPLAN_NAME, &port->endpoint->addresses[j].address, 4);
-            nft_set_add(set, key, NULL, NULL);
-        }
-    }
-    nft_set_end(b, set);
-}
-
-/* Networks: from a prefix to the same prefix. */
-static void build_pairs(struct nft_batch *b, const struct netplan *plan)
-{
-    struct nft_set *set =
-        nft_set(b, "pairs", 0, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_IPV4), sizeof(struct pair));
-    nft_set_ranges(set);
-    for (size_t i = 0; i < plan->networks_n; i++) {
-        struct in_addr first = plan->networks[i].address;
-        struct in_addr last = {htonl(netplan_last(&plan->networks[i]))};
-        const struct pair from = {first, first}, to = {last, last};
-        nft_set_add(set, &from, &to, NULL);
-    }
-    nft_set_end(b, set);
-}
-
-/* (source, destination) that are both the same local container's: it would not take a packet that
- * claims to come from itself. */
-static void build_itself(struct nft_batch *b, const struct netplan *plan)
-{
-    struct nft_set *set =
-        nft_set(b, "itself", 0, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_IPV4), sizeof(struct pair));
-    for (size_t i = 0; i < plan->ports_n; i++) {
-        const struct network_endpoint *endpoint = plan->ports[i].endpoint;
-        for (size_t j = 0; j < endpoint->addresses_n; j++)
-            for (size_t k = 0; k < endpoint->addresses_n; k++) {
-                const struct pair pair = {endpoint->addresses[j].address,
-                                          endpoint->addresses[k].address};
-                nft_set_add(set, &pair, NULL, NULL);
-            }
-    }
-    nft_set_end(b, set);
-}
-
-/* The members' own addresses, and the mark of each by its MAC. */
-static void build_members(struct nft_batch *b, const struct netplan *plan)
-{
-    struct nft_set *members = nft_set(b, "members", 0, NFT_TYPE_IPV4, 4);
-    struct nft_set *marks = nft_set(b, "marks", 0, NFT_TYPE_ETHER, NETPLAN_MAC);
-    nft_set_data(marks, NFT_TYPE_MARK, 4);
-    for (size_t i = 0; i < plan->peers_n; i++) {
-        const struct network_peer *peer = plan->peers[i];
-        uint8_t mac[NETPLAN_MAC];
-        uint32_t mark = NETPLAN_MARK | peer->id;
-        netplan_peer_mac(peer->id, mac);
-        nft_set_add(members, &peer->underlay, NULL, NULL);
-        nft_set_add(marks, mac, NULL, &mark);
-    }
-    nft_set_end(b, members);
-    nft_set_end(b, marks);
-}
-
-/* --- published ports --- */
-
-static void port_chain(const struct network_publish *publish, char out[24])
-{
-    snprintf(out, 24, "%s_%u", publish->protocol == IPPROTO_TCP ? "tcp" : "udp", publish->port);
-}
-
-/* The key of a port in the sets of ports. */
-static void port_key(const struct network_publish *publish, unsigned char key[8])
-{
-    const uint16_t network = htons(publish->port);
-    memset(key, 0, 8);
-    key[0] = publish->protocol;
-    memcpy(key + 4, &network, sizeof(network));
-}
-
-/* The data of a backend: address and port, a register each. */
-static void backend_data(const struct network_backend *backend, unsigned char data[8])
-{
-    const uint16_t network = htons(backend->port);
-    memset(data, 0, 8);
-    memcpy(data, &backend->address, 4);
-    memcpy(data + 4, &network, sizeof(network));
-}
-
-/* The chain of one port: to one of its backends by chance. */
-static void build_port(struct nft_batch *b, const struct network_publish *publish)
-{
-    char chain[24];
-    port_chain(publish, chain);
-    nft_chain(b, chain);
-    struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
-                                  NFT_TYPE_INTEGER, sizeof(uint32_t));
-    nft_set_data(set, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_SERVICE), 8);
-    for (uint32_t i = 0; i < publish->backends_n; i++) {
-        unsigned char data[8];
-        backend_data(&publish->backends[i], data);
-        nft_set_add(set, &i, NULL, data);
-    }
-    uint32_t id = nft_set_end(b, set);
-    struct nftnl_rule *rule = nft_rule(b, chain);
-    nft_random(rule, (uint32_t)publish->backends_n, NFT_REG_1);
-    nft_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
-    nft_nat(rule, NFT_NAT_DNAT, NFT_REG_1, NFT_REG32_01);
-    nft_rule_end(b, rule);
-}
-
-static void build_ports(struct nft_batch *b, const struct netplan *plan)
-{
-    const uint32_t type = nft_type_pair(NFT_TYPE_PROTOCOL, NFT_TYPE_SERVICE);
-    struct nft_set *ports = nft_set(b, "ports", 0, type, 8);
-    struct nft_set *closed = nft_set(b, "closed", 0, type, 8);
-    nft_set_data(ports, NFT_DATA_VERDICT, 0);
-    for (size_t i = 0; i < plan->publishes_n; i++) {
-        const struct network_publish *publish = plan->publishes[i];
-        unsigned char key[8];
-        char chain[24];
-        port_key(publish, key);
-        port_chain(publish, chain);
-        if (publish->backends_n == 0) {
-            nft_set_add(closed, key, NULL, NULL);
-            continue;
-        }
-        build_port(b, publish);
-        nft_set_add_goto(ports, key, chain);
-    }
-    nft_set_end(b, ports);
-    nft_set_end(b, closed);
 }
 
 /* --- chains --- */
@@ -353,7 +209,7 @@ static void build_mark(struct nft_batch *b, const struct netplan *plan)
     is_ipv4(rule);
     in_prefix(rule, IP_SOURCE, NFT_CMP_NEQ, &plan->state->pool);
     direction_is(rule, DIRECTION_ORIGINAL);
-    nft_payload(rule, NFT_PAYLOAD_LL_HEADER, 6, NETPLAN_MAC, NFT_REG_1);
+    nft_payload(rule, NFT_PAYLOAD_LL_HEADER, 6, NETNAME_MAC, NFT_REG_1);
     nft_map(rule, "marks", 0, NFT_REG_1, NFT_REG_1);
     nft_set_ct_mark(rule, NFT_REG_1);
     nft_rule_end(b, rule);
@@ -380,7 +236,7 @@ static void build_dnat(struct nft_batch *b)
         struct nftnl_rule *rule = nft_rule(b, chains[i].name);
         is_ipv4(rule);
         /* The gateway's DNS is not a published port. */
-        is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netplan_gateway());
+        is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netname_gateway());
         nft_destination_type(rule, NFT_REG_1);
         nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &local, sizeof(local));
         load_port(rule);
@@ -410,7 +266,7 @@ static struct nftnl_rule *closed_rule(struct nft_batch *b)
 {
     struct nftnl_rule *rule = nft_rule(b, "input");
     is_ipv4(rule);
-    is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netplan_gateway());
+    is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netname_gateway());
     has_bits(rule, NFT_CT_STATE, STATE_NEW);
     load_port(rule);
     nft_find(rule, "closed", NFT_REG_1, false);
@@ -425,7 +281,7 @@ static void build_gateway(struct nft_batch *b)
         struct nftnl_rule *rule = nft_rule(b, "input");
         from_port(rule);
         is_ipv4(rule);
-        is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+        is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netname_gateway());
         protocol_is(rule, protocols[i]);
         if (protocols[i] != IPPROTO_ICMP)
             destination_port_is(rule, PORT_DNS);
@@ -434,14 +290,14 @@ static void build_gateway(struct nft_batch *b)
     struct nftnl_rule *rule = nft_rule(b, "input");
     from_port(rule);
     is_ipv4(rule);
-    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netname_gateway());
     end_refuse(b, rule);
     /* Nobody else has business there. */
     rule = nft_rule(b, "input");
     on_device(rule, NFT_META_IIFNAME, NFT_CMP_NEQ, "lo");
-    on_device(rule, NFT_META_IIFNAME, NFT_CMP_NEQ, NETPLAN_PORT_PREFIX "*");
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_NEQ, NETNAME_PORT_PREFIX "*");
     is_ipv4(rule);
-    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netplan_gateway());
+    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netname_gateway());
     end_verdict(b, rule, NF_DROP);
 }
 
@@ -504,7 +360,7 @@ static void build_forward(struct nft_batch *b, const struct netplan *plan)
     /* A client of another member, or that member itself. */
     rule = nft_rule(b, "forward");
     from_tunnel(rule);
-    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETPLAN_PORT_PREFIX "*");
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETNAME_PORT_PREFIX "*");
     end_verdict(b, rule, NF_ACCEPT);
     rule = nft_rule(b, "forward");
     from_tunnel(rule);
@@ -568,19 +424,15 @@ static void build_snat(struct nft_batch *b, const struct netplan *plan)
     is_ipv4(rule);
     in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
     in_prefix(rule, IP_DESTINATION, NFT_CMP_NEQ, pool);
-    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETPLAN_TUNNEL);
-    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETPLAN_PORT_PREFIX "*");
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETNAME_TUNNEL);
+    on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETNAME_PORT_PREFIX "*");
     nft_masquerade(rule);
     nft_rule_end(b, rule);
 }
 
 void ruleset_build(struct nft_batch *b, const struct netplan *plan)
 {
-    build_endpoints(b, plan);
-    build_pairs(b, plan);
-    build_itself(b, plan);
-    build_members(b, plan);
-    build_ports(b, plan);
+    ruleset_build_sets(b, plan);
     build_raw(b);
     build_mark(b, plan);
     build_dnat(b);

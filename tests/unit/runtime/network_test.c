@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "runtime/netdiff.h"
 #include "runtime/netplan.h"
 #include "runtime/ruleset.h"
 
@@ -61,31 +62,31 @@ static void prefixes_know_their_addresses(void **state)
 {
     (void)state;
     const struct network_prefix p = net("10.192.16.0", 20), all = net("0.0.0.0", 0);
-    assert_true(netplan_contains(&p, ip("10.192.16.0")));
-    assert_true(netplan_contains(&p, ip("10.192.31.255")));
-    assert_false(netplan_contains(&p, ip("10.192.32.0")));
-    assert_false(netplan_contains(&p, ip("10.192.15.255")));
-    assert_true(netplan_contains(&all, ip("255.255.255.255")));
-    assert_true(netplan_prefix_valid(&p));
-    assert_true(netplan_prefix_valid(&all));
+    assert_true(netprefix_contains(&p, ip("10.192.16.0")));
+    assert_true(netprefix_contains(&p, ip("10.192.31.255")));
+    assert_false(netprefix_contains(&p, ip("10.192.32.0")));
+    assert_false(netprefix_contains(&p, ip("10.192.15.255")));
+    assert_true(netprefix_contains(&all, ip("255.255.255.255")));
+    assert_true(netprefix_valid(&p));
+    assert_true(netprefix_valid(&all));
     const struct network_prefix bits = net("10.192.16.1", 20), length = net("10.192.16.0", 33);
-    assert_false(netplan_prefix_valid(&bits));
-    assert_false(netplan_prefix_valid(&length));
+    assert_false(netprefix_valid(&bits));
+    assert_false(netprefix_valid(&length));
 }
 
 static void names_are_ours(void **state)
 {
     (void)state;
-    char name[NETPLAN_NAME], other[NETPLAN_NAME];
-    netplan_port_name("web.2", name);
-    netplan_port_name("web.3", other);
-    assert_true(netplan_is_port_name(name));
+    char name[NETNAME_NAME], other[NETNAME_NAME];
+    netname_port_name("web.2", name);
+    netname_port_name("web.3", other);
+    assert_true(netname_is_port_name(name));
     assert_string_not_equal(name, other);
-    assert_false(netplan_is_port_name("wv"));
-    assert_false(netplan_is_port_name("wv1234567"));
-    assert_false(netplan_is_port_name("wv1234567G"));
-    assert_false(netplan_is_port_name("wv123456789"));
-    assert_false(netplan_is_port_name("eth0"));
+    assert_false(netname_is_port_name("wv"));
+    assert_false(netname_is_port_name("wv1234567"));
+    assert_false(netname_is_port_name("wv1234567G"));
+    assert_false(netname_is_port_name("wv123456789"));
+    assert_false(netname_is_port_name("eth0"));
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -99,8 +100,8 @@ static void no_two_members_share_a_hop(void **state)
     (void)state;
     static uint32_t hops[65535];
     for (uint32_t id = 1; id <= 65535; id++) {
-        hops[id - 1] = netplan_peer_hop(id).s_addr;
-        assert_int_not_equal(hops[id - 1], netplan_gateway().s_addr);
+        hops[id - 1] = netname_peer_hop(id).s_addr;
+        assert_int_not_equal(hops[id - 1], netname_gateway().s_addr);
     }
     qsort(hops, 65535, sizeof(hops[0]), compare_numbers);
     for (size_t i = 1; i < 65535; i++)
@@ -176,8 +177,8 @@ static void a_container_here_wins_over_a_remote_one(void **state)
     const struct net_route local = route_to(&plan, "10.192.16.1");
     const struct net_route remote = route_to(&plan, "10.192.16.2");
     assert_string_equal(local.dev, plan.ports[0].name);
-    assert_string_equal(remote.dev, NETPLAN_TUNNEL);
-    assert_int_equal(remote.via.s_addr, netplan_peer_hop(2).s_addr);
+    assert_string_equal(remote.dev, NETNAME_TUNNEL);
+    assert_int_equal(remote.via.s_addr, netname_peer_hop(2).s_addr);
     assert_true(netplan_has_address(&plan, ip("10.192.16.2")));
     assert_false(netplan_has_address(&plan, ip("10.192.16.3")));
 }
@@ -190,7 +191,7 @@ static void a_lone_machine_needs_no_tunnel(void **state)
     cleanup_netplan struct netplan plan;
     assert_int_equal(netplan_init(&plan, &s, NULL), 0);
     assert_false(plan.tunnelled);
-    assert_int_equal(plan.source.s_addr, netplan_gateway().s_addr);
+    assert_int_equal(plan.source.s_addr, netname_gateway().s_addr);
 }
 
 /* A stand-in for the kernel: what the diff asks for is done to it. */
@@ -240,7 +241,7 @@ static size_t random_tunnels(struct net_tunnel *out)
     for (uint32_t id = 1; id <= 40; id++) {
         if (rand() % 2)
             continue;
-        netplan_peer_mac(id, out[n].mac);
+        netname_peer_mac(id, out[n].mac);
         out[n++].underlay.s_addr = (uint32_t)(rand() % 3);
     }
     return n;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/netname.h"
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+const uint8_t netname_gateway_mac[NETNAME_MAC] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
+
+enum {
+    GATEWAY = 0xa9fe0101,  /* 169.254.1.1 */
+    HOP_BASE = 0xa9fe0000, /* 169.254.0.0 */
+    NODE_ID_MAX = 65535,
+};
+
+uint32_t netprefix_first(const struct network_prefix *prefix)
+{
+    return ntohl(prefix->address.s_addr);
+}
+
+static uint32_t host_bits(const struct network_prefix *prefix)
+{
+    return prefix->length == 0 ? UINT32_MAX : (uint32_t)((1ULL << (32 - prefix->length)) - 1);
+}
+
+uint32_t netprefix_last(const struct network_prefix *prefix)
+{
+    return netprefix_first(prefix) | host_bits(prefix);
+}
+
+bool netprefix_contains(const struct network_prefix *prefix, struct in_addr address)
+{
+    uint32_t a = ntohl(address.s_addr);
+    return a >= netprefix_first(prefix) && a <= netprefix_last(prefix);
+}
+
+bool netprefix_valid(const struct network_prefix *prefix)
+{
+    return prefix->length <= 32 && (netprefix_first(prefix) & host_bits(prefix)) == 0;
+}
+
+struct in_addr netname_gateway(void)
+{
+    return (struct in_addr){htonl(GATEWAY)};
+}
+
+void netname_port_name(const char *id, char out[NETNAME_NAME])
+{
+    unsigned char digest[DIGEST_BYTES];
+    digest_of(id, strlen(id), digest);
+    memset(out, 0, NETNAME_NAME);
+    memcpy(out, NETNAME_PORT_PREFIX, 2);
+    hex_encode(digest, 4, out + 2);
+}
+
+bool netname_is_port_name(const char *name)
+{
+    if (strlen(name) != 10 || !str_starts(name, NETNAME_PORT_PREFIX))
+        return false;
+    return strspn(name + 2, "0123456789abcdef") == 8;
+}
+
+void netname_inner_mac(const char *id, uint8_t out[NETNAME_MAC])
+{
+    unsigned char digest[DIGEST_BYTES];
+    digest_of(id, strlen(id), digest);
+    out[0] = 0x06; /* one machine's own, not a group's */
+    memcpy(out + 1, digest, NETNAME_MAC - 1);
+}
+
+void netname_peer_mac(uint32_t id, uint8_t out[NETNAME_MAC])
+{
+    check(id <= NODE_ID_MAX);
+    const uint8_t mac[NETNAME_MAC] = {0x02, 'W', 'H', 0, (uint8_t)(id >> 8), (uint8_t)id};
+    memcpy(out, mac, NETNAME_MAC);
+}
+
+struct in_addr netname_peer_hop(uint32_t id)
+{
+    check(id <= NODE_ID_MAX);
+    /* Node 0 does not exist: its place is for the one that would fall on the gateway. */
+    uint32_t hop = HOP_BASE + id;
+    return (struct in_addr){htonl(hop == GATEWAY ? HOP_BASE : hop)};
+}
