@@ -168,7 +168,7 @@ static void begin_to_lead(struct consensus *c)
     c->barrier_term = r->current_term;
     c->barrier_index = raft_last_index(r) + 1;
     shim_reset_peers(c);
-    if (c->hazards.no_barrier_hold) {
+    if (c->hazards.no_barrier) {
         c->ready_term = c->barrier_term;
         return;
     }

@@ -29,7 +29,8 @@
 struct consensus_hazards {
     bool unpadded_entries;        /* hazard 1 */
     bool auto_recovery;           /* hazard 2 */
-    bool no_barrier_hold;         /* hazard 3, figure 8 */
+    bool no_barrier;              /* hazard 3, figure 8: leads at once */
+    bool no_hold;                 /* hazard 3: counts replicas before its barrier is on disk */
     bool candidate_while_install; /* hazard 4 */
     bool no_pre_vote;             /* hazard 5 */
     bool unchecked_snapshot;      /* hazard 7 */

@@ -145,7 +145,7 @@ static void check_result(struct consensus *c, struct raft_message *m)
     bool impossible = p->last_log_index > raft_last_index(r);
     /* Until our barrier is on our disk raft must not count replicas: it would commit entries of
      * older terms by it (§5.4.2). That the member lives is all we tell it. */
-    bool held = !c->hazards.no_barrier_hold && r->last_stored < c->barrier_index;
+    bool held = r->last_stored < c->barrier_index && !c->hazards.no_hold && !c->hazards.no_barrier;
     if ((impossible && !c->hazards.unproven_results) || held)
         p->last_log_index = 0;
 }

@@ -76,7 +76,7 @@ struct operation {
 struct disk {
     raft_time *now; /* the world's */
     uint64_t *seed;
-    unsigned delay_ms; /* of a write, at most */
+    unsigned delay_ms, least_delay_ms; /* of a write: at most this more than that */
     /* durable */
     raft_term term;
     raft_id vote;
@@ -216,7 +216,7 @@ static inline struct operation *operation_new(struct raft_io *io, enum operation
     op->kind = kind;
     op->req = req;
     op->cb = cb;
-    op->due = *d->now + 1 + random_below(d->seed, d->delay_ms);
+    op->due = *d->now + 1 + d->least_delay_ms + random_below(d->seed, d->delay_ms);
     for (; *at; at = &(*at)->next)
         if ((*at)->due > op->due)
             op->due = (*at)->due;

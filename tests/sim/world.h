@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cluster/consensus_internal.h"
+#include "cluster/raft_log.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -70,6 +71,7 @@ struct world {
     struct parcel *parcels;
     /* see the messages; false: it is lost. For tests that stage something. */
     bool (*on_parcel)(struct world *w, int64_t from, int64_t to, struct raft_message *message);
+    bool may_fail, failed; /* a member may stop; one did */
     /* what was seen */
     int64_t leader_of[TERMS_MAX];
     unsigned char (*digest_of)[DIGEST_BYTES]; /* by index */
@@ -115,7 +117,9 @@ static inline void world_on_leader(void *arg, int64_t leader, bool ready)
 static inline void world_on_fatal(void *arg, const struct err *err)
 {
     struct member *member = arg;
-    WORLD_CHECK(member->world, false, "member %" PRId64 " failed: %s", member->id, err->msg);
+    member->world->failed = true;
+    WORLD_CHECK(member->world, member->world->may_fail, "member %" PRId64 " failed: %s", member->id,
+                err->msg);
 }
 
 static inline void world_on_stopped(void *arg)
