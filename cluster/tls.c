@@ -16,6 +16,9 @@
 #include <string.h>
 
 enum {
+    /* A key encrypts no more records than this; AES-GCM allows 2^24.5 (RFC 8446, 5.5), and OpenSSL
+     * does not count. */
+    REKEY_RECORDS = 1 << 22,
     CERT_LIST_MAX = 8 << 10, /* bytes of certificates the other side may show */
 };
 
@@ -28,6 +31,7 @@ struct tls {
     const unsigned char *in; /* what was fed and is not read yet */
     size_t in_len;
     struct buf out;
+    unsigned written; /* records since the key was changed */
     bool wants_ca;
     unsigned char ca_hash[32];
     char *ca_cert;
@@ -285,6 +289,11 @@ int tls_write(struct tls *tls, const void *data, size_t len)
 {
     check(len > 0 && len <= TLS_RECORD_MAX);
     ERR_clear_error();
+    if (++tls->written == REKEY_RECORDS) {
+        tls->written = 0;
+        if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
+            return ERR_INTERNAL;
+    }
     int rv = SSL_write(tls->ssl, data, (int)len);
     ERR_clear_error();
     return rv == (int)len ? 0 : ERR_UNAVAILABLE;

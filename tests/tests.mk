@@ -28,8 +28,11 @@ $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
 
-.PHONY: bench-scheduler
+.PHONY: bench-scheduler bench-cluster
 bench-scheduler: $(O)/tests/bench/scheduler_bench
+	$<
+
+bench-cluster: $(O)/tests/bench/cluster_bench
 	$<
 
 # The drivers of e2e tests.

@@ -144,7 +144,9 @@ FIXTURE void *run_server(void *arg)
         .loop = &server_loop, .socket_path = socket_path, .on_call = on_call, .on_gone = on_gone};
     must(server_start(&config, &server, &err));
     if (identity) {
-        snprintf(remote_address, sizeof(remote_address), "127.0.0.1:%d", free_port());
+        /* A restarted server is where it was. */
+        if (!*remote_address)
+            snprintf(remote_address, sizeof(remote_address), "127.0.0.1:%d", free_port());
         must(server_listen_remote(server, remote_address, identity, &err));
     }
     uv_sem_post(&started);
@@ -196,6 +198,7 @@ FIXTURE int teardown(void **state)
     assert_false(file_exists(socket_path));
     identity_free(identity);
     identity = NULL;
+    remote_address[0] = '\0';
     free(socket_path);
     remove_dir(dir);
     return 0;
