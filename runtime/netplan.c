@@ -248,9 +248,12 @@ static void plan_ports(struct netplan *plan)
     unique_port_addresses(plan);
 }
 
+/* Add a route. A later one outranks those before it. */
 static void add_route(struct netplan *plan, const struct net_route *route)
 {
-    plan->routes[plan->routes_n++] = *route;
+    plan->routes[plan->routes_n] = *route;
+    plan->routes[plan->routes_n].rank = (uint32_t)plan->routes_n;
+    plan->routes_n++;
 }
 
 static void add_neighbor(struct netplan *plan, const char *dev, struct in_addr address,
@@ -306,27 +309,22 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
     add_route(plan, &route);
 }
 
-/* One route per destination. Our own container wins over a remote one, which has no next hop: an
- * address may be ours a moment before the other machine lets go. */
+static int compare_ranked(const void *a, const void *b)
+{
+    const struct net_route *x = a, *y = b;
+    int by_key = netplan_compare_routes(x, y);
+    return by_key ? by_key : order(y->rank, x->rank);
+}
+
+/* One route per destination, that of the highest rank. That there are several is no fault: an
+ * address may be given to a successor a moment before the other machine lets go. */
 static void unique_routes(struct netplan *plan)
 {
-    struct net_route *sorted = mem_copy(plan->routes, plan->routes_n * sizeof(*sorted) + 1);
     size_t n = 0;
-    qsort(sorted, plan->routes_n, sizeof(*sorted), netplan_compare_routes);
-    for (size_t i = 0; i < plan->routes_n; i++) {
-        if (n == 0 || netplan_compare_routes(&sorted[n - 1], &sorted[i]) != 0) {
-            sorted[n++] = sorted[i];
-            continue;
-        }
-        char text[INET_ADDRSTRLEN];
-        bool local = sorted[i].via.s_addr == 0, kept_local = sorted[n - 1].via.s_addr == 0;
-        if (local == kept_local)
-            problem(plan, "address %s: is given out twice", show(sorted[i].prefix.address, text));
-        else if (local)
-            sorted[n - 1] = sorted[i];
-    }
-    free(plan->routes);
-    plan->routes = sorted;
+    qsort(plan->routes, plan->routes_n, sizeof(*plan->routes), compare_ranked);
+    for (size_t i = 0; i < plan->routes_n; i++)
+        if (n == 0 || netplan_compare_routes(&plan->routes[n - 1], &plan->routes[i]) != 0)
+            plan->routes[n++] = plan->routes[i];
     plan->routes_n = n;
 }
 
@@ -342,12 +340,12 @@ static void plan_routes(struct netplan *plan)
     struct net_route unreachable = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNREACHABLE};
     unreachable.prefix = state->pool;
     add_route(plan, &unreachable);
-    for (size_t i = 0; i < plan->ports_n; i++)
-        plan_port_routes(plan, &plan->ports[i]);
     for (size_t i = 0; i < peers; i++)
         plan_peer_routes(plan, plan->peers[i]);
     for (size_t i = 0; i < state->remotes_n; i++)
         plan_remote_route(plan, &state->remotes[i]);
+    for (size_t i = 0; i < plan->ports_n; i++)
+        plan_port_routes(plan, &plan->ports[i]);
     unique_routes(plan);
 }
 

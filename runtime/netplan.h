@@ -27,6 +27,7 @@ struct net_route {
     char dev[NETNAME_NAME]; /* "" for an unreachable one */
     struct in_addr via;     /* 0: the destination is on the link */
     struct in_addr source;  /* address that this machine uses towards it; 0: the kernel's choice */
+    uint32_t rank;          /* of several to one place in a plan the highest stays */
 };
 
 /* A fixed neighbour. Key: dev, address. */

@@ -35,6 +35,7 @@ struct apply {
     struct netdevs devs;
     struct netaddresses addresses;
     uint32_t mtu;       /* of containers and of the tunnel device */
+    bool *connected;    /* by endpoint */
     bool replaced;      /* the nftables table */
     bool lost;          /* a route to a container */
     struct err problem; /* code 0: none */
@@ -174,11 +175,15 @@ static int delete_ports(struct netlink *nl, const struct netdevs *devs, const st
 
 static void connect_ports(struct apply *apply)
 {
+    const struct netplan *plan = &apply->plan;
     struct err err;
-    for (size_t i = 0; i < apply->plan.ports_n; i++)
-        if (netport_connect(apply->route, &apply->devs, &apply->plan.ports[i], apply->mtu, &err) <
-            0)
+    for (size_t i = 0; i < plan->ports_n; i++) {
+        const struct net_port *port = &plan->ports[i];
+        if (netport_connect(apply->route, &apply->devs, port, apply->mtu, &err) < 0)
             note(apply, &err);
+        else
+            apply->connected[port->endpoint - plan->state->endpoints] = true;
+    }
 }
 
 static void sync_routes(struct apply *apply)
@@ -232,9 +237,10 @@ static void run(struct apply *apply)
         note(apply, &err);
 }
 
-int network_apply(const struct network_state *state, struct err *err)
+int network_apply_each(const struct network_state *state, bool *ret_connected, struct err *err)
 {
-    struct apply apply = {0};
+    struct apply apply = {.connected = ret_connected};
+    memset(ret_connected, 0, state->endpoints_n * sizeof(*ret_connected));
     int rc = netplan_init(&apply.plan, state, err);
     if (rc < 0)
         return rc;
@@ -246,6 +252,12 @@ int network_apply(const struct network_state *state, struct err *err)
     netaddresses_release(&apply.addresses);
     netplan_release(&apply.plan);
     return apply.problem.code ? err_set(err, apply.problem.code, "%s", apply.problem.msg) : 0;
+}
+
+int network_apply(const struct network_state *state, struct err *err)
+{
+    cleanup_free bool *connected = mem_alloc(state->endpoints_n + 1, sizeof(*connected));
+    return network_apply_each(state, connected, err);
 }
 
 /* Delete the tunnel device and the gateway address. */

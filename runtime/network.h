@@ -61,7 +61,8 @@ struct network_peer {
     struct in_addr underlay; /* where its VXLAN packets go */
 };
 
-/* A container address that lives on another member. */
+/* A container address that lives on another member. Of several rows for one address the last
+ * counts; a container here comes before all. */
 struct network_remote {
     struct in_addr address;
     uint32_t peer; /* node id */
@@ -108,6 +109,11 @@ struct network_state {
  * left out and is such an error. Containers are not newly connected while the nftables table, which
  * keeps networks apart, cannot be put in place. A few ms when there is nothing to do. */
 int network_apply(const struct network_state *state, struct err *err);
+
+/* As network_apply; and set @ret_connected[i] to whether the container of state->endpoints[i] is
+ * connected, with the table that guards it in place. So that one whose namespace is gone does not
+ * hold up the others. */
+int network_apply_each(const struct network_state *state, bool *ret_connected, struct err *err);
 
 /* Take everything of ours out of this namespace again. The ip_forward setting stays. */
 int network_clear(struct err *err);

@@ -174,16 +174,20 @@ static int apply(const char *host, int times)
 {
     static struct lists lists;
     static struct network_state state;
+    static bool connected[ITEMS_MAX];
     read_state(&state, &lists);
     enter(host);
     int status = 0;
     for (int i = 0; i < times; i++) {
         struct err err;
         int64_t start = clock_mono_ns();
-        if (network_apply(&state, &err) < 0) {
+        if (network_apply_each(&state, connected, &err) < 0) {
             fprintf(stderr, "netdriver: %s: %s\n", err_name(err.code), err.msg);
             status = 1;
         }
+        for (size_t k = 0; k < state.endpoints_n; k++)
+            if (!connected[k])
+                printf("not connected: %s\n", state.endpoints[k].id);
         printf("applied in %.2f ms\n", (double)(clock_mono_ns() - start) / 1e6);
     }
     return status;

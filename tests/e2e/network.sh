@@ -333,11 +333,12 @@ apply_all
 { state A "$boxes"; echo "remote 10.66.0.9 257"; echo "network 10.192.16.0/24"
   echo "endpoint zz $dir/none 10.192.16.200@$N1"; } >"$dir/bad"
 in_host A nft flush ruleset
-if "$driver" apply "$(host A)" <"$dir/bad" >/dev/null 2>"$dir/err"; then
+if "$driver" apply "$(host A)" <"$dir/bad" >"$dir/out" 2>"$dir/err"; then
     fail "bad rows are told"
 else
     is "bad rows are told" "$(grep -c ERR_INVALID "$dir/err")" 1
 fi
+is "only the bad container is not connected" "$(grep connected "$dir/out")" "not connected: zz"
 is "the rest is done" "$(from L tcp ${ip[A]} 8081)" "b1 ${ip[L]}"
 
 # --- a hundred containers ---

@@ -161,16 +161,17 @@ static void bad_rows_are_left_out_and_told(void **state)
     assert_non_null(strstr(plan.problem.msg, "network 10.192.16.0/24: overlaps"));
 }
 
-static void a_container_here_wins_over_a_remote_one(void **state)
+static void of_two_places_of_an_address_one_counts(void **state)
 {
     (void)state;
     const struct network_endpoint here = endpoint("a", "10.192.16.1");
-    const struct network_peer peer = {2, ip("10.66.0.2")};
-    const struct network_remote remotes[] = {{ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 2}};
+    const struct network_peer peers[] = {{2, ip("10.66.0.2")}, {3, ip("10.66.0.3")}};
+    const struct network_remote remotes[] = {
+        {ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 3}, {ip("10.192.16.2"), 2}};
     struct network_state s = machine();
     s.endpoints = &here, s.endpoints_n = 1;
-    s.peers = &peer, s.peers_n = 1;
-    s.remotes = remotes, s.remotes_n = 2;
+    s.peers = peers, s.peers_n = 2;
+    s.remotes = remotes, s.remotes_n = 3;
     cleanup_netplan struct netplan plan;
     assert_int_equal(netplan_init(&plan, &s, NULL), 0);
     assert_int_equal(plan.problem.code, 0);
@@ -179,6 +180,7 @@ static void a_container_here_wins_over_a_remote_one(void **state)
     assert_string_equal(local.dev, plan.ports[0].name);
     assert_string_equal(remote.dev, NETNAME_TUNNEL);
     assert_int_equal(remote.via.s_addr, netname_peer_hop(2).s_addr);
+    assert_int_equal(plan.routes_n, 1 + 2 + 2); /* the pool, the members' tables, addresses */
     assert_true(netplan_has_address(&plan, ip("10.192.16.2")));
     assert_false(netplan_has_address(&plan, ip("10.192.16.3")));
 }
@@ -318,7 +320,7 @@ int main(void)
         cmocka_unit_test(no_two_members_share_a_hop),
         cmocka_unit_test(senseless_states_are_refused),
         cmocka_unit_test(bad_rows_are_left_out_and_told),
-        cmocka_unit_test(a_container_here_wins_over_a_remote_one),
+        cmocka_unit_test(of_two_places_of_an_address_one_counts),
         cmocka_unit_test(a_lone_machine_needs_no_tunnel),
         cmocka_unit_test(a_diff_makes_the_wanted),
         cmocka_unit_test(the_table_is_a_function_of_the_plan),
