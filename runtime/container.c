@@ -21,6 +21,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    END_WAIT_MS = 10000,
+};
+
 /* Folders in containers/ that begin with a dot are being made or taken away: ".new-ID", ".old-ID".
  * A crash leaves them, container_sweep() ends it. */
 
@@ -93,6 +97,28 @@ static int find_image(struct runtime *rt, const struct container_spec *spec,
     return rv;
 }
 
+/* End what runs of @id and take away what is in the run folder, whether it has a record or not. */
+static int clear_state(struct runtime *rt, const char *id, struct err *err)
+{
+    int rv = container_kill(rt, id, err);
+    if (rv < 0)
+        return rv;
+    cleanup_free char *state = container_state_dir(rt, id);
+    cleanup_free char *group = container_group(rt, id);
+    cleanup_free char *scratch = str_printf("%s/" SHIM_DIR_ROOTFS, state);
+    cleanup_free char *note = str_printf("%s/%s", rt->exits_dir, id);
+    if (!container_wait_shim(rt, id, END_WAIT_MS))
+        return err_set(err, ERR_TIMEOUT, "the shim of container %s does not end", id);
+    rv = cgroup_clear(rt, group, END_WAIT_MS, err);
+    if (rv < 0)
+        return err_wrap(err, "remove container %s", id);
+    oci_forget(rt, id);
+    while (umount2(scratch, MNT_DETACH) == 0)
+        ;
+    unlink(note);
+    return file_remove_tree(state, err);
+}
+
 int container_create(struct runtime *rt, const struct container_spec *spec, struct err *err)
 {
     int rv = container_record_check(spec, err);
@@ -105,7 +131,10 @@ int container_create(struct runtime *rt, const struct container_spec *spec, stru
     cleanup_free char *fresh = str_printf("%s/.new-%s", parent, spec->id);
     if (file_exists(dir))
         return err_set(err, ERR_EXISTS, "container %s already exists", spec->id);
-    rv = file_remove_tree(fresh, err);
+    /* Its durable folder may have been lost without it. */
+    rv = clear_state(rt, spec->id, err);
+    if (rv == 0)
+        rv = file_remove_tree(fresh, err);
     if (rv == 0 && mkdir(fresh, 0700) < 0)
         rv = err_errno(err, errno, "make folder %s", fresh);
     if (rv < 0)
@@ -194,25 +223,6 @@ static int remove_dir(struct runtime *rt, const char *id, struct err *err)
 
 int container_remove(struct runtime *rt, const char *id, struct err *err)
 {
-    if (!container_record_id_ok(id))
-        return err_set(err, ERR_INVALID, "'%s' is no container id", str_or_empty(id));
-    int rv = container_kill(rt, id, err);
-    if (rv < 0 && rv != ERR_CORRUPT)
-        return rv;
-    cleanup_free char *state = container_state_dir(rt, id);
-    cleanup_free char *group = container_group(rt, id);
-    cleanup_free char *scratch = str_printf("%s/" SHIM_DIR_ROOTFS, state);
-    cleanup_free char *note = str_printf("%s/%s", rt->exits_dir, id);
-    if (!container_wait_shim(rt, id, 10000))
-        return err_set(err, ERR_TIMEOUT, "the shim of container %s does not end", id);
-    rv = cgroup_clear(rt, group, 10000, err);
-    if (rv < 0)
-        return err_wrap(err, "remove container %s", id);
-    oci_forget(rt, id);
-    while (umount2(scratch, MNT_DETACH) == 0)
-        ;
-    if ((rv = file_remove_tree(state, err)) < 0)
-        return rv;
-    unlink(note);
-    return remove_dir(rt, id, err);
+    int rv = clear_state(rt, id, err);
+    return rv == 0 ? remove_dir(rt, id, err) : rv;
 }

@@ -100,7 +100,9 @@ static int clear_leftovers(struct start *s, struct err *err)
     oci_forget(s->rt, s->id);
     if ((rv = file_mkdirs(s->rootfs, 0700, err)) < 0)
         return rv;
-    static const char *const stale[] = {SHIM_FILE_PID, SHIM_FILE_OCI_LOG, SHIM_FILE_STARTED};
+    /* ".pid": runc makes it before it renames it, and fails when a killed one left it. */
+    static const char *const stale[] = {SHIM_FILE_PID, "." SHIM_FILE_PID, SHIM_FILE_OCI_LOG,
+                                        SHIM_FILE_STARTED};
     for (size_t i = 0; i < ARRAY_SIZE(stale); i++) {
         cleanup_free char *path = str_printf("%s/%s", s->state_dir, stale[i]);
         unlink(path);

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -13,7 +14,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum {
+    LOCK_WAIT_MS = 1000,
+};
 
 /* Paths go into mount options and one-line records. */
 static int check_path(const char *what, const char *path, struct err *err)
@@ -57,13 +63,27 @@ static int read_boot_id(struct runtime *rt, struct err *err)
     return 0;
 }
 
+/* A process that a killed daemon was just starting holds its lock until it executes its program:
+ * a moment's patience, so that a restart does not fail for it. */
+static int lock_data(struct runtime *rt, struct err *err)
+{
+    cleanup_free char *path = str_printf("%s/lock", rt->data_dir);
+    int64_t deadline = clock_boot_ms() + LOCK_WAIT_MS;
+    for (;;) {
+        int rv = file_lock(path, &rt->lock_fd, err);
+        if (rv != ERR_BUSY || clock_boot_ms() > deadline)
+            return rv;
+        struct timespec pause = {.tv_nsec = 20000000};
+        nanosleep(&pause, NULL);
+    }
+}
+
 static int open_parts(struct runtime *rt, const struct runtime_config *config, struct err *err)
 {
     int rv = make_dirs(rt, err);
     if (rv < 0)
         return rv;
-    cleanup_free char *lock = str_printf("%s/lock", rt->data_dir);
-    if ((rv = file_lock(lock, &rt->lock_fd, err)) < 0 || (rv = read_boot_id(rt, err)) < 0 ||
+    if ((rv = lock_data(rt, err)) < 0 || (rv = read_boot_id(rt, err)) < 0 ||
         (rv = cgroup_probe(rt, err)) < 0 || (rv = oci_probe(rt, config->oci_runtime, err)) < 0)
         return rv;
     cleanup_free char *index = str_printf("%s/images/index.db", rt->data_dir);
