@@ -163,7 +163,7 @@ static int set_limits(int64_t max_file_bytes, struct err *err)
         rv = set_limit(RLIMIT_NOFILE, OPEN_FILES_MAX, err);
     if (rv == 0)
         rv = set_limit(RLIMIT_FSIZE, (uint64_t)max_file_bytes, err);
-#ifndef __SANITIZE_ADDRESS__ /* its shadow needs terabytes of address space */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* shadows take terabytes */
     if (rv == 0)
         rv = set_limit(RLIMIT_AS, MEMORY_MAX, err);
 #endif

@@ -8,6 +8,8 @@
 #include "runtime/image_json.h"
 
 #include <curl/curl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,9 +75,18 @@ static void set_options(struct registry *r)
     r->curl_error[0] = '\0';
 }
 
+static bool curl_started;
+
+static void start_curl(void)
+{
+    curl_started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
 int registry_new(const struct image_ref *ref, struct registry **ret, struct err *err)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    check(pthread_once(&once, start_curl) == 0);
+    if (!curl_started)
         return err_set(err, ERR_INTERNAL, "libcurl does not start");
     struct registry *r = mem_alloc(1, sizeof(*r));
     r->ref = ref;

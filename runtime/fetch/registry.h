@@ -17,7 +17,7 @@ struct registry;
 /* Takes bytes of a blob. Return negative, with @err set, to stop. */
 typedef int (*registry_sink_cb)(void *arg, const void *data, size_t len, struct err *err);
 
-/* A client for @ref's registry. @ref is borrowed. */
+/* A client for @ref's registry, for one thread at a time. @ref is borrowed. */
 int registry_new(const struct image_ref *ref, struct registry **ret, struct err *err);
 
 /* Free. NULL is fine. */

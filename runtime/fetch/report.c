@@ -7,8 +7,12 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
+
+/* One line, and its answer, at a time: several threads pull. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The runtime is gone when its pipe is: then so are we. */
 static void send_line(struct buf *line)
@@ -33,17 +37,22 @@ void report_progress(int64_t done, int64_t total)
 {
     static int64_t last_ms;
     int64_t now_ms = clock_boot_ms();
-    if (now_ms - last_ms < 100)
-        return;
-    last_ms = now_ms;
-    cleanup_buf struct buf line = BUF_INIT;
-    buf_printf(&line, "progress %lld %lld", (long long)done, (long long)total);
-    send_line(&line);
+    pthread_mutex_lock(&lock);
+    if (now_ms - last_ms >= 100) {
+        cleanup_buf struct buf line = BUF_INIT;
+        buf_printf(&line, "progress %lld %lld", (long long)done, (long long)total);
+        last_ms = now_ms;
+        send_line(&line);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
-static bool read_answer(void)
+/* Send a question and wait for what the runtime says. */
+static bool ask(struct buf *line)
 {
     char answer[2];
+    pthread_mutex_lock(&lock);
+    send_line(line);
     for (size_t got = 0; got < sizeof(answer);) {
         ssize_t n = read(STDIN_FILENO, answer + got, sizeof(answer) - got);
         if (n < 0 && errno == EINTR)
@@ -52,6 +61,7 @@ static bool read_answer(void)
             _exit(1);
         got += (size_t)n;
     }
+    pthread_mutex_unlock(&lock);
     return answer[0] == 'y';
 }
 
@@ -59,16 +69,14 @@ bool report_have(const char *digest, int64_t size)
 {
     cleanup_buf struct buf line = BUF_INIT;
     buf_printf(&line, "have %s %lld", digest, (long long)size);
-    send_line(&line);
-    return read_answer();
+    return ask(&line);
 }
 
 int report_blob(const char *digest, int64_t size, const char *file, struct err *err)
 {
     cleanup_buf struct buf line = BUF_INIT;
     buf_printf(&line, "blob %s %lld %s", digest, (long long)size, file);
-    send_line(&line);
-    return read_answer() ? 0 : err_set(err, ERR_FAILED, "blob %s was not accepted", digest);
+    return ask(&line) ? 0 : err_set(err, ERR_FAILED, "blob %s was not accepted", digest);
 }
 
 void report_image(const char *digest, const char *name)
