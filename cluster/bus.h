@@ -89,14 +89,15 @@ int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const v
 /* True when the control connection to @id stands. */
 bool bus_is_connected(const struct bus *bus, int64_t id);
 
-/* Answer a stranger and hang up after it was sent. */
+/* Answer a stranger, with at most BUS_FRAME_MAX bytes, and hang up after it was sent. */
 void bus_stranger_reply(struct bus_stranger *stranger, const void *data, size_t len);
 
 /* The end of bus_join(): code 0 and the reply, or an error. */
 typedef void (*bus_join_cb)(void *arg, const struct err *err, const void *data, size_t len);
 
 /* Ask the member at @address, whose CA certificate must hash to @ca_hash and have signed its
- * certificate, as a stranger with our key. Nothing is sent before that was verified. 15 s. */
+ * certificate, as a stranger with our key. Nothing is sent before that was verified. 15 s. At most
+ * BUS_STRANGER_MAX bytes, else ERR_TOOBIG; ERR_UNKNOWN: it was asked, but did not answer. */
 void bus_join(struct bus *bus, const char *address, const unsigned char ca_hash[32],
               const void *data, size_t len, bus_join_cb cb, void *arg);
 

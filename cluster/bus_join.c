@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/bus_internal.h"
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -158,7 +157,6 @@ static void resolve(struct join *j, const struct address *address)
 void bus_join(struct bus *bus, const char *address, const unsigned char ca_hash[32],
               const void *data, size_t len, bus_join_cb cb, void *arg)
 {
-    check(len <= BUS_STRANGER_MAX);
     struct join *j = mem_alloc(1, sizeof(*j));
     j->bus = bus;
     j->address = str_copy(address);
@@ -172,12 +170,17 @@ void bus_join(struct bus *bus, const char *address, const unsigned char ca_hash[
     struct address split;
     union socket_address to;
     struct err ignored;
-    if (address_split(address, default_port, &split, &j->err) < 0)
+    if (len > BUS_STRANGER_MAX) {
+        err_set(&j->err, ERR_TOOBIG,
+                "the request to join has more than %d bytes; give fewer labels", BUS_STRANGER_MAX);
         j->deadline_ms = 0;
-    else if (address_numeric(&split, &to, &ignored) == 0)
+    } else if (address_split(address, default_port, &split, &j->err) < 0) {
+        j->deadline_ms = 0;
+    } else if (address_numeric(&split, &to, &ignored) == 0) {
         connect_to(j, &to);
-    else
+    } else {
         resolve(j, &split);
+    }
     bus_schedule(bus);
 }
 

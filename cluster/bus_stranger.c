@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/bus_internal.h"
 
-#include "base/cleanup.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cluster/identity.h"
 
@@ -51,9 +51,12 @@ static void on_join_request(struct conn *c, const void *data, size_t len)
 
 void bus_stranger_reply(struct bus_stranger *stranger, const void *data, size_t len)
 {
-    check(len <= JOIN_REPLY_MAX);
     struct conn *c = stranger->conn;
-    if (c) {
+    if (c && len > JOIN_REPLY_MAX) {
+        log_error("bus", "the answer to a join has %zu bytes; at most %d can be sent", len,
+                  JOIN_REPLY_MAX);
+        conn_close(c, "the answer is too long");
+    } else if (c) {
         forget_stranger(c);
         conn_queue(c, FRAME_JOIN_REPLY, data, len);
         c->deadline_ms = bus_now(c->bus) + GOODBYE_MS;

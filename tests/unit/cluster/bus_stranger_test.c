@@ -173,6 +173,11 @@ static void no_member_there(void **state)
     ask("127.0.0.1:99999", "x");
     assert_int_equal(join_code(), ERR_INVALID);
     outcome.ended = 0;
+    static char large[BUS_STRANGER_MAX + 1];
+    unsigned char hash[32] = {0};
+    bus_join(two->bus, one->address, hash, large, sizeof(large), on_joined, &outcome);
+    assert_int_equal(join_code(), ERR_TOOBIG);
+    outcome.ended = 0;
     /* Somebody who is no member himself. */
     ask(two->address, "x");
     assert_int_equal(join_code(), ERR_DENIED);
