@@ -18,7 +18,7 @@
 enum {
     LARGE_BYTES = 64 << 10,
     LARGE_WAIT_MS = 2000,       /* then a large message is taken for lost, */
-    SNAPSHOT_WAIT_MS = 10000,   /* a snapshot then, */
+    SNAPSHOT_WAIT_MS = 3000,    /* a snapshot then, */
     SLOWEST_BYTES_PER_MS = 512, /* plus what its bytes take at this speed */
     KEEP_MESSAGE_BYTES = 1 << 20,
 };
@@ -136,8 +136,9 @@ static int send_snapshot(struct consensus *c, struct raft_io_send *req,
     if (transmit(c, m, 0, true) < 0)
         return RAFT_NOCONNECTION;
     peer->snapshot_index = m->install_snapshot.last_index;
-    peer->snapshot_deadline =
-        now + SNAPSHOT_WAIT_MS + m->install_snapshot.data.len / SLOWEST_BYTES_PER_MS;
+    size_t wait_ms = SNAPSHOT_WAIT_MS + m->install_snapshot.data.len / SLOWEST_BYTES_PER_MS;
+    peer->snapshot_deadline = now + wait_ms;
+    raft_set_install_snapshot_timeout(&c->raft, (unsigned)wait_ms);
     return queue_callback(c, req, cb, 0);
 }
 

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 enum {
-    MEMBERS_MAX = 5,
+    MEMBERS_MAX = 9,
     INDEXES_MAX = 1 << 16,
     TERMS_MAX = 1 << 14,
 };
@@ -46,6 +46,7 @@ struct member {
     struct consensus *consensus; /* NULL: down */
     bool ready;
     bool stopped;
+    bool gone; /* taken out of the cluster, for good */
 };
 
 struct parcel {
@@ -246,7 +247,7 @@ static inline struct world *world_new(uint64_t seed, int n)
     snprintf(w->root, sizeof(w->root), "%s/wherry-sim-XXXXXX",
              file_exists("/dev/shm") ? "/dev/shm" : "/tmp");
     check(mkdtemp(w->root));
-    for (int id = 1; id <= n; id++) {
+    for (int id = 1; id <= MEMBERS_MAX; id++) {
         struct member *member = &w->members[id];
         member->world = w;
         member->id = id;
@@ -301,7 +302,7 @@ static inline void member_crash(struct member *member, unsigned keep_writes)
 static inline void world_free(struct world *w)
 {
     struct err err;
-    for (int id = 1; id <= w->n; id++) {
+    for (int id = 1; id <= MEMBERS_MAX; id++) {
         if (w->members[id].consensus)
             member_stop(&w->members[id]);
         disk_free(&w->members[id].disk);
