@@ -87,8 +87,19 @@ follower() {
     for n; do [ "$n" = "$l" ] || { echo "$n"; return; }; done
 }
 
-# pids_in N ID: processes in the cgroup of container ID on host N
-pids_in() { cat $(find /sys/fs/cgroup -type d -path "*/$(host_cgroup "$1")/*$2*" ! -path '*shim*' -printf '%p/cgroup.procs ') 2>/dev/null | sort -un; }
+# pids_in N ID: processes in the cgroup of container ID on host N, the oldest first
+pids_in() { cat /sys/fs/cgroup/*/"$(host_cgroup "$1")/container/$2"/cgroup.procs 2>/dev/null | sort -un; }
+
+# shim_of N ID: its shim
+shim_of() {
+    local p
+    for p in $(cat /sys/fs/cgroup/*/"$(host_cgroup "$1")"/shim/cgroup.procs 2>/dev/null | sort -un); do
+        if tr '\0' ' ' <"/proc/$p/cmdline" | grep -qE "[/ ]$2( |\$)"; then
+            echo "$p"
+            return
+        fi
+    done
+}
 
 # compose FILE-NAME: write standard input as a Compose file of its own folder; prints its path
 compose() {

@@ -33,7 +33,14 @@ web_whole() { # web_whole MEMBER DEAD-NODE
 alone() { [ "$(really 2)" -ge 1 ]; }
 
 # Processes of web on host N: what really runs, not what the state says.
-really() { pids_in "$1" t | while read -r p; do tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null; echo; done | grep -c 'sleep 100000'; }
+really() {
+    local cg
+    cg=$(host_cgroup "$1")
+    for p in $(cat /sys/fs/cgroup/*/"$cg"/container/*/cgroup.procs 2>/dev/null | sort -u); do
+        tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null
+        echo
+    done | grep -c 'sleep 100000'
+}
 
 really_in_all() { [ $(($(really 1) + $(really 2) + $(really 3))) = "$1" ]; }
 
