@@ -7,7 +7,7 @@
  *      └── no leader, not leader, lost: try again (try_again) ──┘
  *
  * start_attempt() leaves WAITING, on_proposed() LOCAL, on_forwarded() FORWARDED, propose_on_apply()
- * CATCHING_UP; the timer ends what is past its deadline.
+ * CATCHING_UP; the timer looks too, and ends what is past its deadline.
  */
 #include "node/propose.h"
 
@@ -197,6 +197,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct propose *p = timer->data;
     int64_t now = clock_boot_ms();
+    propose_on_apply(p); /* a refused change alone wakes no watch */
     for (struct proposal *q = p->proposals, *next; q; q = next) {
         next = q->next;
         if (!q->abandoned && now >= q->deadline_ms)

@@ -67,6 +67,9 @@ inside() {
     nsenter -t "$pid" -m -n -p -u "$@"
 }
 
+# reaches SERVICE HOST: its first task gets an answer from the redis at HOST
+reaches() { inside "$1" sh -c "printf 'PING\r\nQUIT\r\n' | nc -w 2 $2 6379 | grep -q PONG"; }
+
 page() { curl -sS -m 5 "http://$PREFIX.$1:$2$3"; }
 
 test_case "deploy" w 2 deploy -f "$file"
@@ -80,12 +83,13 @@ for n in 1 2 3; do
 done
 test_case "a member reaches the port of another" grep -q 'from web' <(in_host 1 curl -sS -m 5 "http://$PREFIX.3:8080/")
 test_case "a container reaches outside through its host" inside shop.web wget -q -O /dev/null "http://$PREFIX.2:8081/host"
-test_case "a container reaches a task by its number" inside shop.web nc -z -w 2 store.1 6379
-test_case "a name that is not there is not found" not inside shop.web nc -z -w 2 nowhere 6379
+test_case "a container reaches a task by its number" reaches shop.web store.1
+test_case "and by its address" reaches shop.web "$(address_of shop.store)"
+test_case "a name that is not there is not found" not reaches shop.web nowhere
 
 test_case "another stack" w 3 deploy -f "$other"
-test_case "it does not know the names of the first" not inside other.probe nc -z -w 2 store 6379
-test_case "nor reach its addresses" not inside other.probe nc -z -w 2 "$(address_of shop.store)" 6379
+test_case "it does not know the names of the first" not reaches other.probe store
+test_case "nor reach its addresses" not reaches other.probe "$(address_of shop.store)"
 test_case "its health was found good" [ "$(tasks 1 other.probe | jq -r '.[0].health')" = healthy ]
 inside other.probe touch /sick
 sick() { [ "$(tasks 1 other.probe | jq -r '.[0].health')" = unhealthy ]; }

@@ -28,17 +28,18 @@ test_case "deploy through the second member" w 2 deploy -f "$(app 3 one)"
 test_case "the first member sees it" running_is 1 app.web 3
 test_case "they are spread" [ "$(tasks 1 app.web | jq -r '.[].node' | sort -u | wc -l)" = 3 ]
 test_case "app.web and app.web2 are two things" [ "$(tasks 1 app.web | jq -r '.[].service' | sort -u)" = app.web ]
-test_case "a second deploy of the same file does nothing" grep -q 'nothing to do' <(w 3 deploy -f "$(app 3 one)")
+test_case "a second deploy of the same file does nothing" grep -q 'Nothing to do' <(w 3 deploy -f "$(app 3 one)")
 test_case "scale through the third" w 3 scale app.web=5
-test_case "five run" running_is 2 app.web 5
+test_case "five run" wait_for 5 "five" running_is 2 app.web 5
 test_case "scale down" w 1 scale app.web=2
-test_case "two run" running_is 2 app.web 2
+test_case "two run" wait_for 5 "two" running_is 2 app.web 2
 test_case "plan says what changes" grep -q environment <(w 1 plan -f "$(app 2 two)")
 test_case "rolling update" w 1 deploy -f "$(app 2 two)"
 test_case "the new version runs" grep -q 'version two' <(w 2 logs app.web)
 test_case "logs of one task through a member that has it not" grep -q 'version' <(w 3 logs app.web.1)
 
 host_up 4
+load busybox 4
 test_case "a fourth joins" w 4 join "$PREFIX.2" --token "$(w 3 token -q)"
 test_case "and catches up" wait_for 20 "member 4" members_up 4 4
 test_case "and takes commands" w 4 scale app.web2=2
