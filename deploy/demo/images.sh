@@ -26,7 +26,8 @@ flock 9
 
 path_env="PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# tar_layer FOLDER TAR [TAR-OPTION...]: the same bytes for the same files.
+# tar_layer FOLDER TAR [TAR-OPTION...]: the same bytes for the same files (but for holes: tar writes its
+# process number beside them).
 tar_layer() {
     local from=$1 to=$2
     shift 2
