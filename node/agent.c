@@ -133,9 +133,23 @@ void agent_on_created(struct agent *a, const struct err *err)
     if (err->code != 0) {
         retry_later(a, err);
     } else {
-        a->phase = AGENT_NETWORK;
-        a->has_endpoint = true;
+        a->has_netns = true;
+        a->phase = a->task.addresses_n > 0 ? AGENT_NETWORK : AGENT_START;
         a->network_generation = netsync_request(a->daemon->netsync);
+    }
+    agent_step(a);
+}
+
+void agent_on_network(struct agent *a, int64_t generation, bool connected)
+{
+    if (a->phase != AGENT_NETWORK || a->busy || generation < a->network_generation)
+        return;
+    if (connected) {
+        a->phase = AGENT_START;
+    } else {
+        struct err err;
+        err_set(&err, ERR_UNAVAILABLE, "network: %s", netsync_error(a->daemon->netsync));
+        retry_later(a, &err);
     }
     agent_step(a);
 }
@@ -223,7 +237,7 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
         snprintf(message, sizeof(message), "exited with %lld", (long long)code);
     /* After a reboot its namespace is gone too: the next run begins with CREATE. */
     if (err->code != 0 || state->status != CONTAINER_EXITED)
-        a->has_endpoint = false;
+        a->has_netns = false;
     a->health = HEALTH_NONE;
     if (a->phase == AGENT_STOP) {
         a->exit_code = code;
@@ -286,9 +300,9 @@ void agent_on_removed(struct agent *a, const struct err *err)
     a->phase = AGENT_GONE;
     a->due_ms = 0;
     a->health = HEALTH_NONE;
-    if (a->has_endpoint)
+    if (a->has_netns)
         netsync_request(a->daemon->netsync);
-    a->has_endpoint = false;
+    a->has_netns = false;
     if (!task_is_terminal(a->state))
         agent_say(a, TASK_ENDED, "");
     if (a->row_gone)
@@ -313,7 +327,7 @@ void agent_adopt(struct agent *a, const struct container_state *state)
         a->started_ms = clock_boot_ms();
         a->poll_ms = a->started_ms;
         if (state->status == CONTAINER_RUNNING) {
-            a->has_endpoint = true;
+            a->has_netns = true;
             health_begin(a);
             if (a->task.health == HEALTH_HEALTHY)
                 a->health = HEALTH_HEALTHY; /* until a check says otherwise */
@@ -326,14 +340,10 @@ void agent_adopt(struct agent *a, const struct container_state *state)
 static void step_clock(struct agent *a, int64_t now)
 {
     switch (a->phase) {
-    case AGENT_NETWORK:
-        if (netsync_applied(a->daemon->netsync) >= a->network_generation)
-            a->phase = AGENT_START;
-        break;
     case AGENT_DELAY:
         if (now >= a->due_ms) {
             a->due_ms = 0;
-            a->phase = a->has_endpoint ? AGENT_START : AGENT_CREATE;
+            a->phase = a->has_netns ? AGENT_START : AGENT_CREATE;
         }
         break;
     case AGENT_RETRY:
@@ -344,6 +354,7 @@ static void step_clock(struct agent *a, int64_t now)
         break;
     case AGENT_FETCH:
     case AGENT_CREATE:
+    case AGENT_NETWORK:
     case AGENT_START:
     case AGENT_RUN:
     case AGENT_DONE:

@@ -52,8 +52,8 @@ struct agent {
     bool busy;                  /* a job is under way */
     int64_t due_ms;             /* boot time of the next thing to do by the clock; 0: none */
     int64_t poll_ms;            /* boot time of the next look at a running container */
-    int64_t network_generation; /* NETWORK: what netsync must have applied */
-    bool has_endpoint;          /* its namespace is part of the network state */
+    int64_t network_generation; /* NETWORK: what must have been applied */
+    bool has_netns;             /* its network namespace exists: part of the network state */
 
     int64_t run;
     int64_t attempts; /* restarts since it last ran long enough */
@@ -97,6 +97,9 @@ int64_t agent_due_ms(const struct agent *a);
 
 /* The container's end was signalled, or it is time to look. */
 void agent_look(struct agent *a);
+
+/* The networks were applied as of @generation; our container is connected, or could not be. */
+void agent_on_network(struct agent *a, int64_t generation, bool connected);
 
 /* Say @state, with @message ("" for none); queued as a report if it is news. */
 void agent_say(struct agent *a, enum task_state state, const char *message);

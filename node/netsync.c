@@ -31,7 +31,6 @@ struct netsync {
     bool running;
     bool dirty;
     int64_t generation; /* asked for */
-    int64_t applied;
     char error[240];
 };
 
@@ -46,6 +45,7 @@ struct net_job {
     struct network_peer *peers;
     struct network_remote *remotes;
     struct network_publish *publishes;
+    bool *connected; /* in step with endpoints */
     struct err err;
 };
 
@@ -90,14 +90,21 @@ static const struct network_prefix *network_of(const struct net_job *job, int64_
     return NULL;
 }
 
+/* A task without networks has a namespace of its own and nothing in it. */
+static bool is_endpoint(const struct agent *a)
+{
+    return a->has_netns && a->task.addresses_n > 0;
+}
+
 static void add_endpoints(struct net_job *job, const struct agent *agents)
 {
     size_t n = 0;
     for (const struct agent *a = agents; a; a = a->next)
-        n += a->has_endpoint;
+        n += is_endpoint(a);
+    job->connected = mem_alloc(n, sizeof(*job->connected));
     job->endpoints = mem_alloc(n, sizeof(*job->endpoints));
     for (const struct agent *a = agents; a; a = a->next) {
-        if (!a->has_endpoint)
+        if (!is_endpoint(a))
             continue;
         struct network_endpoint *e = &job->endpoints[job->state.endpoints_n++];
         e->id = str_copy(a->id);
@@ -250,40 +257,41 @@ static void free_job(struct net_job *job)
     free(job->peers);
     free(job->remotes);
     free(job->publishes);
+    free(job->connected);
     free(job);
 }
 
 static void work(void *arg)
 {
     struct net_job *job = arg;
-    network_apply(&job->state, &job->err);
+    network_apply_each(&job->state, job->connected, &job->err);
 }
 
 static void on_timer(uv_timer_t *timer);
+
+static void note_error(struct netsync *n, const struct err *err)
+{
+    if (err->code == 0 && n->error[0])
+        log_info("network", "in order again");
+    else if (err->code != 0 && strcmp(n->error, err->msg) != 0)
+        log_warn("network", "%s", err->msg);
+    str_fill(n->error, sizeof(n->error), err->code ? err->msg : "");
+}
 
 static void done(void *arg)
 {
     struct net_job *job = arg;
     struct netsync *n = job->netsync;
     n->running = false;
-    if (n->stopping) {
-        free_job(job);
-        return;
-    }
-    if (job->err.code == 0) {
-        n->applied = job->generation;
-        if (n->error[0])
-            log_info("network", "in order again");
-        n->error[0] = '\0';
+    if (!n->stopping) {
+        note_error(n, &job->err);
         dns_listen(n->daemon->dns);
-        reconcile_wake(n->daemon->reconcile);
-    } else {
-        if (strcmp(n->error, job->err.msg) != 0)
-            log_warn("network", "%s", job->err.msg);
-        str_fill(n->error, sizeof(n->error), job->err.msg);
+        for (size_t i = 0; i < job->state.endpoints_n; i++)
+            reconcile_on_network(n->daemon->reconcile, job->endpoints[i].id, job->generation,
+                                 job->connected[i]);
+        uint64_t next = n->dirty ? GATHER_MS : job->err.code != 0 ? RETRY_MS : MEND_MS;
+        uv_timer_start(&n->timer, on_timer, next, 0);
     }
-    uint64_t next = job->err.code != 0 ? RETRY_MS : n->dirty ? GATHER_MS : MEND_MS;
-    uv_timer_start(&n->timer, on_timer, next, 0);
     free_job(job);
 }
 
@@ -336,11 +344,6 @@ int64_t netsync_request(struct netsync *n)
     if (!n->running && !n->stopping)
         uv_timer_start(&n->timer, on_timer, GATHER_MS, 0);
     return n->generation;
-}
-
-int64_t netsync_applied(const struct netsync *n)
-{
-    return n->applied;
 }
 
 const char *netsync_error(const struct netsync *n)

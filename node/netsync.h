@@ -26,11 +26,9 @@ void netsync_free(struct netsync *n);
 /* These tables changed (mask of 1 << enum table). */
 void netsync_on_change(struct netsync *n, unsigned tables);
 
-/* The containers here changed: apply soon. Returns the generation that will contain it. */
+/* The containers here changed: apply soon. Returns the generation that will contain it; what
+ * becomes of each container is told by reconcile_on_network(). */
 int64_t netsync_request(struct netsync *n);
-
-/* The last generation that the kernel agrees with. */
-int64_t netsync_applied(const struct netsync *n);
 
 /* Why the last attempt failed, "" if it did not. Borrowed. */
 const char *netsync_error(const struct netsync *n);

@@ -327,6 +327,13 @@ void reconcile_wake(struct reconcile *r)
         uv_timer_start(&r->timer, on_timer, 0, 0);
 }
 
+void reconcile_on_network(struct reconcile *r, const char *id, int64_t generation, bool connected)
+{
+    for (struct agent *a = r->agents; a; a = a->next)
+        if (strcmp(a->id, id) == 0)
+            agent_on_network(a, generation, connected);
+}
+
 const struct agent *reconcile_agents(const struct reconcile *r)
 {
     return r->agents;

@@ -33,6 +33,9 @@ void reconcile_wake(struct reconcile *r);
 /* Set the clock to the next thing an agent has to do. */
 void reconcile_arm(struct reconcile *r);
 
+/* The networks were applied as of @generation, container @id is connected or could not be. */
+void reconcile_on_network(struct reconcile *r, const char *id, int64_t generation, bool connected);
+
 /* All agents, in no order. Borrowed. */
 const struct agent *reconcile_agents(const struct reconcile *r);
 
