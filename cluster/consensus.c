@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/consensus_internal.h"
+#include "cluster/log_dir.h"
 #include "cluster/progress.h"
 #include "cluster/transport.h"
 #include "store/store.h"
@@ -391,6 +392,9 @@ static int open_disk(struct consensus *c, const struct consensus_options *option
         c->io = *options->io;
         return 0;
     }
+    rv = log_dir_prepare(c->dir, err);
+    if (rv < 0)
+        return rv;
     c->transport = (struct raft_uv_transport){
         .init = transport_init,
         .listen = transport_listen,

@@ -218,6 +218,72 @@ static void test_an_unknown_snapshot_version_is_named(void **state)
     assert_non_null(strstr(err.msg, "version 0"));
 }
 
+/* Move the closed segments of @from to @to. */
+static void move_segments(const char *from, const char *to)
+{
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] < '0' || e->d_name[0] > '9')
+            continue;
+        char *old = str_printf("%s/%s", from, e->d_name), *new = str_printf("%s/%s", to, e->d_name);
+        assert_int_equal(rename(old, new), 0);
+        free(old);
+        free(new);
+    }
+    closedir(d);
+}
+
+/* The power goes after an installed snapshot is durable and before the old log is removed. */
+static void test_an_interrupted_installation_is_finished(void **state)
+{
+    struct world *w = *state;
+    struct member *m = &w->members[3];
+    struct err err;
+    for (int id = 1; id <= 3; id++) {
+        w->members[id].threshold = 50;
+        w->members[id].trailing = 5;
+    }
+    world_form(w);
+    member_write(&w->members[1], 20);
+    WORLD_UNTIL(w, member_tokens(m) == 20);
+    member_stop(m);
+    char *aside = str_printf("%s/aside", w->root), *away = str_printf("%s/away", w->root);
+    assert_int_equal(file_mkdirs(aside, 0700, &err) | file_mkdirs(away, 0700, &err), 0);
+    char *copy = str_printf("cp %s/0* %s", m->dir, aside);
+    assert_int_equal(system(copy), 0);
+    member_write(&w->members[1], 150);
+    member_start(m, false);
+    WORLD_UNTIL(w, member_tokens(m) == 170);
+    member_stop(m);
+    char *open = str_printf("%s/open-9", m->dir), *progress = str_printf("%s/progress", m->dir);
+    assert_int_equal(unlink(progress), 0);
+    move_segments(m->dir, away);
+    move_segments(aside, m->dir);
+    int fd = creat(open, 0600);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    close(fd);
+    member_start(m, false);
+    assert_true(member_tokens(m) > 20);
+    /* This leader knows that it had more before; the next one does not. */
+    member_stop(&w->members[1]);
+    WORLD_UNTIL(w, w->members[2].ready && member_tokens(m) == 170);
+    free(aside), free(away), free(copy), free(open), free(progress);
+}
+
+static void test_a_lost_vote_refuses_the_start(void **state)
+{
+    struct member *m = snapshotted_member(*state);
+    struct err err;
+    for (int i = 1; i <= 2; i++) {
+        char *path = str_printf("%s/metadata%d", m->dir, i);
+        unlink(path);
+        free(path);
+    }
+    assert_int_equal(member_try_start(m, false, &err), ERR_CORRUPT);
+    assert_non_null(strstr(err.msg, "metadata1"));
+}
+
 /* --- the index known to be committed ------------------------------------------------------- */
 
 static void test_a_lone_voter_of_three_applies_what_was_committed(void **state)
@@ -364,6 +430,8 @@ int main(void)
         TEST(test_a_flipped_bit_in_a_snapshot_refuses_the_start),
         TEST(test_an_unchecked_snapshot_would_be_taken_as_it_is),
         TEST(test_an_unknown_snapshot_version_is_named),
+        TEST(test_an_interrupted_installation_is_finished),
+        TEST(test_a_lost_vote_refuses_the_start),
         TEST(test_a_lone_voter_of_three_applies_what_was_committed),
         TEST(test_without_the_progress_file_it_applies_nothing),
         TEST(test_progress_is_written_while_it_runs),

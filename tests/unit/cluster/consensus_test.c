@@ -232,7 +232,6 @@ static void test_a_stop_answers_all(void **state)
     consensus_stop(w->members[1].consensus, world_on_stopped, &w->members[1]);
     consensus_remove(w->members[1].consensus, 2, on_change_outcome, &change);
     WORLD_UNTIL(w, w->members[1].stopped);
-    w->members[1].consensus = NULL;
     store_free(steal(&w->members[1].store));
     assert_true(flying.done && waiting.done && change.done);
     assert_int_equal(flying.code, ERR_UNKNOWN);

@@ -102,6 +102,7 @@ static inline void world_on_stopped(void *arg)
 {
     struct member *m = arg;
     m->stopped = true;
+    m->consensus = NULL; /* freed */
 }
 
 static inline void world_deliver(struct world *w)
@@ -199,7 +200,6 @@ static inline void member_stop(struct member *m)
         return;
     consensus_stop(m->consensus, world_on_stopped, m);
     WORLD_UNTIL(m->world, m->stopped);
-    m->consensus = NULL;
     store_free(steal(&m->store));
 }
 
