@@ -84,6 +84,7 @@ struct disk {
     struct disk_entry *entries;
     size_t n;
     struct disk_snapshot snapshot;
+    int fault; /* raft's code that every write of entries ends with from now on, 0: none */
     /* lost in a crash */
     struct operation *operations;
     bool crashed;
@@ -136,7 +137,7 @@ static inline void operation_write(struct disk *d, struct operation *op)
 {
     switch (op->kind) {
     case WRITE_ENTRIES:
-        for (unsigned i = 0; i < op->n; i++)
+        for (unsigned i = 0; i < op->n && !d->fault; i++)
             disk_push(d, &op->entries[i]);
         break;
     case WRITE_TRUNCATE:
@@ -179,7 +180,7 @@ static inline void operation_answer(struct disk *d, struct operation *op, int st
 {
     switch (op->kind) {
     case WRITE_ENTRIES:
-        ((raft_io_append_cb)op->cb)(op->req, status);
+        ((raft_io_append_cb)op->cb)(op->req, status ? status : d->fault);
         break;
     case WRITE_TRUNCATE:
         break;

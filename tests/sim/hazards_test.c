@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What libraft leaves open between members, staged: each with its precaution and without. */
+#include "cluster/entry.h"
 #include "world.h"
 
 #include <signal.h>
@@ -342,6 +343,74 @@ static void test_a_damaged_snapshot_is_not_installed(void **state)
     world_free(w);
 }
 
+/* --- a disk that fails --------------------------------------------------------------------- */
+
+static void fails_cleanly(int id)
+{
+    struct world *w = world_new(14, 3);
+    struct answer a = {0};
+    world_form(w, 3);
+    w->may_fail = true;
+    w->members[id].disk.fault = RAFT_NOSPACE;
+    for (int i = 0; i < 5; i++) {
+        propose_token(w->members[1].consensus, i, on_answer, &a);
+        world_run(w, 3);
+    }
+    WORLD_UNTIL(w, w->failed);
+    assert_int_equal(w->members[id].consensus->failure.code, ERR_NOSPACE);
+    assert_non_null(strstr(w->members[id].consensus->failure.msg, w->members[id].dir));
+    assert_false(consensus_is_ready(w->members[id].consensus));
+    member_stop(&w->members[id]);
+    /* The others go on, and it comes back. */
+    WORLD_UNTIL(w, w->members[1].ready || w->members[2].ready || w->members[3].ready);
+    w->members[id].disk.fault = 0;
+    member_start(&w->members[id], false);
+    world_run(w, 1000);
+    wait_alike(w);
+    world_free(w);
+}
+
+static void test_a_leader_whose_disk_fails_says_so_and_stops(void **state)
+{
+    (void)state;
+    fails_cleanly(1);
+}
+
+static void test_a_follower_whose_disk_fails_says_so_and_stops(void **state)
+{
+    (void)state;
+    fails_cleanly(2);
+}
+
+/* An entry of a format from the future. */
+static void test_an_entry_of_an_unknown_version_stops_the_member(void **state)
+{
+    (void)state;
+    struct world *w = world_new(15, 3);
+    world_form(w, 3);
+    w->may_fail = true;
+    char bytes[24];
+    entry_encode("change", 6, bytes);
+    bytes[4] = 2;
+    raft_term term = raft_of(w, 1)->current_term;
+    raft_index last = raft_last_index(raft_of(w, 2));
+    struct raft_entry entry = {.term = term, .type = RAFT_COMMAND, .buf = {bytes, sizeof(bytes)}};
+    struct raft_message m = {.type = RAFT_IO_APPEND_ENTRIES,
+                             .append_entries = {.term = term,
+                                                .prev_log_index = last,
+                                                .prev_log_term = term,
+                                                .leader_commit = last + 1,
+                                                .entries = &entry,
+                                                .n_entries = 1}};
+    int64_t before = store_index(w->members[2].store);
+    give(w, 1, 2, &m);
+    WORLD_UNTIL(w, w->failed);
+    assert_int_equal(w->members[2].consensus->failure.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(w->members[2].consensus->failure.msg, "version 2"));
+    assert_int_equal(store_index(w->members[2].store), before);
+    world_free(w);
+}
+
 /* --- a stalled loop ------------------------------------------------------------------------ */
 
 static void test_a_stall_of_our_own_is_not_silence_of_the_leader(void **state)
@@ -375,6 +444,9 @@ int main(void)
         cmocka_unit_test(test_libraft_would_crash_when_a_snapshot_has_the_one_before),
         cmocka_unit_test(test_impossible_messages_change_nothing),
         cmocka_unit_test(test_a_damaged_snapshot_is_not_installed),
+        cmocka_unit_test(test_a_leader_whose_disk_fails_says_so_and_stops),
+        cmocka_unit_test(test_a_follower_whose_disk_fails_says_so_and_stops),
+        cmocka_unit_test(test_an_entry_of_an_unknown_version_stops_the_member),
         cmocka_unit_test(test_a_stall_of_our_own_is_not_silence_of_the_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

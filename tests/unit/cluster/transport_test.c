@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cluster/entry.h"
 #include "cluster/transport.h"
 
 #include <setjmp.h>
@@ -50,10 +51,9 @@ static struct raft_message some_append(void)
     struct raft_entry *entries = mem_alloc(3, sizeof(*entries));
     entries[0] = (struct raft_entry){.term = 4, .type = RAFT_COMMAND, .buf = {NULL, 24}};
     entries[1] = (struct raft_entry){.term = 5, .type = RAFT_BARRIER, .buf = {NULL, 8}};
-    for (int i = 0; i < 2; i++) {
-        entries[i].buf.base = raft_malloc(entries[i].buf.len);
-        memset(entries[i].buf.base, 'a' + i, entries[i].buf.len);
-    }
+    for (int i = 0; i < 2; i++)
+        entries[i].buf.base = raft_calloc(1, entries[i].buf.len);
+    entry_encode("change", 6, entries[0].buf.base);
     entries[2] = (struct raft_entry){.term = 5, .type = RAFT_CHANGE};
     assert_int_equal(raft_configuration_encode(&configuration, &entries[2].buf), 0);
     raft_configuration_close(&configuration);
@@ -227,6 +227,7 @@ static void test_impossible_numbers_are_refused(void **state)
     REFUSE_APPEND(p->entries[0].type = RAFT_CHANGE); /* its bytes are no configuration */
     REFUSE_APPEND(p->entries[0].buf.len = 0);
     REFUSE_APPEND(p->entries[0].buf.len = 23);
+    REFUSE_APPEND(((char *)p->entries[0].buf.base)[20] ^= 1);
 }
 
 static void test_a_count_larger_than_the_message_allocates_nothing(void **state)
