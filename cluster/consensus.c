@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/consensus_internal.h"
-#include "cluster/log_dir.h"
 #include "cluster/progress.h"
 #include "cluster/transport.h"
 #include "store/store.h"
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum {
-    SEGMENT_BYTES = 1 << 20, /* of a log file; libraft keeps two spare ones */
     PROGRESS_DELAY_MS = 1000,
     PROGRESS_RETRY_MS = 10000,
 };
@@ -58,31 +53,6 @@ int consensus_code(int raft_code)
     default:
         return ERR_FAILED;
     }
-}
-
-/* raft_uv must have a transport; ours carries nothing, io.send is our own. */
-static int transport_init(struct raft_uv_transport *t, raft_id id, const char *address)
-{
-    (void)t, (void)id, (void)address;
-    return 0;
-}
-
-static int transport_listen(struct raft_uv_transport *t, raft_uv_accept_cb cb)
-{
-    (void)t, (void)cb;
-    return 0;
-}
-
-static int transport_connect(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
-                             const char *address, raft_uv_connect_cb cb)
-{
-    (void)t, (void)req, (void)id, (void)address, (void)cb;
-    return RAFT_NOCONNECTION;
-}
-
-static void transport_close(struct raft_uv_transport *t, raft_uv_transport_close_cb cb)
-{
-    cb(t);
 }
 
 void consensus_fail(struct consensus *c, const struct err *err)
@@ -229,7 +199,7 @@ static void tell_failure(struct consensus *c)
 
 /* The stop: raft closes, then our handles, then the last word. */
 
-static void free_consensus(struct consensus *c)
+void consensus_free(struct consensus *c)
 {
     check(!c->batches && !c->pending.first && !c->done.first && !c->changes && !c->changes_done);
     fsm_release(c);
@@ -244,7 +214,7 @@ static void finish_stop(struct consensus *c)
 {
     void (*on_stopped)(void *arg) = c->on_stopped;
     void *arg = c->stopped_arg;
-    free_consensus(c);
+    consensus_free(c);
     if (on_stopped)
         on_stopped(arg);
 }
@@ -361,7 +331,7 @@ void consensus_wake(struct consensus *c)
         uv_idle_start(&c->idle, on_idle);
 }
 
-static void open_handles(struct consensus *c)
+void consensus_open_handles(struct consensus *c)
 {
     uv_loop_t *loop = c->config.loop;
     if (!loop)
@@ -372,160 +342,6 @@ static void open_handles(struct consensus *c)
     c->handles = 3;
     uv_prepare_start(&c->prepare, on_prepare);
     uv_check_start(&c->check, on_check);
-}
-
-/* The start. */
-
-static int open_disk(struct consensus *c, const struct consensus_options *options, struct err *err)
-{
-    int rv = file_mkdirs(c->dir, 0700, err);
-    if (rv < 0)
-        return rv;
-    cleanup_free char *lock = str_printf("%s/lock", c->dir);
-    rv = file_lock(lock, &c->lock_fd, err);
-    if (rv < 0)
-        return rv;
-    rv = progress_load(c->dir, &c->progress_saved, err);
-    if (rv < 0)
-        return rv;
-    if (options->io) {
-        c->io = *options->io;
-        return 0;
-    }
-    rv = log_dir_prepare(c->dir, err);
-    if (rv < 0)
-        return rv;
-    c->transport = (struct raft_uv_transport){
-        .init = transport_init,
-        .listen = transport_listen,
-        .connect = transport_connect,
-        .close = transport_close,
-    };
-    rv = raft_uv_init(&c->io, c->config.loop, c->dir, &c->transport);
-    if (rv != 0)
-        return err_set(err, consensus_code(rv), "open the log in %s: %s: %s", c->dir,
-                       raft_strerror(rv), c->io.errmsg);
-    c->own_disk = true;
-    c->io.version = 2; /* it has async_work but says 1 */
-    raft_uv_set_segment_size(&c->io, SEGMENT_BYTES);
-    raft_uv_set_auto_recovery(&c->io, c->hazards.auto_recovery);
-    raft_uv_set_snapshot_compression(&c->io, false);
-    return 0;
-}
-
-static unsigned or_default(unsigned v, unsigned otherwise)
-{
-    return v ? v : otherwise;
-}
-
-static int init_raft(struct consensus *c, struct err *err)
-{
-    char address[32];
-    snprintf(address, sizeof(address), "n%" PRId64, c->config.id);
-    int rv = raft_init(&c->raft, &c->io, &c->fsm, (raft_id)c->config.id, address);
-    if (rv != 0) {
-        err_set(err, consensus_code(rv), "open the log in %s: %s: %s", c->dir, raft_strerror(rv),
-                c->io.errmsg);
-        if (c->own_disk)
-            raft_uv_close(&c->io);
-        return err->code;
-    }
-    raft_set_election_timeout(&c->raft, or_default(c->config.election_ms, 300));
-    raft_set_heartbeat_timeout(&c->raft, or_default(c->config.heartbeat_ms, 60));
-    raft_set_snapshot_threshold(&c->raft, or_default(c->config.snapshot_threshold, 8192));
-    raft_set_snapshot_trailing(&c->raft, or_default(c->config.snapshot_trailing, 2048));
-    raft_set_pre_vote(&c->raft, !c->hazards.no_pre_vote);
-    return 0;
-}
-
-static int bootstrap(struct consensus *c, struct err *err)
-{
-    struct raft_configuration configuration;
-    raft_configuration_init(&configuration);
-    check(raft_configuration_add(&configuration, c->raft.id, c->raft.address, RAFT_VOTER) == 0);
-    int rv = raft_bootstrap(&c->raft, &configuration);
-    raft_configuration_close(&configuration);
-    if (rv == 0 || rv == RAFT_CANTBOOTSTRAP)
-        return 0;
-    return err_set(err, consensus_code(rv), "make a new log in %s: %s: %s", c->dir,
-                   raft_strerror(rv), c->io.errmsg);
-}
-
-static int start_raft(struct consensus *c, struct err *err)
-{
-    int rv = c->config.bootstrap ? bootstrap(c, err) : 0;
-    if (rv < 0)
-        return rv;
-    rv = raft_start(&c->raft);
-    if (c->failed) {
-        *err = c->failure;
-        return err->code;
-    }
-    if (rv != 0)
-        return err_set(err, rv == RAFT_IOERR ? ERR_CORRUPT : consensus_code(rv),
-                       "load the log in %s: %s: %s", c->dir, raft_strerror(rv), c->raft.errmsg);
-    if (c->config.bootstrap && c->raft.configuration.n == 0)
-        return err_set(err, ERR_CORRUPT,
-                       "the log in %s is half made: remove the folder and start again", c->dir);
-    return fsm_apply_known(c, err);
-}
-
-/* What libraft began must be closed by the loop. */
-static void abandon(struct consensus *c)
-{
-    c->failed = true;
-    c->failure_told = true;
-    c->started = true;
-    c->phase = STOP_ASKED;
-    consensus_wake(c);
-    if (!c->config.loop)
-        while (c->phase != RAFT_CLOSED)
-            consensus_turn(c);
-    if (!c->config.loop)
-        consensus_turn(c);
-}
-
-int consensus_start_with(const struct consensus_config *config,
-                         const struct consensus_options *options, struct consensus **ret_consensus,
-                         struct err *err)
-{
-    check(config->id > 0 && config->store && config->send);
-    check(config->loop || options->io);
-    struct consensus *c = mem_alloc(1, sizeof(*c));
-    c->config = *config;
-    c->dir = str_copy(config->dir);
-    c->config.dir = c->dir;
-    c->lock_fd = -1;
-    c->hazards = options->hazards;
-    raft_configuration_init(&c->snapshot_configuration);
-    raft_configuration_init(&c->put.configuration);
-    fsm_init(c);
-    int rv = open_disk(c, options, err);
-    if (rv == 0) {
-        shim_install(c);
-        rv = init_raft(c, err);
-    }
-    if (rv < 0) {
-        free_consensus(c);
-        return rv;
-    }
-    open_handles(c);
-    rv = start_raft(c, err);
-    if (rv < 0) {
-        abandon(c);
-        return rv;
-    }
-    c->started = true;
-    consensus_after_raft(c);
-    *ret_consensus = c;
-    return 0;
-}
-
-int consensus_start(const struct consensus_config *config, struct consensus **ret_consensus,
-                    struct err *err)
-{
-    struct consensus_options options = {0};
-    return consensus_start_with(config, &options, ret_consensus, err);
 }
 
 void consensus_stop(struct consensus *c, void (*on_stopped)(void *arg), void *arg)

@@ -17,6 +17,7 @@
  *  - a follower confirms only what its leader's messages proved equal, not all it has on disk, and
  *    is not told to commit past that;
  *  - a change of membership that is rolled back is found in the log or the last snapshot;
+ *  - a folder that lost its vote, or entries known to be committed, is refused;
  *  - an id is never used twice (apply sees to that).
  *
  * Proposals are collected and appended once per loop turn as one batch of at most BATCH_BYTES_MAX.

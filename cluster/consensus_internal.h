@@ -2,7 +2,8 @@
 /*
  * consensus_internal - what the files of consensus share; for them and their tests only.
  *
- *     consensus.c   start, stop, the turn, what may be asked
+ *     consensus.c   the turn, leadership, the progress file, stop, what may be asked
+ *     consensus_start.c
  *     shim.c        what stands between libraft and its raft_io: timer, disk
  *     shim_send.c, shim_receive.c   the same for messages
  *     fsm.c         apply, snapshot, restore
@@ -27,15 +28,15 @@
 /* Each switch takes one precaution away, to show in a test what it is there for. All false in
  * every program. */
 struct consensus_hazards {
-    bool unpadded_entries;        /* hazard 1 */
-    bool auto_recovery;           /* hazard 2 */
-    bool no_barrier;              /* hazard 3, figure 8: leads at once */
-    bool no_hold;                 /* hazard 3: counts replicas before its barrier is on disk */
-    bool candidate_while_install; /* hazard 4 */
-    bool no_pre_vote;             /* hazard 5 */
-    bool unchecked_snapshot;      /* hazard 7 */
+    bool unpadded_entries;        /* libraft loses a log with lengths that are no multiple of 8 */
+    bool auto_recovery;           /* it renames a damaged segment and goes on without it */
+    bool no_barrier;              /* it commits entries of older terms, figure 8 */
+    bool no_hold;                 /* the same while the barrier is not on the leader's disk */
+    bool candidate_while_install; /* it asks for votes with a log that is not on disk yet */
+    bool no_pre_vote;             /* a member that was away deposes the leader */
+    bool unchecked_snapshot;      /* it has no checksum of a snapshot */
     bool unproven_results;        /* a follower's answer claims all it has on disk */
-    bool library_rollback;        /* libraft rolls membership back by itself */
+    bool library_rollback;        /* it crashes rolling membership back, or does not do it */
 };
 
 /* How a test starts it. */
@@ -233,6 +234,12 @@ void consensus_after_raft(struct consensus *consensus);
 
 /* Our code for one of libraft's. */
 int consensus_code(int raft_code);
+
+/* Open the handles that make turns, when there is a loop. */
+void consensus_open_handles(struct consensus *consensus);
+
+/* Free everything, once raft and the handles are closed or were never opened. */
+void consensus_free(struct consensus *consensus);
 
 /* shim.c */
 

@@ -47,7 +47,7 @@ static void wait_alike(struct world *w)
     world_compare(w);
 }
 
-/* --- a follower that installs a snapshot (hazard 4) ---------------------------------------- */
+/* --- a follower that installs a snapshot ----------------------------------------------------- */
 
 /* The state of a follower that is cut off while it writes the snapshot it was sent. */
 static int state_while_installing(struct consensus_hazards hazards)
@@ -88,7 +88,7 @@ static void test_else_it_would_be_a_candidate_with_a_log_it_lacks(void **state)
     assert_int_equal(state_while_installing(hazards), RAFT_CANDIDATE);
 }
 
-/* --- pre-vote (hazard 5) ------------------------------------------------------------------- */
+/* --- pre-vote -------------------------------------------------------------------------------- */
 
 /* How many terms pass because a member was away for five seconds. */
 static raft_term terms_lost(struct consensus_hazards hazards)
@@ -382,6 +382,26 @@ static void test_a_follower_whose_disk_fails_says_so_and_stops(void **state)
     fails_cleanly(2);
 }
 
+static void test_a_log_that_lost_entries_is_refused(void **state)
+{
+    (void)state;
+    struct world *w = world_new(16, 1);
+    struct member *m = &w->members[1];
+    struct raft_io io = disk_io(&m->disk);
+    struct consensus_options options = {.io = &io};
+    struct err err;
+    world_form(w, 1);
+    write_tokens(w, 1, 5);
+    member_stop(m);
+    disk_cut(&m->disk, m->disk.start + m->disk.n - 2);
+    struct consensus_config config = {.dir = m->dir, .id = 1, .send = world_send, .arg = m};
+    config.store = store_new();
+    assert_int_equal(consensus_start_with(&config, &options, &m->consensus, &err), ERR_CORRUPT);
+    assert_non_null(strstr(err.msg, "lost entries"));
+    store_free(config.store);
+    world_free(w);
+}
+
 /* An entry of a format from the future. */
 static void test_an_entry_of_an_unknown_version_stops_the_member(void **state)
 {
@@ -446,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_snapshot_is_not_installed),
         cmocka_unit_test(test_a_leader_whose_disk_fails_says_so_and_stops),
         cmocka_unit_test(test_a_follower_whose_disk_fails_says_so_and_stops),
+        cmocka_unit_test(test_a_log_that_lost_entries_is_refused),
         cmocka_unit_test(test_an_entry_of_an_unknown_version_stops_the_member),
         cmocka_unit_test(test_a_stall_of_our_own_is_not_silence_of_the_leader),
     };

@@ -63,7 +63,7 @@ static void flip_bit(const char *path, off_t at)
     close(fd);
 }
 
-/* --- hazard 1: entries that are no multiple of 8 ------------------------------------------- */
+/* --- entries that are no multiple of 8 ------------------------------------------------------- */
 
 static int64_t tokens_after_restart(struct world *w, bool unpadded)
 {
@@ -100,7 +100,7 @@ static void test_unpadded_entries_would_be_lost(void **state)
     assert_int_not_equal(tokens_after_restart(*state, true), 6);
 }
 
-/* --- hazard 2: damage is found, never "recovered" ------------------------------------------ */
+/* --- damage is found, never "recovered" ------------------------------------------------------ */
 
 static struct member *damaged_member(struct world *w)
 {
@@ -139,7 +139,7 @@ static void test_auto_recovery_would_go_on_without_the_entries(void **state)
     assert_int_equal(member_tokens(m), 0);
 }
 
-/* --- hazard 7: snapshots ------------------------------------------------------------------- */
+/* --- snapshots ------------------------------------------------------------------------------- */
 
 static struct member *snapshotted_member(struct world *w)
 {
