@@ -138,7 +138,8 @@ static void announce(struct cli *cli, const struct deploy_request *request)
     table_print(&table, &out);
     table_release(&table);
     if (!plan.changes)
-        buf_printf(&out, "Nothing to do: stack %s is as the file says.\n", request->name);
+        buf_printf(&out, "%s: stack %s is as the file says.\n",
+                   request->adopt ? "No changes" : "Nothing to do", request->name);
     fputs(str_or_empty(out.data), stdout);
     fflush(stdout);
     record_release(&plan_reply_type, &plan);

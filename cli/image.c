@@ -34,7 +34,7 @@ static int run_load(struct cli *cli, const void *options, int words_n, char **wo
     struct image_load_request request = {.upload = upload, .name = (char *)(uintptr_t)o->name};
     if (cli_call(cli, "image.load", &request, &job, err) < 0)
         return err_wrap(err, "load %.100s", words[0]);
-    int rv = image_follow_job(cli, job.job, err);
+    int rv = image_follow_job(cli, job.job, upload, err);
     record_release(&job_reply_type, &job);
     return rv < 0 ? err_wrap(err, "load %.100s", words[0]) : 0;
 }
@@ -79,7 +79,7 @@ static int run_pull(struct cli *cli, const void *options, int words_n, char **wo
     (void)words_n;
     if (cli_call(cli, "image.pull", &request, &job, err) < 0)
         return err->code;
-    int rv = image_follow_job(cli, job.job, err);
+    int rv = image_follow_job(cli, job.job, NULL, err);
     record_release(&job_reply_type, &job);
     return rv;
 }

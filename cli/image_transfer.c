@@ -113,16 +113,25 @@ int image_upload(struct cli *cli, const char *path, char **ret_upload, struct er
 /* --- jobs --------------------------------------------------------------------------------------
  */
 
-static int finish(const struct job_progress *p, struct err *err)
+/* The member speaks of its copy of the archive, which is nothing to the user: go on behind it. */
+static const char *without_upload(const char *message, const char *upload)
+{
+    const char *id = upload && *upload ? strstr(message, upload) : NULL;
+    const char *colon = id ? strstr(id, ": ") : NULL;
+    return colon ? colon + 2 : message;
+}
+
+static int finish(const struct job_progress *p, const char *upload, struct err *err)
 {
     if (p->code != 0)
-        return err_set(err, err_from_wire(p->code), "%s", str_or_empty(p->message));
+        return err_set(err, err_from_wire(p->code), "%s",
+                       without_upload(str_or_empty(p->message), upload));
     for (size_t i = 0; i < p->names_n; i++)
         puts(p->names[i]);
     return 0;
 }
 
-int image_follow_job(struct cli *cli, const char *job, struct err *err)
+int image_follow_job(struct cli *cli, const char *job, const char *upload, struct err *err)
 {
     struct progress progress;
     cleanup_free char *seen = NULL;
@@ -142,7 +151,7 @@ int image_follow_job(struct cli *cli, const char *job, struct err *err)
         else if (*str_or_empty(p.text) && progress.terminal)
             progress_show(&progress, &p.text, 1);
         if (done)
-            rv = finish(&p, err);
+            rv = finish(&p, upload, err);
         free(seen);
         seen = steal(&p.text);
         record_release(&job_progress_type, &p);

@@ -13,7 +13,7 @@ struct err;
 int image_upload(struct cli *cli, const char *path, char **ret_upload, struct err *err);
 
 /* Show the progress of @job until it is done, then print the names of its images, or return its
- * error. */
-int image_follow_job(struct cli *cli, const char *job, struct err *err);
+ * error. @upload is the id of what it loads, NULL for a pull. */
+int image_follow_job(struct cli *cli, const char *job, const char *upload, struct err *err);
 
 #endif

@@ -30,34 +30,39 @@ static bool has_message(const struct task_info *task)
     return *str_or_empty(task->message);
 }
 
+/* The first of its kind is the one that is shown. */
+static void note(const struct task_info **slot, const struct task_info *task)
+{
+    if (!*slot)
+        *slot = task;
+}
+
 static void weigh(const struct rollout *r, const struct task_info *t, int64_t revision,
                   struct evidence *e)
 {
+    bool depends = str_starts(str_or_empty(t->message), "waits for ");
     if (t->id == 0) {
-        if (str_starts(str_or_empty(t->message), "waits for "))
-            e->depends = t;
-        else
-            e->unfit = t;
+        note(depends ? &e->depends : &e->unfit, t);
         return;
     }
     if (!str_equal(t->desired, "run"))
         return;
-    if (t->revision != revision) {
+    if (t->revision != revision)
         e->old++;
-        return;
-    }
-    if (is_state(t, "failed"))
-        e->failed = t;
+    else if (is_state(t, "failed"))
+        note(&e->failed, t);
+    else if (is_state(t, "running") && has_message(t))
+        note(&e->waiting, t);
     else if (is_state(t, "running"))
-        e->waiting = has_message(t) ? t : e->waiting;
+        return;
     else if (t->restarts >= ROLLOUT_RESTARTS_MAX)
-        e->looping = t;
+        note(&e->looping, t);
     else if (t->run == 0 && is_state(t, "waiting") && has_message(t))
-        e->unready = t;
+        note(&e->unready, t);
     else if (t->run == 0 && t->id == r->stuck_task)
-        e->tried = t;
+        note(&e->tried, t);
     else if (has_message(t))
-        e->waiting = t;
+        note(&e->waiting, t);
 }
 
 static void give_reason(struct rollout *r, const struct task_info *t, const char *more)
@@ -82,6 +87,9 @@ static void judge_stuck(struct rollout *r, const struct evidence *e, int64_t now
         r->stuck_since_ms = now_ms;
     r->stuck_task = t->id;
     give_reason(r, t, "");
+    if (t->id != 0 && *str_or_empty(t->image) && !strstr(t->message, t->image))
+        snprintf(r->reason, sizeof(r->reason), "%s on %s: image %s: %s", t->name, t->node, t->image,
+                 t->message);
     if (now_ms - r->stuck_since_ms >= ROLLOUT_STUCK_MS)
         r->verdict = ROLLOUT_FAILED;
 }
@@ -102,7 +110,7 @@ static void judge_tasks(struct rollout *r, const struct evidence *e, int64_t now
     }
 }
 
-static bool is_done(const struct rollout *r, const struct service_info *s, const struct evidence *e,
+static bool is_good(const struct rollout *r, const struct service_info *s, const struct evidence *e,
                     int64_t now_ms)
 {
     bool global = str_equal(s->mode, "global");
@@ -117,6 +125,19 @@ static bool is_done(const struct rollout *r, const struct service_info *s, const
     return s->running <= s->replicas;
 }
 
+static bool is_done(struct rollout *r, const struct service_info *s, bool good, int64_t now_ms)
+{
+    bool checked = s->spec.health.test_n > 0 || str_equal(s->state, "complete");
+    if (!good) {
+        r->good_since_ms = 0;
+        r->moved = true;
+        return false;
+    }
+    if (r->good_since_ms == 0)
+        r->good_since_ms = now_ms;
+    return checked || !r->moved || now_ms - r->good_since_ms >= ROLLOUT_STEADY_MS;
+}
+
 static void describe(struct rollout *r, const struct service_info *s)
 {
     bool job = str_equal(s->mode, "replicated-job");
@@ -125,9 +146,11 @@ static void describe(struct rollout *r, const struct service_info *s)
                                   job ? s->complete : s->updated, s->replicas, word);
     if (r->verdict == ROLLOUT_DONE)
         return;
-    const char *state = r->verdict == ROLLOUT_FAILED     ? "failed"
-                        : str_equal(s->state, "running") ? (job ? "running" : "settling")
-                                                         : s->state;
+    const char *state = s->state;
+    if (r->verdict == ROLLOUT_FAILED)
+        state = "failed";
+    else if (str_equal(state, "running") && !job)
+        state = s->running > s->replicas ? "stopping" : "settling";
     len += (size_t)snprintf(r->line + len, sizeof(r->line) - len, " (%s)", state);
     if (r->reason[0])
         snprintf(r->line + len, sizeof(r->line) - len, "  %s", r->reason);
@@ -143,7 +166,7 @@ void rollout_judge(struct rollout *r, const struct service_info *s, const struct
         r->since_ms = now_ms;
     if (!s) {
         r->verdict = ROLLOUT_FAILED;
-        snprintf(r->reason, sizeof(r->reason), "the service is gone: somebody removed it");
+        snprintf(r->reason, sizeof(r->reason), "%s is gone: somebody removed it", r->name);
         snprintf(r->line, sizeof(r->line), "gone");
         return;
     }
@@ -151,7 +174,8 @@ void rollout_judge(struct rollout *r, const struct service_info *s, const struct
         if (str_equal(tasks[i].service, s->name))
             weigh(r, &tasks[i], s->revision, &e);
     judge_tasks(r, &e, now_ms);
-    if (r->verdict == ROLLOUT_GOING && is_done(r, s, &e, now_ms))
+    bool good = r->verdict == ROLLOUT_GOING && is_good(r, s, &e, now_ms);
+    if (is_done(r, s, good, now_ms))
         r->verdict = ROLLOUT_DONE;
     describe(r, s);
 }

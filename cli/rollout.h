@@ -7,9 +7,10 @@
  * again and shows the progress.
  *
  * A service is done when all its replicas run its newest revision and are healthy, or a job's have
- * all completed. It has failed when a task of the newest revision has ended for good, ends again
- * and again, or when for ROLLOUT_STUCK_MS no node fits or something that a task needs (its image)
- * cannot be had. What waits for another service is not judged by its waiting.
+ * all completed. One without a health check that was seen to start has to run for a moment, or what
+ * ends at once would count. It has failed when a task of the newest revision has ended for good,
+ * ends again and again, or when for ROLLOUT_STUCK_MS no node fits or something that a task needs
+ * (its image) cannot be had. What waits for another service is not judged by its waiting.
  */
 #ifndef WHERRY_CLI_ROLLOUT_H
 #define WHERRY_CLI_ROLLOUT_H
@@ -23,6 +24,7 @@ enum {
     ROLLOUT_STUCK_MS = 10000,
     ROLLOUT_RESTARTS_MAX = 5, /* so many and not running: it ends again and again */
     ROLLOUT_SETTLE_MS = 2000, /* a global service gets its first task within this */
+    ROLLOUT_STEADY_MS = 700,  /* without a health check */
 };
 
 enum rollout_verdict {
@@ -32,8 +34,10 @@ enum rollout_verdict {
 };
 
 struct rollout {
-    char *name; /* "app.web" */
-    int64_t since_ms;
+    char *name;             /* "app.web" */
+    int64_t since_ms;       /* of the first look */
+    int64_t good_since_ms;  /* all has run since then; 0: it does not */
+    bool moved;             /* not all ran at the first look */
     int64_t stuck_since_ms; /* 0: it is not */
     int64_t stuck_task;     /* the task that cannot be prepared, 0: no node fits */
     enum rollout_verdict verdict;

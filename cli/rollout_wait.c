@@ -15,7 +15,8 @@
 #include <time.h>
 
 enum {
-    TURN_MS = 1000,  /* judged again after this even when nothing changed */
+    TURN_MS = 1000, /* judged again after this even when nothing changed */
+    STEADY_TURN_MS = 150,
     PAUSE_MS = 100,  /* at least, between two looks at a busy cluster */
     AWAY_MS = 20000, /* so long may the member be away */
 };
@@ -28,6 +29,7 @@ struct waiting {
     int64_t start_ms;
     int64_t index;
     int64_t away_since_ms; /* 0: the member answers */
+    bool steadying;        /* something runs and may soon count as done */
 };
 
 static void sleep_ms(int64_t ms)
@@ -98,28 +100,38 @@ static void lines_release(struct lines *lines)
     free(lines->items);
 }
 
-static int name_width(const struct waiting *w)
+static bool is_leaving(const struct waiting *w, const struct service_info *s)
+{
+    return s->removed && !is_waited_for(w->request, s->name);
+}
+
+static int name_width(const struct waiting *w, const struct look *look)
 {
     size_t width = 0;
     for (size_t i = 0; i < w->request->names_n; i++)
         if (strlen(w->request->names[i]) > width)
             width = strlen(w->request->names[i]);
+    for (size_t i = 0; i < look->services.services_n; i++)
+        if (is_leaving(w, &look->services.services[i]) &&
+            strlen(look->services.services[i].name) > width)
+            width = strlen(look->services.services[i].name);
     return (int)width;
 }
 
 /* Services that go away: those that a deploy prunes, or all. */
-static size_t add_removed(const struct waiting *w, const struct look *look, struct lines *lines)
+static size_t add_removed(const struct waiting *w, const struct look *look, int width,
+                          struct lines *lines)
 {
     size_t n = 0;
     for (size_t i = 0; i < look->services.services_n; i++) {
         const struct service_info *s = &look->services.services[i];
         int64_t tasks = 0;
-        if (is_waited_for(w->request, s->name) || !s->removed)
+        if (!is_leaving(w, s))
             continue;
         for (size_t k = 0; k < look->tasks.tasks_n; k++)
             tasks += str_equal(look->tasks.tasks[k].service, s->name);
-        add_line(lines, str_printf("%-*s  removing, %" PRId64 " task%s left", name_width(w),
-                                   s->name, tasks, tasks == 1 ? "" : "s"));
+        add_line(lines, str_printf("%-*s  removing, %" PRId64 " task%s left", width, s->name, tasks,
+                                   tasks == 1 ? "" : "s"));
         n++;
     }
     return n;
@@ -138,15 +150,18 @@ static struct tally judge(struct waiting *w, const struct look *look)
     struct tally tally = {0};
     struct lines lines = {0};
     int64_t now = clock_boot_ms();
+    int width = name_width(w, look);
+    w->steadying = false;
     for (size_t i = 0; i < w->request->names_n; i++) {
         struct rollout *r = &w->rollouts[i];
         rollout_judge(r, find_service(look, r->name), look->tasks.tasks, look->tasks.tasks_n, now);
-        add_line(&lines, str_printf("%-*s  %s", name_width(w), r->name, r->line));
+        add_line(&lines, str_printf("%-*s  %s", width, r->name, r->line));
         tally.failed += r->verdict == ROLLOUT_FAILED;
         tally.going += r->verdict == ROLLOUT_GOING;
+        w->steadying |= r->verdict == ROLLOUT_GOING && r->good_since_ms != 0;
     }
     if (w->request->removed || w->request->gone)
-        tally.going += add_removed(w, look, &lines);
+        tally.going += add_removed(w, look, width, &lines);
     if (w->request->gone && look->services.services_n > 0 && tally.going == 0)
         tally.going = 1; /* somebody deployed it anew meanwhile */
     progress_show(&w->progress, lines.items, lines.n);
@@ -159,7 +174,7 @@ static int say_failed(struct waiting *w, const struct tally *tally, struct err *
     for (size_t i = 0; i < w->request->names_n; i++) {
         const struct rollout *r = &w->rollouts[i];
         if (r->verdict == ROLLOUT_FAILED)
-            cli_warn("%s: %s", r->name, r->reason);
+            cli_warn("%s", r->reason);
     }
     return err_set(err, ERR_FAILED,
                    "%zu of %zu services cannot run as asked. %s stays in effect and goes on where "
@@ -173,7 +188,7 @@ static int say_timeout(struct waiting *w, struct err *err)
     for (size_t i = 0; i < w->request->names_n; i++) {
         const struct rollout *r = &w->rollouts[i];
         if (r->verdict == ROLLOUT_GOING && r->reason[0])
-            cli_warn("%s: %s", r->name, r->reason);
+            cli_warn("%s", r->reason);
     }
     return err_set(err, ERR_FAILED,
                    "not done after %s. %s goes on in the background: 'wherry ps' shows how",
@@ -203,7 +218,8 @@ static int64_t left_ms(const struct waiting *w)
 static int pause_turn(struct waiting *w, struct err *err)
 {
     int64_t left = left_ms(w);
-    struct wait_request request = {.after = w->index, .wait_ms = left < TURN_MS ? left : TURN_MS};
+    int64_t turn = w->steadying ? STEADY_TURN_MS : TURN_MS;
+    struct wait_request request = {.after = w->index, .wait_ms = left < turn ? left : turn};
     struct wait_reply reply;
     sleep_ms(left < PAUSE_MS ? left : PAUSE_MS);
     if (cli_call(w->cli, "cluster.wait", &request, &reply, err) < 0)

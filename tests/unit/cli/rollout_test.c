@@ -47,11 +47,50 @@ static void all_replicas_of_the_new_revision_are_done(void **state)
     struct task_info t[] = {task(1, "running", ""), task(2, "running", "")};
     (void)state;
     assert_int_equal(judge(&r, service("replicated", "starting", 1, 2), t, 1, 1), ROLLOUT_GOING);
-    assert_int_equal(judge(&r, service("replicated", "running", 2, 2), t, 2, 2), ROLLOUT_DONE);
+    assert_int_equal(judge(&r, service("replicated", "running", 2, 2), t, 2, 2), ROLLOUT_GOING);
+    assert_int_equal(judge(&r, service("replicated", "running", 2, 2), t, 2, 2 + ROLLOUT_STEADY_MS),
+                     ROLLOUT_DONE);
     assert_string_equal(r.line, "2/2 running");
     t[1].revision = 1;
-    assert_int_equal(judge(&r, service("replicated", "updating", 2, 2), t, 2, 3), ROLLOUT_GOING);
-    assert_int_equal(judge(&r, service("replicated", "running", 0, 0), t, 0, 4), ROLLOUT_DONE);
+    assert_int_equal(judge(&r, service("replicated", "updating", 2, 2), t, 2, 9000), ROLLOUT_GOING);
+}
+
+static void what_runs_already_is_done_at_once(void **state)
+{
+    struct rollout r = {.name = "app.web"};
+    struct task_info t[] = {task(1, "running", "")};
+    (void)state;
+    assert_int_equal(judge(&r, service("replicated", "running", 1, 1), t, 1, 1), ROLLOUT_DONE);
+    r = (struct rollout){.name = "app.web"};
+    assert_int_equal(judge(&r, service("replicated", "running", 0, 0), t, 0, 1), ROLLOUT_DONE);
+}
+
+static void what_ends_at_once_never_counts(void **state)
+{
+    struct rollout r = {.name = "app.web"};
+    struct task_info t = task(1, "starting", "");
+    (void)state;
+    judge(&r, service("replicated", "starting", 0, 1), &t, 1, 1000);
+    for (int64_t now = 2000; now < 20000; now += 1000) {
+        t.state = "running";
+        assert_int_equal(judge(&r, service("replicated", "running", 1, 1), &t, 1, now),
+                         ROLLOUT_GOING);
+        t.state = "waiting";
+        assert_int_equal(judge(&r, service("replicated", "starting", 0, 1), &t, 1, now + 500),
+                         ROLLOUT_GOING);
+    }
+}
+
+static void a_health_check_says_it_at_once(void **state)
+{
+    struct rollout r = {.name = "app.web"};
+    struct task_info t = task(1, "running", "");
+    struct service_info s = service("replicated", "starting", 0, 1);
+    (void)state;
+    judge(&r, s, &t, 1, 1);
+    s = service("replicated", "running", 1, 1);
+    s.spec.health.test_n = 1;
+    assert_int_equal(judge(&r, s, &t, 1, 2), ROLLOUT_DONE);
 }
 
 static void a_job_is_done_when_complete(void **state)
@@ -169,7 +208,10 @@ static void scaling_down_waits_for_the_surplus(void **state)
     struct rollout r = {.name = "app.web"};
     (void)state;
     assert_int_equal(judge(&r, service("replicated", "running", 3, 1), NULL, 0, 1), ROLLOUT_GOING);
-    assert_int_equal(judge(&r, service("replicated", "running", 1, 1), NULL, 0, 2), ROLLOUT_DONE);
+    assert_int_equal(judge(&r, service("replicated", "running", 1, 1), NULL, 0, 2), ROLLOUT_GOING);
+    assert_int_equal(
+        judge(&r, service("replicated", "running", 1, 1), NULL, 0, 2 + ROLLOUT_STEADY_MS),
+        ROLLOUT_DONE);
 }
 
 static void a_service_that_is_gone_fails(void **state)
@@ -184,6 +226,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_replicas_of_the_new_revision_are_done),
+        cmocka_unit_test(what_runs_already_is_done_at_once),
+        cmocka_unit_test(what_ends_at_once_never_counts),
+        cmocka_unit_test(a_health_check_says_it_at_once),
         cmocka_unit_test(a_job_is_done_when_complete),
         cmocka_unit_test(only_tasks_of_this_revision_fail_it),
         cmocka_unit_test(a_task_that_ends_again_and_again_fails_it),
