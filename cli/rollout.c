@@ -55,7 +55,7 @@ static void weigh(const struct rollout *r, const struct task_info *t, int64_t re
         note(&e->waiting, t);
     else if (is_state(t, "running"))
         return;
-    else if (t->restarts >= ROLLOUT_RESTARTS_MAX)
+    else if (t->restarts >= r->restarts + ROLLOUT_RESTARTS_MAX)
         note(&e->looping, t);
     else if (t->run == 0 && is_state(t, "waiting") && has_message(t))
         note(&e->unready, t);
@@ -65,11 +65,11 @@ static void weigh(const struct rollout *r, const struct task_info *t, int64_t re
         note(&e->waiting, t);
 }
 
-static void give_reason(struct rollout *r, const struct task_info *t, const char *more)
+static void give_reason(struct rollout *r, const struct task_info *t)
 {
-    snprintf(r->reason, sizeof(r->reason), "%s%s%s: %s%s", t->name,
+    snprintf(r->reason, sizeof(r->reason), "%s%s%s: %s", t->name,
              *str_or_empty(t->node) ? " on " : "", str_or_empty(t->node),
-             has_message(t) ? t->message : t->state, more);
+             has_message(t) ? t->message : t->state);
 }
 
 /* Stuck is what stays so for a while; the same reason goes on counting. */
@@ -86,7 +86,7 @@ static void judge_stuck(struct rollout *r, const struct evidence *e, int64_t now
     if (r->stuck_since_ms == 0)
         r->stuck_since_ms = now_ms;
     r->stuck_task = t->id;
-    give_reason(r, t, "");
+    give_reason(r, t);
     if (t->id != 0 && *str_or_empty(t->image) && !strstr(t->message, t->image))
         snprintf(r->reason, sizeof(r->reason), "%s on %s: image %s: %s", t->name, t->node, t->image,
                  t->message);
@@ -96,17 +96,19 @@ static void judge_stuck(struct rollout *r, const struct evidence *e, int64_t now
 
 static void judge_tasks(struct rollout *r, const struct evidence *e, int64_t now_ms)
 {
-    char more[120];
     if (e->waiting || e->depends)
-        give_reason(r, e->waiting ? e->waiting : e->depends, "");
+        give_reason(r, e->waiting ? e->waiting : e->depends);
     judge_stuck(r, e, now_ms);
     if (e->failed) {
         r->verdict = ROLLOUT_FAILED;
-        give_reason(r, e->failed, "");
+        give_reason(r, e->failed);
     } else if (e->looping) {
         r->verdict = ROLLOUT_FAILED;
-        snprintf(more, sizeof(more), " (restarted %" PRId64 " times)", e->looping->restarts);
-        give_reason(r, e->looping, more);
+        snprintf(r->reason, sizeof(r->reason),
+                 "%s on %s: ends again and again, the last time with %" PRId64
+                 " (restarted %" PRId64 " times); 'wherry logs %s' shows what it wrote",
+                 e->looping->name, e->looping->node, e->looping->exit_code, e->looping->restarts,
+                 e->looping->name);
     }
 }
 
@@ -127,7 +129,7 @@ static bool is_good(const struct rollout *r, const struct service_info *s, const
 
 static bool is_done(struct rollout *r, const struct service_info *s, bool good, int64_t now_ms)
 {
-    bool checked = s->spec.health.test_n > 0 || str_equal(s->state, "complete");
+    bool sure = s->spec.health.test_n > 0 || s->replicas == 0 || str_equal(s->state, "complete");
     if (!good) {
         r->good_since_ms = 0;
         r->moved = true;
@@ -135,7 +137,7 @@ static bool is_done(struct rollout *r, const struct service_info *s, bool good, 
     }
     if (r->good_since_ms == 0)
         r->good_since_ms = now_ms;
-    return checked || !r->moved || now_ms - r->good_since_ms >= ROLLOUT_STEADY_MS;
+    return sure || !r->moved || now_ms - r->good_since_ms >= ROLLOUT_STEADY_MS;
 }
 
 static void describe(struct rollout *r, const struct service_info *s)
@@ -156,6 +158,14 @@ static void describe(struct rollout *r, const struct service_info *s)
         snprintf(r->line + len, sizeof(r->line) - len, "  %s", r->reason);
 }
 
+static void begin(struct rollout *r, const struct task_info *tasks, size_t n, int64_t now_ms)
+{
+    r->since_ms = now_ms;
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(tasks[i].service, r->name) && tasks[i].restarts > r->restarts)
+            r->restarts = tasks[i].restarts;
+}
+
 void rollout_judge(struct rollout *r, const struct service_info *s, const struct task_info *tasks,
                    size_t tasks_n, int64_t now_ms)
 {
@@ -163,7 +173,7 @@ void rollout_judge(struct rollout *r, const struct service_info *s, const struct
     r->verdict = ROLLOUT_GOING;
     r->reason[0] = '\0';
     if (r->since_ms == 0)
-        r->since_ms = now_ms;
+        begin(r, tasks, tasks_n, now_ms);
     if (!s) {
         r->verdict = ROLLOUT_FAILED;
         snprintf(r->reason, sizeof(r->reason), "%s is gone: somebody removed it", r->name);

@@ -22,7 +22,7 @@ struct err;
 
 enum {
     ROLLOUT_STUCK_MS = 10000,
-    ROLLOUT_RESTARTS_MAX = 5, /* so many and not running: it ends again and again */
+    ROLLOUT_RESTARTS_MAX = 5, /* so many more and not running: it ends again and again */
     ROLLOUT_SETTLE_MS = 2000, /* a global service gets its first task within this */
     ROLLOUT_STEADY_MS = 700,  /* without a health check */
 };
@@ -38,6 +38,7 @@ struct rollout {
     int64_t since_ms;       /* of the first look */
     int64_t good_since_ms;  /* all has run since then; 0: it does not */
     bool moved;             /* not all ran at the first look */
+    int64_t restarts;       /* of a task, at most, at the first look */
     int64_t stuck_since_ms; /* 0: it is not */
     int64_t stuck_task;     /* the task that cannot be prepared, 0: no node fits */
     enum rollout_verdict verdict;
