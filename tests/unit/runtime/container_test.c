@@ -453,7 +453,12 @@ static void test_exec(void **unused)
     assert_ok(container_start(rt, "exec", 1, &err));
     cleanup_free char *path = str_printf("/proc/%d/status", (int)state_of("exec").pid);
     cleanup_buf struct buf status = BUF_INIT;
-    assert_ok(file_read(path, 16384, &status, &err));
+    /* The OCI runtime may answer a moment before its child has become the program. */
+    for (int i = 0; i < 200 && (!status.data || !strstr(status.data, "Name:\tsleep\n")); i++) {
+        usleep(10000);
+        buf_reset(&status);
+        assert_ok(file_read(path, 16384, &status, &err));
+    }
     assert_non_null(strstr(status.data, "SigIgn:\t0000000000000000\n"));
     assert_non_null(strstr(status.data, "SigBlk:\t0000000000000000\n"));
     assert_ok(container_exec(rt, "exec", ok, 5000, &output, &code, &err));
