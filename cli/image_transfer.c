@@ -121,6 +121,12 @@ static const char *without_upload(const char *message, const char *upload)
     return colon ? colon + 2 : message;
 }
 
+static char *text_for_user(char *text, const char *upload)
+{
+    static char loading[] = "loading";
+    return upload && *upload && strstr(text, upload) ? loading : text;
+}
+
 static int finish(const struct job_progress *p, const char *upload, struct err *err)
 {
     if (p->code != 0)
@@ -149,7 +155,7 @@ int image_follow_job(struct cli *cli, const char *job, const char *upload, struc
         if (done)
             progress_clear(&progress);
         else if (*str_or_empty(p.text) && progress.terminal)
-            progress_show(&progress, &p.text, 1);
+            progress_show(&progress, (char *[]){text_for_user(p.text, upload)}, 1);
         if (done)
             rv = finish(&p, upload, err);
         free(seen);

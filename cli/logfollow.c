@@ -33,7 +33,7 @@ struct follow {
     const struct cli *cli;
     struct log_printer *printer;
     atomic_bool stop;
-    atomic_bool failed;         /* some log could not be read at some time */
+    atomic_bool failed;         /* some log was not read to its end */
     struct follower *followers; /* main thread only, as all else here */
     size_t followers_n;
     int64_t *known; /* tasks that have or had a follower */
@@ -86,16 +86,18 @@ static void *run_follower(void *arg)
     while (!f->source.ended && !atomic_load(&f->follow->stop)) {
         struct err err;
         if (fill(f, &err) == 0) {
-            complained = false;
+            /* A task that went while it could not be read has taken lines with it. */
+            complained = complained && f->source.ended;
             print_lines(f);
             continue;
         }
         if (!complained)
             cli_warn("logs of %s on %s: %s; trying again", f->source.task, f->source.node, err.msg);
         complained = true;
-        atomic_store(&f->follow->failed, true);
         pause_ms(RETRY_MS);
     }
+    if (complained)
+        atomic_store(&f->follow->failed, true);
     client_close(f->client);
     atomic_store(&f->over, true);
     return NULL;

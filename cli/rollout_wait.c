@@ -30,6 +30,7 @@ struct waiting {
     int64_t index;
     int64_t away_since_ms; /* 0: the member answers */
     bool steadying;        /* something runs and may soon count as done */
+    int width;             /* of the longest name so far */
 };
 
 static void sleep_ms(int64_t ms)
@@ -105,22 +106,23 @@ static bool is_leaving(const struct waiting *w, const struct service_info *s)
     return s->removed && !is_waited_for(w->request, s->name);
 }
 
-static int name_width(const struct waiting *w, const struct look *look)
+static void widen(struct waiting *w, const char *name)
 {
-    size_t width = 0;
+    if ((int)strlen(name) > w->width)
+        w->width = (int)strlen(name);
+}
+
+static void fit_width(struct waiting *w, const struct look *look)
+{
     for (size_t i = 0; i < w->request->names_n; i++)
-        if (strlen(w->request->names[i]) > width)
-            width = strlen(w->request->names[i]);
+        widen(w, w->request->names[i]);
     for (size_t i = 0; i < look->services.services_n; i++)
-        if (is_leaving(w, &look->services.services[i]) &&
-            strlen(look->services.services[i].name) > width)
-            width = strlen(look->services.services[i].name);
-    return (int)width;
+        if (is_leaving(w, &look->services.services[i]))
+            widen(w, look->services.services[i].name);
 }
 
 /* Services that go away: those that a deploy prunes, or all. */
-static size_t add_removed(const struct waiting *w, const struct look *look, int width,
-                          struct lines *lines)
+static size_t add_removed(const struct waiting *w, const struct look *look, struct lines *lines)
 {
     size_t n = 0;
     for (size_t i = 0; i < look->services.services_n; i++) {
@@ -130,8 +132,8 @@ static size_t add_removed(const struct waiting *w, const struct look *look, int 
             continue;
         for (size_t k = 0; k < look->tasks.tasks_n; k++)
             tasks += str_equal(look->tasks.tasks[k].service, s->name);
-        add_line(lines, str_printf("%-*s  removing, %" PRId64 " task%s left", width, s->name, tasks,
-                                   tasks == 1 ? "" : "s"));
+        add_line(lines, str_printf("%-*s  removing, %" PRId64 " task%s left", w->width, s->name,
+                                   tasks, tasks == 1 ? "" : "s"));
         n++;
     }
     return n;
@@ -150,18 +152,18 @@ static struct tally judge(struct waiting *w, const struct look *look)
     struct tally tally = {0};
     struct lines lines = {0};
     int64_t now = clock_boot_ms();
-    int width = name_width(w, look);
+    fit_width(w, look);
     w->steadying = false;
     for (size_t i = 0; i < w->request->names_n; i++) {
         struct rollout *r = &w->rollouts[i];
         rollout_judge(r, find_service(look, r->name), look->tasks.tasks, look->tasks.tasks_n, now);
-        add_line(&lines, str_printf("%-*s  %s", width, r->name, r->line));
+        add_line(&lines, str_printf("%-*s  %s", w->width, r->name, r->line));
         tally.failed += r->verdict == ROLLOUT_FAILED;
         tally.going += r->verdict == ROLLOUT_GOING;
         w->steadying |= r->verdict == ROLLOUT_GOING && r->good_since_ms != 0;
     }
     if (w->request->removed || w->request->gone)
-        tally.going += add_removed(w, look, width, &lines);
+        tally.going += add_removed(w, look, &lines);
     if (w->request->gone && look->services.services_n > 0 && tally.going == 0)
         tally.going = 1; /* somebody deployed it anew meanwhile */
     progress_show(&w->progress, lines.items, lines.n);
