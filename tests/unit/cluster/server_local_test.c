@@ -245,6 +245,10 @@ static void many_connections(void **state)
     /* Pushed out while it asked nothing, it connects again. */
     for (int i = 0; i < 2 * LOCAL_MAX; i++)
         close(open_raw());
+    /* A newer one is served after all of these were: nobody is pushed out any more. */
+    struct client *newer = open_client();
+    check_echo(newer, "echo", "served");
+    client_close(newer);
     check_echo(client, "echo", "still");
     client_close(client);
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
