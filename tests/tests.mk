@@ -24,16 +24,7 @@ check-unit: unit
 check-sim: sim
 	tests/run.sh $(SIM)
 
-$(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
-	$(call say,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
-
-.PHONY: bench-scheduler bench-cluster
-bench-scheduler: $(O)/tests/bench/scheduler_bench
-	$<
-
-bench-cluster: $(O)/tests/bench/cluster_bench
-	$<
+include tests/bench.mk
 
 # The drivers of e2e tests.
 $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)

@@ -1,0 +1,37 @@
+# Benchmarks: numbers, never a test that a slow machine fails.
+#
+#   sudo make bench          a cluster of three hosts against bare crun, the disk and the libraries
+#   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
+#   make bench-scheduler bench-cluster     single rooms
+#
+# BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
+# stands in docs/benchmarks.md.
+
+.PHONY: bench bench-swarm bench-scheduler bench-cluster
+
+$(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
+
+# All libraries, also those it does not need: it measures what they take.
+$(O)/tests/bench/probe: $(O)/tests/bench/probe.o $(TEST_LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--no-as-needed -o $@ $< $(TEST_LIB) $(LIBS)
+
+bench-scheduler: $(O)/tests/bench/scheduler_bench
+	$<
+
+bench-cluster: $(O)/tests/bench/cluster_bench
+	$<
+
+bench: deps
+	$(MAKE) all $(O)/tests/bench/probe
+	tests/bench/bench.sh
+
+bench-swarm: deps
+	dpkg-query -W docker.io containerd iptables >/dev/null 2>&1 || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+	  docker.io containerd iptables; }
+	$(MAKE) all $(O)/tests/bench/probe
+	tests/bench/swarm.sh
+	tests/bench/bench.sh --peer build/bench/swarm.samples
