@@ -275,6 +275,7 @@ static void work(struct consensus *c)
     membership_flush(c);
     propose_flush(c);
     consensus_after_raft(c);
+    shim_announce_commit(c);
 }
 
 /* Is there something for another turn at once? */

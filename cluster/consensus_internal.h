@@ -55,6 +55,8 @@ struct peer {
     raft_time large_deadline;  /* when to take it for lost */
     raft_index snapshot_index; /* of the snapshot under way, 0: none */
     raft_time snapshot_deadline;
+    raft_index matched;        /* what it has on disk for sure, as it says */
+    raft_index told_committed; /* the commit index that it was sent last */
 };
 
 /* A send that waits for its callback. */
@@ -267,6 +269,11 @@ void shim_complete_sends(struct consensus *consensus, int status);
 struct peer *shim_peer(struct consensus *consensus, int64_t id);
 /* A new term in which we lead: nothing is under way. */
 void shim_reset_peers(struct consensus *consensus);
+
+/* Tell the members that have all we have what of it is committed, if they were not told: libraft
+ * would say it with the next heartbeat, and whoever waits there for his change would wait that
+ * long. Under load the next entries say it. */
+void shim_announce_commit(struct consensus *consensus);
 
 /* shim_receive.c */
 

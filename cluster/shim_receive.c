@@ -148,6 +148,8 @@ static void check_result(struct consensus *c, struct raft_message *m)
     bool held = r->last_stored < c->barrier_index && !c->hazards.no_hold && !c->hazards.no_barrier;
     if ((impossible && !c->hazards.unproven_results) || held)
         p->last_log_index = 0;
+    if (peer->matched < p->last_log_index)
+        peer->matched = p->last_log_index;
 }
 
 static bool check_message(struct consensus *c, struct raft_message *m)

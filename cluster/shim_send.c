@@ -9,6 +9,7 @@
  * the answer comes.
  */
 #include "cluster/consensus_internal.h"
+#include "cluster/raft_log.h"
 #include "cluster/transport.h"
 
 #include "base/mem.h"
@@ -119,11 +120,38 @@ static int send_append(struct consensus *c, struct raft_io_send *req, const stru
     unsigned n = choose_entries(p, peer, now, &bytes);
     if (transmit(c, m, n, bytes > CONSENSUS_CONTROL_MAX) < 0)
         return RAFT_NOCONNECTION;
+    peer->told_committed =
+        p->leader_commit < p->prev_log_index + n ? p->leader_commit : p->prev_log_index + n;
     if (bytes > LARGE_BYTES) {
         peer->large_end = p->prev_log_index + n;
         peer->large_deadline = now + LARGE_WAIT_MS + bytes / SLOWEST_BYTES_PER_MS;
     }
     return queue_callback(c, req, cb, n < p->n_entries ? RAFT_NOCONNECTION : 0);
+}
+
+void shim_announce_commit(struct consensus *c)
+{
+    const struct raft *r = &c->raft;
+    raft_index commit = r->commit_index;
+    if (r->state != RAFT_LEADER || commit != raft_last_index(&c->raft))
+        return;
+    for (size_t i = 0; i < c->peers_n; i++) {
+        struct peer *peer = &c->peers[i];
+        if (peer->matched < commit || peer->told_committed >= commit)
+            continue;
+        struct raft_message m = {
+            .type = RAFT_IO_APPEND_ENTRIES,
+            .server_id = (raft_id)peer->id,
+            .append_entries = {.term = r->current_term,
+                               .prev_log_index = commit,
+                               .prev_log_term = raft_log_term(&r->log, commit),
+                               .leader_commit = commit},
+        };
+        /* What is lost the next heartbeat makes good. */
+        peer->told_committed = commit;
+        if (m.append_entries.prev_log_term != 0)
+            transmit(c, &m, 0, false);
+    }
 }
 
 static int send_snapshot(struct consensus *c, struct raft_io_send *req,
