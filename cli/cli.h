@@ -28,6 +28,7 @@ struct daemon_options {
     const char *address;
     struct arg_texts labels;
     const char *oci_runtime;
+    struct arg_texts plain_http;
 };
 
 /* Do the command's work. @options is its options' struct, read; @words are what follows the

@@ -16,7 +16,9 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                            .address = options->address,
                                            .labels = options->labels.items,
                                            .labels_n = options->labels.n,
-                                           .oci_runtime = options->oci_runtime},
+                                           .oci_runtime = options->oci_runtime,
+                                           .plain_http = options->plain_http.items,
+                                           .plain_http_n = options->plain_http.n},
                     err);
 }
 

@@ -191,6 +191,8 @@ const struct command command_node = {
                        "for placement constraints; may be given several times"),
             ARG_OPTION(struct daemon_options, ARG_TEXT, oci_runtime, 0, "oci-runtime", "NAME",
                        "crun, runc or another (default: the first that works)"),
+            ARG_OPTION(struct daemon_options, ARG_TEXTS, plain_http, 0, "plain-http", "HOST[:PORT]",
+                       "a registry that speaks HTTP without TLS; may be given several times"),
             ARG_END,
         },
     .options_size = sizeof(struct daemon_options),

@@ -404,11 +404,16 @@ static int open_runtime(struct daemon *d, struct err *err)
 {
     cleanup_free char *programs = program_dir();
     cleanup_free char *cgroups = cgroup_parent(d);
+    size_t n = d->options.plain_http_n;
+    cleanup_free const char **plain_http = mem_alloc(n + 1, sizeof(*plain_http));
+    for (size_t i = 0; i < n; i++)
+        plain_http[i] = d->options.plain_http[i];
     struct runtime_config config = {.data_dir = d->data_dir,
                                     .run_dir = d->run_dir,
                                     .cgroup_parent = cgroups,
                                     .program_dir = programs,
-                                    .oci_runtime = d->options.oci_runtime};
+                                    .oci_runtime = d->options.oci_runtime,
+                                    .plain_http = plain_http};
     return runtime_open(&config, &d->runtime, err);
 }
 

@@ -20,7 +20,9 @@ struct node_options {
     const char *address;       /* "IP" or "IP:PORT" of the bus; NULL: the default route's, 7400 */
     const char *const *labels; /* "K=V" */
     size_t labels_n;
-    const char *oci_runtime; /* NULL: by probing */
+    const char *oci_runtime;       /* NULL: by probing */
+    const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
+    size_t plain_http_n;
 };
 
 /* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,

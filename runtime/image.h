@@ -57,8 +57,9 @@ int image_list(struct runtime *rt, struct image **ret_images, size_t *ret_n, str
  * "nginx:1.2: 12.4 of 25.0 MB". Return false to cancel. */
 typedef bool (*image_progress_cb)(void *arg, const char *text);
 
-/* Fetch @ref from its registry, unpack it and list it. Registries on loopback and those named in
- * @plain_http (NULL-terminated "host:port" list, may be NULL) are spoken to over plain HTTP, any
+/* Fetch @ref from its registry, unpack it and list it. Registries on loopback, those of the
+ * runtime's configuration and those named in @plain_http (NULL-terminated "host:port" list, may be
+ * NULL) are spoken to over plain HTTP, any
  * other is ERR_UNSUPPORTED. Finished blobs are kept when it fails, so that a retry resumes.
  * @progress may be NULL. */
 int image_pull(struct runtime *rt, const char *ref, const char *const *plain_http,

@@ -133,18 +133,25 @@ static int install(struct runtime *rt, const char *digest, const char *name,
     return rv;
 }
 
-/* Plain HTTP is for this machine and for whom the user named. */
-static int check_plain(const struct image_ref *ref, const char *const *plain_http, struct err *err)
+static bool is_named(const char *registry, const char *const *registries)
 {
-    if (image_registry_is_local(ref->registry))
-        return 0;
-    for (size_t i = 0; plain_http && plain_http[i]; i++) {
-        if (strcmp(plain_http[i], ref->registry) == 0)
-            return 0;
+    for (size_t i = 0; registries && registries[i]; i++) {
+        if (strcmp(registries[i], registry) == 0)
+            return true;
     }
+    return false;
+}
+
+/* Plain HTTP is for this machine and for whom the user named. */
+static int check_plain(const struct runtime *rt, const struct image_ref *ref,
+                       const char *const *plain_http, struct err *err)
+{
+    if (image_registry_is_local(ref->registry) || is_named(ref->registry, plain_http) ||
+        is_named(ref->registry, (const char *const *)rt->plain_http))
+        return 0;
     return err_set(err, ERR_UNSUPPORTED,
                    "registry %.80s is spoken to over HTTPS, which is not supported yet; load the "
-                   "image from an archive, or name the registry as a plain-HTTP one",
+                   "image from an archive, or name the registry with --plain-http",
                    ref->registry);
 }
 
@@ -164,7 +171,7 @@ int image_pull(struct runtime *rt, const char *ref, const char *const *plain_htt
 {
     struct image_ref parsed;
     int rv = image_ref_parse(ref, &parsed, err);
-    if (rv < 0 || (rv = check_plain(&parsed, plain_http, err)) < 0)
+    if (rv < 0 || (rv = check_plain(rt, &parsed, plain_http, err)) < 0)
         return rv;
     cleanup_free char *name = image_ref_format(&parsed);
     cleanup_free char *ingest = str_printf("%s/images/ingest/pull", rt->data_dir);

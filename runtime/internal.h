@@ -26,6 +26,7 @@ struct runtime {
     char *run_dir;
     char *cgroup_parent;
     char *program_dir;
+    char **plain_http;    /* NULL-terminated or NULL */
     char *exits_dir;      /* run_dir/exits */
     char *oci_path;       /* absolute */
     char *oci_version;    /* "crun 1.8.1" */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/cgroup.h"
+#include "runtime/image.h"
 #include "runtime/index.h"
 #include "runtime/internal.h"
 #include "runtime/oci.h"
@@ -93,6 +94,17 @@ static int open_parts(struct runtime *rt, const struct runtime_config *config, s
     return 0;
 }
 
+static char **copy_strings(const char *const *strings)
+{
+    size_t n = 0;
+    while (strings && strings[n])
+        n++;
+    char **copy = mem_alloc(n + 1, sizeof(*copy));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = str_copy(strings[i]);
+    return copy;
+}
+
 int runtime_open(const struct runtime_config *config, struct runtime **ret_rt, struct err *err)
 {
     int rv;
@@ -106,6 +118,7 @@ int runtime_open(const struct runtime_config *config, struct runtime **ret_rt, s
     rt->run_dir = str_copy(config->run_dir);
     rt->cgroup_parent = str_copy(config->cgroup_parent);
     rt->program_dir = str_copy(config->program_dir);
+    rt->plain_http = copy_strings(config->plain_http);
     rt->exits_dir = str_printf("%s/exits", config->run_dir);
     rt->lock_fd = -1;
     rv = open_parts(rt, config, err);
@@ -140,6 +153,7 @@ void runtime_close(struct runtime *rt)
     free(rt->run_dir);
     free(rt->cgroup_parent);
     free(rt->program_dir);
+    image_strings_free(rt->plain_http);
     free(rt->exits_dir);
     free(rt->oci_path);
     free(rt->oci_version);

@@ -40,6 +40,8 @@ struct runtime_config {
     const char *cgroup_parent; /* "/wherry": all cgroups are made below it, on every hierarchy */
     const char *program_dir;   /* where wherry-shim and wherry-image are */
     const char *oci_runtime; /* "crun", "runc", a path, or NULL: the first that works, by probing */
+    const char *const *plain_http; /* NULL-terminated "host:port" of registries that are spoken to
+                                      over plain HTTP; may be NULL */
 };
 
 /* Open the runtime of this machine: makes the folders, probes the OCI runtime and the cgroup
