@@ -31,12 +31,12 @@ static void picture_release(struct picture *p)
     view_release(&p->view);
 }
 
-static const char *node_name(const struct picture *p, int64_t id)
+static const struct node *node_of(const struct picture *p, int64_t id)
 {
     for (size_t i = 0; i < p->view.nodes_n; i++)
         if (p->view.nodes[i].id == id)
-            return p->view.nodes[i].name;
-    return "";
+            return &p->view.nodes[i];
+    return NULL;
 }
 
 static const struct spec *spec_of(const struct picture *p, const struct service *s,
@@ -217,15 +217,25 @@ static const struct service *service_of(const struct picture *p, int64_t id)
     return NULL;
 }
 
+/* What a task on a lost node last said may be true no more. */
+static const char *message_of(const struct task *t, const struct node *node)
+{
+    if (!node || node->status == NODE_UP || task_is_terminal(t->state))
+        return t->message;
+    return t->desired == DESIRED_END ? "its node is down; it ends there when the node returns"
+                                     : "its node is down";
+}
+
 static void describe_task(const struct picture *p, const struct task *t, const struct service *s,
                           struct task_info *info)
 {
+    const struct node *node = node_of(p, t->node_id);
     *info = (struct task_info){
         .id = t->id,
         .name = str_printf("%s.%s.%lld", t->stack, t->service, (long long)t->slot),
         .service = str_printf("%s.%s", t->stack, t->service),
         .slot = t->slot,
-        .node = str_copy(node_name(p, t->node_id)),
+        .node = str_copy(node ? node->name : ""),
         .image = str_copy(s ? spec_of(p, s, t->revision)->image : ""),
         .desired = str_copy(task_desired_names[t->desired]),
         .state = str_copy(task_state_names[t->state]),
@@ -233,7 +243,7 @@ static void describe_task(const struct picture *p, const struct task *t, const s
         .run = t->run,
         .restarts = t->run > 1 ? t->run - 1 : 0,
         .exit_code = t->exit_code,
-        .message = str_copy(t->message),
+        .message = str_copy(message_of(t, node)),
         .revision = t->revision,
         .created_ms = t->created_ms,
         .state_ms = t->state_ms,
