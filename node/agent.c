@@ -24,6 +24,7 @@ enum {
     GRACE_DEFAULT_MS = 10000,
     EXIT_UNKNOWN = 137, /* killed: its shim or its machine was */
     EXIT_NOT_STARTED = 127,
+    ADOPTED_ATTEMPTS_MAX = 5, /* of what restarted before we came */
 };
 
 struct agent *agent_new(struct daemon *d, const struct task *task, const struct spec *spec)
@@ -57,13 +58,35 @@ void agent_free(struct agent *a)
     free(a);
 }
 
+static bool should_end(const struct agent *a)
+{
+    return a->row_gone || a->task.desired == DESIRED_END;
+}
+
+/* Greater than any before, also than what an earlier process of ours said that our copy of the
+ * state does not show yet: such a report must not pass for this one. */
+static void next_sequence(struct agent *a)
+{
+    int64_t now = clock_wall_ms();
+    a->sequence = a->sequence < now ? now : a->sequence + 1;
+}
+
 void agent_set_task(struct agent *a, const struct task *task)
 {
     a->row_gone = !task;
-    if (!task)
+    if (task) {
+        record_release(&task_type, &a->task);
+        record_copy(&task_type, task, &a->task);
+    }
+    if (should_end(a))
+        agent_cancel_fetch(a);
+    if (!task || task_is_terminal(task->state))
         return;
-    record_release(&task_type, &a->task);
-    record_copy(&task_type, task, &a->task);
+    /* What an earlier process of ours said arrived late: ours is the newer word. */
+    if (task->sequence > a->sequence) {
+        a->sequence = task->sequence;
+        next_sequence(a);
+    }
     /* Our word did not arrive, or arrived half-way: say it again. */
     if (task->sequence < a->sequence)
         agent_report(a);
@@ -92,14 +115,9 @@ void agent_say(struct agent *a, enum task_state state, const char *message)
     a->said_run = a->run;
     a->said_health = a->health;
     str_fill(a->message, sizeof(a->message), message);
-    a->sequence++;
+    next_sequence(a);
     a->state_ms = clock_wall_ms();
     agent_report(a);
-}
-
-static bool should_end(const struct agent *a)
-{
-    return a->row_gone || a->task.desired == DESIRED_END;
 }
 
 static int64_t doubled(int64_t first, int64_t times, int64_t max)
@@ -121,10 +139,10 @@ static void retry_later(struct agent *a, const struct err *err)
 
 void agent_on_fetched(struct agent *a, const struct err *err)
 {
-    if (err->code != 0)
-        retry_later(a, err);
-    else
+    if (err->code == 0)
         a->phase = AGENT_CREATE;
+    else if (!should_end(a))
+        retry_later(a, err);
     agent_step(a);
 }
 
@@ -242,6 +260,7 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
     if (a->phase == AGENT_STOP) {
         a->exit_code = code;
         a->phase = AGENT_REMOVE;
+        a->due_ms = 0; /* the rest of its grace is not needed */
     } else {
         on_run_ended(a, code, message);
     }
@@ -295,6 +314,8 @@ void agent_on_removed(struct agent *a, const struct err *err)
     if (err->code != 0) {
         log_warn("node", "remove %s: %s", a->id, err->msg);
         a->due_ms = clock_boot_ms() + doubled(RETRY_FIRST_MS, a->failures++, RETRY_MAX_MS);
+        if (!task_is_terminal(a->state))
+            agent_say(a, a->state, err->msg);
         return;
     }
     a->phase = AGENT_GONE;
@@ -316,7 +337,12 @@ void agent_adopt(struct agent *a, const struct container_state *state)
     a->known = true;
     if (state->run > a->run)
         a->run = state->run;
+    /* How many of its runs were short is not known: enough for a delay, never the last straw. */
     a->attempts = a->run > 0 ? a->run - 1 : 0;
+    if (a->attempts > ADOPTED_ATTEMPTS_MAX)
+        a->attempts = ADOPTED_ATTEMPTS_MAX;
+    if (a->spec.restart.max_attempts > 0 && a->attempts >= a->spec.restart.max_attempts)
+        a->attempts = a->spec.restart.max_attempts - 1;
     if (task_is_terminal(a->state)) {
         a->phase = AGENT_DONE;
     } else if (state->status == CONTAINER_CREATED) {
@@ -379,6 +405,7 @@ static void step_work(struct agent *a, int64_t now)
         break;
     case AGENT_START:
         a->run++;
+        a->started_ms = 0;
         agent_say(a, TASK_STARTING, "");
         agent_run_start(a);
         break;

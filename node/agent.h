@@ -56,10 +56,11 @@ struct agent {
     bool has_netns;             /* its network namespace exists: part of the network state */
 
     int64_t run;
-    int64_t attempts; /* restarts since it last ran long enough */
-    int64_t failures; /* of what comes before the start */
-    int64_t started_ms;
-    bool killed; /* STOP: the grace is over */
+    int64_t attempts;           /* restarts since it last ran long enough */
+    struct agent_job *fetching; /* a pull that may be cancelled, agent_jobs.c's */
+    int64_t failures;           /* of what comes before the start */
+    int64_t started_ms;         /* of the run under way, 0: it has not begun */
+    bool killed;                /* STOP: the grace is over */
 
     /* Health: see health.c. */
     int64_t check_due_ms;
@@ -111,6 +112,8 @@ void agent_report(struct agent *a);
  */
 
 void agent_run_fetch(struct agent *a);
+/* The image is not wanted any more: a pull under way ends soon. */
+void agent_cancel_fetch(struct agent *a);
 void agent_run_create(struct agent *a);
 void agent_run_start(struct agent *a);
 void agent_run_look(struct agent *a);

@@ -11,6 +11,7 @@
 #include "runtime/network.h"
 #include "runtime/volume.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ struct agent_job {
     char *hostname;
     char *hosts;
     int64_t run;
+    atomic_bool cancelled;
+    const atomic_bool *giving_up; /* the daemon's */
     struct err err;
     struct container_state state;
     void (*done)(struct agent_job *job);
@@ -45,6 +48,7 @@ static void on_done(void *arg)
     struct agent_job *job = arg;
     struct agent *a = job->agent;
     a->busy = false;
+    a->fetching = NULL;
     if (!a->daemon->stopping)
         job->done(job);
     free_job(job);
@@ -61,7 +65,7 @@ static char *hosts_of(const struct agent *a, const char *hostname)
     return buf_take(&out);
 }
 
-static void run(struct agent *a, void (*work)(void *), void (*done)(struct agent_job *), bool spec)
+static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job *), bool spec)
 {
     check(!a->busy);
     struct agent_job *job = mem_alloc(1, sizeof(*job));
@@ -80,20 +84,36 @@ static void run(struct agent *a, void (*work)(void *), void (*done)(struct agent
         job->hosts = hosts_of(a, job->hostname);
     }
     a->busy = true;
-    jobs_run(a->daemon->jobs, work, on_done, job);
+    return job;
+}
+
+static void run(struct agent *a, void (*work)(void *), void (*done)(struct agent_job *), bool spec)
+{
+    jobs_run(a->daemon->jobs, work, on_done, new_job(a, done, spec));
 }
 
 /* --- fetch ----------------------------------------------------------------------------------- */
 
+static bool on_progress(void *arg, const char *text)
+{
+    struct agent_job *job = arg;
+    (void)text;
+    return !atomic_load(&job->cancelled) && !atomic_load(job->giving_up);
+}
+
 static void work_fetch(void *arg)
 {
     struct agent_job *job = arg;
+    if (!on_progress(job, "")) {
+        err_set(&job->err, ERR_CANCELED, "the image is not wanted any more");
+        return;
+    }
     struct image image = {0};
     int rv = image_find(job->runtime, str_or_empty(job->spec.image), &image, &job->err);
     image_release(&image);
     if (rv == ERR_NOTFOUND) {
         job->err = (struct err){0};
-        image_pull(job->runtime, job->spec.image, NULL, NULL, NULL, &job->err);
+        image_pull(job->runtime, str_or_empty(job->spec.image), NULL, on_progress, job, &job->err);
     }
 }
 
@@ -104,7 +124,16 @@ static void done_fetch(struct agent_job *job)
 
 void agent_run_fetch(struct agent *a)
 {
-    run(a, work_fetch, done_fetch, true);
+    struct agent_job *job = new_job(a, done_fetch, true);
+    job->giving_up = &a->daemon->giving_up;
+    a->fetching = job;
+    jobs_run(a->daemon->image_jobs, work_fetch, on_done, job);
+}
+
+void agent_cancel_fetch(struct agent *a)
+{
+    if (a->fetching)
+        atomic_store(&a->fetching->cancelled, true);
 }
 
 /* --- create ---------------------------------------------------------------------------------- */

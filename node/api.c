@@ -40,7 +40,7 @@ static const struct verb verbs[] = {
     VERB("service.inspect", name_request, service_info, api_service_inspect, 0),
     VERB("service.scale", scale_request, empty, api_scale, 0),
     VERB("task.list", filter_request, task_list_reply, api_task_list, 0),
-    VERB("logs.read", logs_request, logs_reply, api_logs, 0),
+    VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS),
     VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME),
     VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME),
     VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_ANYTIME),
@@ -158,6 +158,10 @@ static void dispatch(struct api_call *c, const struct call *call, bool local)
                       str_or_empty(call->verb));
         return;
     }
+    if (c->from && !(c->verb->flags & VERB_MEMBERS)) {
+        api_fail_with(c, ERR_DENIED, "%s is not for members to call", c->verb->name);
+        return;
+    }
     if ((c->verb->flags & VERB_LOCAL) && !local) {
         api_fail_with(c, ERR_DENIED, "%s works on the machine's own socket only", c->verb->name);
         return;
@@ -226,6 +230,10 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+enum {
+    SLOT_DIGITS_MAX = 18,
+};
+
 int object_name_parse(const char *text, struct object_name *ret, struct err *err)
 {
     struct object_name name = {0};
@@ -236,14 +244,15 @@ int object_name_parse(const char *text, struct object_name *ret, struct err *err
     char *service = dot ? dot + 1 : NULL;
     char *slot = service ? strrchr(service, '.') : NULL;
     if (slot) {
-        char *end;
         *slot++ = '\0';
-        name.slot = strtoll(slot, &end, 10);
-        if (*end || name.slot < 1)
-            return err_set(err, ERR_INVALID, "'%s' is no task: STACK.SERVICE.NUMBER is", text);
+        size_t digits = strspn(slot, "0123456789");
+        name.slot = digits <= SLOT_DIGITS_MAX ? strtoll(slot, NULL, 10) : 0;
+        if (slot[digits] || name.slot < 1)
+            return err_set(err, ERR_INVALID, "'%.100s' is no task: STACK.SERVICE.NUMBER is", text);
     }
     if (!name_is_valid(copy) || (service && !name_is_valid(service)))
-        return err_set(err, ERR_INVALID, "'%s' is not STACK, STACK.SERVICE or STACK.SERVICE.NUMBER",
+        return err_set(err, ERR_INVALID,
+                       "'%.100s' is not STACK, STACK.SERVICE or STACK.SERVICE.NUMBER",
                        str_or_empty(text));
     name.stack = str_copy(copy);
     name.service = str_copy(service);

@@ -36,6 +36,7 @@ typedef void (*api_handler)(struct api_call *c, const void *request);
 enum verb_flags {
     VERB_ANYTIME = 1, /* also before this machine is a member */
     VERB_LOCAL = 2,   /* on the local socket only */
+    VERB_MEMBERS = 4, /* also for other members, who forward a caller's request */
 };
 
 struct verb {
@@ -72,6 +73,9 @@ struct object_name {
 };
 int object_name_parse(const char *text, struct object_name *ret, struct err *err);
 void object_name_release(struct object_name *name);
+
+/* Delete what uploads of an earlier process left. */
+void api_clean_uploads(struct daemon *d);
 
 /* --- handlers by noun ------------------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@
 
 enum {
     DAY_MS = 24 * 3600 * 1000,
+    TTL_DAYS_MAX = 36500,
 };
 
 /* --- tokens ----------------------------------------------------------------------------------- */
@@ -77,8 +78,8 @@ void api_token(struct api_call *c, const void *request)
     const struct token_request *r = request;
     struct err err;
     int64_t ttl = r->ttl_ms;
-    if (ttl < 0)
-        err_set(&err, ERR_INVALID, "the time to live must be positive");
+    if (ttl < 0 || ttl > (int64_t)TTL_DAYS_MAX * DAY_MS)
+        err_set(&err, ERR_INVALID, "the time to live must be from 0 to %d days", TTL_DAYS_MAX);
     else if (add_token(c, r->kind, ttl == 0 && r->kind == TOKEN_JOIN ? DAY_MS : ttl, on_token,
                        &err) == 0)
         return;

@@ -2,6 +2,7 @@
 /* logs.read: answered by the node the task is on; any other member forwards it there. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "node/api.h"
 #include "node/daemon.h"
@@ -15,6 +16,7 @@
 
 enum {
     LOG_CHUNK_MAX = 256 << 10,
+    LOG_READ_MS = 100, /* between two reads for one caller: other callers' reads wake it too */
     FORWARD_EXTRA_MS = 10000,
 };
 
@@ -26,9 +28,10 @@ struct log_wait {
     struct runtime *runtime;
     struct logs_request request;
     char id[24];
-    bool reading; /* a job is under way */
-    bool fresh;   /* a job has read since we last looked */
-    bool over;    /* the caller was answered */
+    bool reading;    /* a job is under way */
+    bool fresh;      /* a job has read since we last looked */
+    bool over;       /* the caller was answered */
+    int64_t next_ms; /* boot time of the next read */
     struct log_cursor cursor;
     struct buf lines;
     bool more;
@@ -76,6 +79,7 @@ static void done_read(void *arg)
 static void start_read(struct log_wait *w)
 {
     w->reading = true;
+    w->next_ms = clock_boot_ms() + LOG_READ_MS;
     w->err = (struct err){0};
     jobs_run(w->daemon->jobs, work_read, done_read, w);
 }
@@ -98,7 +102,8 @@ static void answer(struct log_wait *w, bool ended)
 static bool poll_logs(void *arg, bool last)
 {
     struct log_wait *w = arg;
-    if (w->daemon->stopping && last && !w->fresh) {
+    if (w->daemon->stopping && !w->fresh) {
+        /* No job may be started any more. */
         api_fail_with(w->call, ERR_UNAVAILABLE, "this member is stopping");
         w->over = true;
         if (!w->reading)
@@ -106,7 +111,7 @@ static bool poll_logs(void *arg, bool last)
         return true;
     }
     if (!w->fresh) {
-        if (!w->reading)
+        if (!w->reading && (last || clock_boot_ms() >= w->next_ms))
             start_read(w);
         return false; /* asked again when it has read */
     }
@@ -128,7 +133,9 @@ static void read_here(struct api_call *c, const struct logs_request *r)
     w->daemon = c->daemon;
     w->runtime = c->daemon->runtime;
     w->request = *r;
-    w->cursor = (struct log_cursor){.run = r->run, .file = r->file, .offset = r->offset};
+    w->request.tail = r->tail > 0 ? r->tail : 0;
+    w->cursor = (struct log_cursor){
+        .run = r->run > 0 ? r->run : 0, .file = r->file, .offset = r->offset > 0 ? r->offset : 0};
     snprintf(w->id, sizeof(w->id), "t%lld", (long long)r->task_id);
     /* At least one read, also without a wait. */
     waiters_add(c->daemon->waiters, r->wait_ms > 1 ? r->wait_ms : 1, poll_logs, w);
@@ -172,5 +179,7 @@ void api_logs(struct api_call *c, const void *request)
     record_encode(&logs_request_type, r, &body);
     struct call call = {.verb = (char[]){"logs.read"},
                         .body = {(unsigned char *)body.data, body.len}};
-    forward_call(d->forward, node, &call, r->wait_ms + FORWARD_EXTRA_MS, on_forwarded, c);
+    int64_t wait = r->wait_ms < WAIT_MAX_MS ? r->wait_ms : WAIT_MAX_MS;
+    forward_call(d->forward, node, &call, (wait > 0 ? wait : 0) + FORWARD_EXTRA_MS, on_forwarded,
+                 c);
 }

@@ -41,6 +41,8 @@
 enum {
     BUS_PORT = 7400,
     JOB_THREADS = 4,
+    IMAGE_THREADS = 2,
+    CHECK_THREADS = 4,
 };
 
 /* --- what we are ----------------------------------------------------------------------------- */
@@ -199,8 +201,9 @@ static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const vo
                            size_t len)
 {
     struct daemon *d = arg;
-    if (!d->waiters || d->stopping)
+    if (!d->waiters)
         return;
+    /* Also while we stop: jobs may take a while to end, and what we lead is to go on. */
     switch (kind) {
     case BUS_RAFT:
         consensus_receive(d->consensus, from, data, len);
@@ -220,7 +223,7 @@ static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const vo
 static void on_bus_peer(void *arg, int64_t id, bool up)
 {
     struct daemon *d = arg;
-    if (!d->forward || d->stopping)
+    if (!d->waiters)
         return;
     if (!up)
         forward_on_down(d->forward, id);
@@ -298,6 +301,19 @@ static void on_nothing(void *arg)
     (void)arg;
 }
 
+/* Last, so that whoever still waited was answered. */
+static void stop_carriers(struct daemon *d)
+{
+    if (d->bus)
+        bus_stop(d->bus, on_nothing, NULL);
+    d->bus = NULL;
+    if (d->server)
+        server_stop(d->server, on_nothing, NULL);
+    d->server = NULL;
+    stalls_free(d->stalls);
+    d->stalls = NULL;
+}
+
 static void on_consensus_stopped(void *arg)
 {
     struct daemon *d = arg;
@@ -312,33 +328,23 @@ static void on_consensus_stopped(void *arg)
     reconcile_free(d->reconcile);
     netsync_free(d->netsync);
     report_free(d->report);
-    bus_stop(d->bus, on_nothing, NULL);
-    d->bus = NULL;
+    stop_carriers(d);
 }
 
-static void stop_rest(struct daemon *d)
-{
-    if (d->consensus) {
-        consensus_stop(d->consensus, on_consensus_stopped, d);
-    } else if (d->bus) {
-        bus_stop(d->bus, on_nothing, NULL);
-        d->bus = NULL;
-    }
-    if (d->server)
-        server_stop(d->server, on_nothing, NULL);
-    d->server = NULL;
-    stalls_free(d->stalls);
-}
-
-static void on_network_jobs_stopped(void *arg)
-{
-    stop_rest(arg);
-}
-
-static void on_jobs_stopped(void *arg)
+/* One kind of jobs after the other, then what they might still have used. */
+static void stop_next(void *arg)
 {
     struct daemon *d = arg;
-    jobs_stop(d->network_jobs, on_network_jobs_stopped, d);
+    struct jobs **kinds[] = {&d->jobs, &d->image_jobs, &d->check_jobs, &d->network_jobs};
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (*kinds[i]) {
+            jobs_stop(steal(kinds[i]), stop_next, d);
+            return;
+        }
+    if (d->consensus)
+        consensus_stop(d->consensus, on_consensus_stopped, d);
+    else
+        stop_carriers(d);
 }
 
 void daemon_stop(struct daemon *d, int code, const struct err *err)
@@ -352,14 +358,15 @@ void daemon_stop(struct daemon *d, int code, const struct err *err)
     log_info("node", "stopping; containers run on");
     if (d->consensus && code == 0)
         consensus_transfer(d->consensus);
-    /* No new work; what runs is finished first. */
+    /* No new work; what runs is finished first, what is long gives up. */
+    atomic_store(&d->giving_up, true);
     if (d->reconcile) {
         reconcile_stop(d->reconcile);
         netsync_stop(d->netsync);
         report_stop(d->report);
         dns_free(d->dns);
     }
-    jobs_stop(d->jobs, on_jobs_stopped, d);
+    stop_next(d);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -432,7 +439,10 @@ static int open_parts(struct daemon *d, struct err *err)
         .loop = &d->loop, .socket_path = socket, .on_call = api_on_call, .arg = d};
     if (server_start(&config, &d->server, err) < 0)
         return err->code;
+    api_clean_uploads(d);
     d->jobs = jobs_new(&d->loop, JOB_THREADS);
+    d->image_jobs = jobs_new(&d->loop, IMAGE_THREADS);
+    d->check_jobs = jobs_new(&d->loop, CHECK_THREADS);
     d->network_jobs = jobs_new(&d->loop, 1);
     if (!identity_is_member(d->identity)) {
         log_info("node", "%s is not a member of a cluster yet: 'wherry init' or 'wherry join'",
@@ -482,6 +492,11 @@ int node_run(const struct node_options *options, struct err *err)
     while (uv_run(&d->loop, UV_RUN_DEFAULT) != 0 && !d->stopping) {
     }
     int code = d->exit_code;
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        uv_close((uv_handle_t *)&signals[i], NULL);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&d->loop) < 0)
+        log_warn("node", "something was left on the loop");
     if (code < 0)
         *err = d->fatal;
     release(d);

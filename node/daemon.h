@@ -25,6 +25,7 @@
 #include "store/store.h"
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -40,8 +41,12 @@ struct daemon {
     struct pair *labels;
     size_t labels_n;
 
-    struct jobs *jobs;         /* general */
+    /* Threads for each kind of work, so that what is slow by nature holds up only its like. */
+    struct jobs *jobs; /* general: what containers and the local index need, seconds at most */
+    struct jobs *image_jobs;   /* pulls and loads: minutes */
+    struct jobs *check_jobs;   /* health checks: each up to its own time-out */
     struct jobs *network_jobs; /* one thread: network_apply() may not run twice at once */
+    atomic_bool giving_up;     /* set at the stop: long jobs end early */
     struct runtime *runtime;
     struct identity *identity;
     struct server *server;
@@ -63,6 +68,8 @@ struct daemon {
     struct dns *dns;
     struct waiters *waiters; /* callers of cluster.wait */
 
+    bool joining; /* a member was asked to let us in */
+    bool removed; /* an operator took this machine out of the cluster; kept in a file */
     bool stopping;
     int exit_code;
     struct err fatal;

@@ -120,8 +120,8 @@ void forward_free(struct forward *f, void (*on_freed)(void *arg), void *arg)
     uv_close((uv_handle_t *)&f->timer, on_closed);
 }
 
-void forward_call(struct forward *f, int64_t to, const struct call *call, int64_t timeout_ms,
-                  forward_cb cb, void *arg)
+int64_t forward_call(struct forward *f, int64_t to, const struct call *call, int64_t timeout_ms,
+                     forward_cb cb, void *arg)
 {
     struct pending *p = mem_alloc(1, sizeof(*p));
     p->id = ++f->last_id;
@@ -144,6 +144,15 @@ void forward_call(struct forward *f, int64_t to, const struct call *call, int64_
     f->pending = p;
     if (!uv_is_active((uv_handle_t *)&f->timer))
         uv_timer_start(&f->timer, on_timer, FORWARD_TICK_MS, FORWARD_TICK_MS);
+    return p->id;
+}
+
+void forward_cancel(struct forward *f, int64_t id)
+{
+    for (struct pending *p = f->pending; p; p = p->next)
+        if (p->id == id && p->failed.code == 0)
+            err_set(&p->failed, ERR_UNKNOWN, "the answer of member n%lld is not waited for",
+                    (long long)p->to);
 }
 
 void forward_on_reply(struct forward *f, int64_t from, const void *data, size_t len)
@@ -169,7 +178,7 @@ void forward_on_reply(struct forward *f, int64_t from, const void *data, size_t 
 void forward_on_down(struct forward *f, int64_t id)
 {
     struct err err;
-    err_set(&err, ERR_UNAVAILABLE, "the connection to member n%lld broke", (long long)id);
+    err_set(&err, ERR_UNKNOWN, "the connection to member n%lld broke", (long long)id);
     for (struct pending *p; (p = take(f, goes_to, id));)
         complete(p, &err, NULL);
 }

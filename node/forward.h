@@ -2,9 +2,10 @@
 /*
  * forward - call another member over the bus and wait for its reply.
  *
- * Loop thread. A call to a member that is not connected, or whose connection breaks, ends with
- * ERR_UNAVAILABLE; one that gets no reply in time with ERR_TIMEOUT. Whether it was done is then not
- * known: the caller's request id makes a retry safe.
+ * Loop thread. A call to a member that is not connected was not sent: it ends with ERR_UNAVAILABLE
+ * (ERR_BUSY when too much waits for that member, ERR_TOOBIG). When the connection breaks it ends
+ * with ERR_UNKNOWN, when no reply comes in time with ERR_TIMEOUT: whether it was done is then not
+ * known, and the caller's request id makes a retry safe.
  */
 #ifndef WHERRY_NODE_FORWARD_H
 #define WHERRY_NODE_FORWARD_H
@@ -21,9 +22,14 @@ typedef void (*forward_cb)(void *arg, const struct err *err, const struct reply 
 struct forward *forward_new(struct daemon *d);
 void forward_free(struct forward *f, void (*on_freed)(void *arg), void *arg);
 
-/* Send @call (copied) to member @to. @cb comes later, exactly once. */
-void forward_call(struct forward *f, int64_t to, const struct call *call, int64_t timeout_ms,
-                  forward_cb cb, void *arg);
+/* Send @call (copied) to member @to. @cb comes later, exactly once. Returns a number for
+ * forward_cancel(). */
+int64_t forward_call(struct forward *f, int64_t to, const struct call *call, int64_t timeout_ms,
+                     forward_cb cb, void *arg);
+
+/* Do not wait for the reply any longer: the call ends with ERR_UNKNOWN, later. Fine when it ended
+ * already. */
+void forward_cancel(struct forward *f, int64_t id);
 
 /* A BUS_REPLY came from member @from. */
 void forward_on_reply(struct forward *f, int64_t from, const void *data, size_t len);

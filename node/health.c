@@ -117,5 +117,5 @@ void health_step(struct agent *a)
     for (size_t i = 0; i < health->test_n; i++)
         job->argv[i] = str_copy(health->test[i]);
     a->checking = true;
-    jobs_run(a->daemon->jobs, work, done, job);
+    jobs_run(a->daemon->check_jobs, work, done, job);
 }

@@ -28,6 +28,7 @@ static const struct record_type beat_type = RECORD_TYPE("beat", struct beat, bea
 struct seen {
     int64_t id;
     int64_t last_ms;
+    bool heard;     /* since we took over */
     bool reporting; /* a change of its status is under way */
 };
 
@@ -39,7 +40,6 @@ struct heartbeat {
     bool ready;
     struct seen *seen;
     size_t seen_n;
-    int64_t ready_ms;
     int64_t judged_ms;
     int64_t answered_ms;   /* when a leader last answered us */
     int64_t leader_commit; /* what it said */
@@ -87,7 +87,8 @@ struct judgement {
 static void on_judged(void *arg, const struct change_result *result)
 {
     struct judgement *j = arg;
-    if (result->err.code != 0 && result->err.code != ERR_CANCELED)
+    if (result->err.code != 0 && result->err.code != ERR_CANCELED &&
+        result->err.code != ERR_NOTLEADER)
         log_warn("leader", "status of n%lld was not written: %s", (long long)j->id,
                  result->err.msg);
     seen_of(j->heartbeat, j->id)->reporting = false;
@@ -103,7 +104,7 @@ static void judge(struct heartbeat *h, const struct node *node, int64_t now)
     if (seen->reporting || up == (node->status == NODE_UP))
         return;
     /* Only a beat that came after we took over proves that it is back. */
-    if (up && node->id != h->daemon->id && seen->last_ms <= h->ready_ms)
+    if (up && node->id != h->daemon->id && !seen->heard)
         return;
     log_info("leader", "node %s is %s", node->name, up ? "up" : "down");
     seen->reporting = true;
@@ -122,8 +123,10 @@ static void on_judge_check(uv_check_t *check)
     int64_t late = now - h->judged_ms - JUDGE_MS;
     h->judged_ms = now;
     if (late > JUDGE_MS)
-        for (size_t i = 0; i < h->seen_n; i++)
-            h->seen[i].last_ms += late;
+        for (size_t i = 0; i < h->seen_n; i++) {
+            int64_t last = h->seen[i].last_ms + late;
+            h->seen[i].last_ms = last < now ? last : now;
+        }
     if (!h->ready)
         return;
     struct node *nodes = NULL;
@@ -184,7 +187,7 @@ void heartbeat_on_leader(struct heartbeat *h, bool ready)
     }
     h->ready = ready;
     h->seen_n = 0;
-    h->ready_ms = h->judged_ms = clock_boot_ms();
+    h->judged_ms = clock_boot_ms();
     if (ready)
         uv_timer_start(&h->judge_timer, on_judge_timer, JUDGE_MS, JUDGE_MS);
     else
@@ -205,7 +208,8 @@ void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, s
         h->leader_commit = beat.commit;
     } else if (!beat.answer && h->ready) {
         struct seen *seen = seen_of(h, from);
-        seen->last_ms = now > h->ready_ms ? now : h->ready_ms + 1;
+        seen->last_ms = now;
+        seen->heard = true;
         send_beat(h, from, true);
     }
 }

@@ -10,6 +10,7 @@
 #include "runtime/image.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 enum {
     KEPT = 16,
+    WAITING_MAX = 32, /* jobs that are not done */
     POLL_MS = 50,
 };
 
@@ -24,7 +26,8 @@ struct image_job {
     struct image_job *next;
     char id[IMAGE_JOB_ID];
     struct runtime *runtime;
-    char *path; /* a load's archive; NULL: a pull */
+    const atomic_bool *giving_up; /* the daemon's */
+    char *path;                   /* a load's archive; NULL: a pull */
     char *name;
     char **plain_http; /* NULL-terminated */
     pthread_mutex_t lock;
@@ -44,12 +47,16 @@ static bool on_progress(void *arg, const char *text)
     pthread_mutex_lock(&j->lock);
     str_fill(j->text, sizeof(j->text), text);
     pthread_mutex_unlock(&j->lock);
-    return true;
+    return !atomic_load(j->giving_up);
 }
 
 static void work(void *arg)
 {
     struct image_job *j = arg;
+    if (atomic_load(j->giving_up)) {
+        err_set(&j->err, ERR_CANCELED, "this member is stopping");
+        return;
+    }
     if (j->path) {
         image_load(j->runtime, j->path, j->name, &j->names, on_progress, j, &j->err);
         unlink(j->path);
@@ -96,34 +103,54 @@ static void done(void *arg)
     forget_old();
 }
 
+static int check_room(struct err *err)
+{
+    size_t n = 0;
+    for (const struct image_job *j = jobs; j; j = j->next)
+        n += !j->done;
+    if (n >= WAITING_MAX)
+        return err_set(err, ERR_BUSY, "%zu images are being loaded or pulled already", n);
+    return 0;
+}
+
 static void start(struct daemon *d, struct image_job *j, char id[IMAGE_JOB_ID])
 {
     snprintf(j->id, sizeof(j->id), "%llu", ++last_id);
     memcpy(id, j->id, sizeof(j->id));
     j->runtime = d->runtime;
+    j->giving_up = &d->giving_up;
     check(pthread_mutex_init(&j->lock, NULL) == 0);
     j->next = jobs;
     jobs = j;
-    jobs_run(d->jobs, work, done, j);
+    jobs_run(d->image_jobs, work, done, j);
 }
 
-void image_job_load(struct daemon *d, const char *path, const char *name, char id[IMAGE_JOB_ID])
+int image_job_load(struct daemon *d, const char *path, const char *name, char id[IMAGE_JOB_ID],
+                   struct err *err)
 {
+    int rv = check_room(err);
+    if (rv < 0)
+        return rv;
     struct image_job *j = mem_alloc(1, sizeof(*j));
     j->path = str_copy(path);
     j->name = name && *name ? str_copy(name) : NULL;
     start(d, j, id);
+    return 0;
 }
 
-void image_job_pull(struct daemon *d, const char *name, char *const *plain_http, size_t n,
-                    char id[IMAGE_JOB_ID])
+int image_job_pull(struct daemon *d, const char *name, char *const *plain_http, size_t n,
+                   char id[IMAGE_JOB_ID], struct err *err)
 {
+    int rv = check_room(err);
+    if (rv < 0)
+        return rv;
     struct image_job *j = mem_alloc(1, sizeof(*j));
     j->name = str_copy(name);
     j->plain_http = mem_alloc(n + 1, sizeof(char *));
     for (size_t i = 0; i < n; i++)
-        j->plain_http[i] = str_copy(plain_http[i]);
+        j->plain_http[i] = str_copy(str_or_empty(plain_http[i]));
     start(d, j, id);
+    return 0;
 }
 
 /* --- progress: a timer of its own, for it also works before this machine is a member ------------

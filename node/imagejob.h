@@ -12,18 +12,21 @@
 
 struct api_call;
 struct daemon;
+struct err;
 struct job_request;
 
 enum {
     IMAGE_JOB_ID = 20, /* bytes of an id with its terminator, and some */
 };
 
-/* Load the archive at @path, which is deleted afterwards; @name may be NULL or "". */
-void image_job_load(struct daemon *d, const char *path, const char *name, char id[IMAGE_JOB_ID]);
+/* Load the archive at @path, which is deleted afterwards; @name may be NULL or "". ERR_BUSY when
+ * too many jobs wait already. */
+int image_job_load(struct daemon *d, const char *path, const char *name, char id[IMAGE_JOB_ID],
+                   struct err *err);
 
-/* Pull @name; @plain_http are registries to speak plain HTTP with. */
-void image_job_pull(struct daemon *d, const char *name, char *const *plain_http, size_t n,
-                    char id[IMAGE_JOB_ID]);
+/* Pull @name; @plain_http are registries to speak plain HTTP with. ERR_BUSY likewise. */
+int image_job_pull(struct daemon *d, const char *name, char *const *plain_http, size_t n,
+                   char id[IMAGE_JOB_ID], struct err *err);
 
 /* Answer image.progress: when the text is another than the one seen, at the end, or when the wait
  * is over. */

@@ -106,12 +106,27 @@ static void propose_cluster(struct founding *f, const char *pool)
     record_release(&node_type, &change.node);
 }
 
+/* This machine is a member from now on, on disk too: when it cannot act as one (the log's disk is
+ * full, a port is taken), only a new start can. */
+static int start_member(struct daemon *d, bool bootstrap, struct err *err)
+{
+    int rv = daemon_start_member(d, bootstrap, err);
+    if (rv < 0) {
+        err_wrap(err, "this machine is a member now, but its daemon must be started again");
+        daemon_stop(d, rv, err);
+    }
+    return rv;
+}
+
 static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
 {
     if (identity_is_member(d->identity))
         return err_set(err, ERR_EXISTS,
                        "this machine is a member of cluster %.8s already ('wherry status')",
                        identity_cluster(d->identity));
+    if (d->joining)
+        return err_set(err, ERR_BUSY, "this machine is joining a cluster right now");
+    /* What apply would refuse later must not begin: nothing could be undone then. */
     if (pool_check(*pool ? pool : POOL_DEFAULT, err) < 0)
         return err->code;
     cleanup_free char *path = founding_path(d);
@@ -124,7 +139,7 @@ static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
         rv = identity_make_ca(d->identity, err);
     if (rv == 0)
         rv = identity_set_member(d->identity, uuid, 1, err);
-    return rv < 0 ? rv : daemon_start_member(d, true, err);
+    return rv < 0 ? rv : start_member(d, true, err);
 }
 
 void members_found(struct daemon *d, const char *pool, members_cb cb, void *arg)
@@ -144,12 +159,17 @@ void members_resume_founding(struct daemon *d)
 {
     cleanup_free char *path = founding_path(d);
     cleanup_buf struct buf pool = BUF_INIT;
-    if (!file_exists(path) || file_read(path, 64, &pool, NULL) < 0)
+    struct err err;
+    if (!file_exists(path))
         return;
+    if (file_read(path, 64, &pool, &err) < 0) {
+        log_warn("members", "the founding of the cluster cannot go on: %s", err.msg);
+        return;
+    }
     log_info("members", "the founding of the cluster goes on");
     struct founding *f = mem_alloc(1, sizeof(*f));
     f->daemon = d;
-    propose_cluster(f, pool.data);
+    propose_cluster(f, str_or_empty(pool.data));
 }
 
 /* --- joining: the machine that wants in ------------------------------------------------------ */
@@ -208,7 +228,7 @@ static int become_member(struct daemon *d, const struct welcome *w, struct err *
         rv = file_write(path, seeds.data, seeds.len, 0600, err);
     if (rv == 0)
         rv = identity_set_member(d->identity, str_or_empty(w->cluster), w->node_id, err);
-    return rv < 0 ? rv : daemon_start_member(d, false, err);
+    return rv < 0 ? rv : start_member(d, false, err);
 }
 
 static void on_answer(void *arg, const struct err *failed, const void *data, size_t len)
@@ -216,6 +236,9 @@ static void on_answer(void *arg, const struct err *failed, const void *data, siz
     struct joining *j = arg;
     struct err err = *failed;
     struct welcome w = {0};
+    j->daemon->joining = false;
+    if (err.code == 0 && j->daemon->stopping)
+        err_set(&err, ERR_CANCELED, "this daemon is stopping");
     if (err.code == 0 && record_decode(&welcome_type, data, len, false, &w, &err) == 0)
         become_member(j->daemon, &w, &err);
     record_release(&welcome_type, &w);
@@ -231,6 +254,8 @@ static int check_may_join(struct daemon *d, const char *token, unsigned char ca_
     if (identity_is_member(d->identity))
         return err_set(err, ERR_EXISTS, "this machine is a member of cluster %.8s already",
                        identity_cluster(d->identity));
+    if (d->joining)
+        return err_set(err, ERR_BUSY, "this machine is joining a cluster already");
     int rv = token_parse(token, &kind, ca_hash, secret, err);
     if (rv < 0)
         return rv;
@@ -258,6 +283,7 @@ void members_join(struct daemon *d, const char *address, const char *token, memb
     record_release(&node_type, &a.node);
     struct joining *j = mem_alloc(1, sizeof(*j));
     *j = (struct joining){.daemon = d, .cb = cb, .arg = arg};
+    d->joining = true;
     bus_join(d->bus, address, ca_hash, message.data, message.len, on_answer, j);
 }
 
@@ -266,6 +292,7 @@ void members_join(struct daemon *d, const char *address, const char *token, memb
 struct admitting {
     struct daemon *daemon;
     struct bus_stranger *stranger;
+    struct bytes key;
 };
 
 static void answer(struct bus_stranger *stranger, const struct welcome *w)
@@ -281,22 +308,40 @@ static void refuse(struct bus_stranger *stranger, const struct err *err)
     answer(stranger, &w);
 }
 
+static bool has_key(const struct node *node, const struct bytes *key)
+{
+    return node->public_key.len == key->len &&
+           memcmp(node->public_key.data, key->data, key->len) == 0;
+}
+
+/* The token was good. A machine that was let in but never heard of it (a crash, a lost answer) asks
+ * again with the same key: it is told again. */
+static int64_t id_of_admitted(const struct admitting *a, const struct change_result *result,
+                              const struct welcome *w)
+{
+    if (result->err.code == 0)
+        return result->id;
+    for (size_t i = 0; i < w->nodes_n && result->err.code == ERR_EXISTS; i++)
+        if (has_key(&w->nodes[i], &a->key))
+            return w->nodes[i].id;
+    return 0;
+}
+
 static void on_admitted(void *arg, const struct change_result *result)
 {
     struct admitting *a = arg;
     struct daemon *d = a->daemon;
-    if (result->err.code != 0) {
-        refuse(a->stranger, &result->err);
-        free(a);
-        return;
-    }
     struct welcome w = {.cluster = (char *)(uintptr_t)identity_cluster(d->identity),
-                        .node_id = result->id,
                         .ca_cert = (char *)(uintptr_t)identity_ca_cert(d->identity),
                         .ca_key = (char *)(uintptr_t)identity_ca_key(d->identity)};
     store_list(d->store, TABLE_NODE, BY_NONE, 0, &w.nodes, &w.nodes_n);
-    answer(a->stranger, &w);
+    w.node_id = id_of_admitted(a, result, &w);
+    if (w.node_id)
+        answer(a->stranger, &w);
+    else
+        refuse(a->stranger, &result->err);
     record_free_list(&node_type, w.nodes, w.nodes_n);
+    bytes_set(&a->key, NULL, 0);
     free(a);
 }
 
@@ -329,7 +374,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     enum token_kind kind;
     unsigned char ca_hash[32];
     unsigned char secret_hash[32];
-    if (!d->consensus)
+    if (!d->waiters || d->stopping || d->removed)
         err_set(&err, ERR_UNAVAILABLE, "the machine asked is no member of a cluster itself");
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
              token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
@@ -338,6 +383,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
         record_copy(&node_type, &a.node, &change.node);
         bytes_set(&change.node.public_key, public_key->data, public_key->len);
         struct admitting admitting = {.daemon = d, .stranger = stranger};
+        bytes_set(&admitting.key, public_key->data, public_key->len);
         propose_change(d->propose, CHANGE_NODE_ADD, &change, NULL, PROPOSE_TIMEOUT_MS / 2,
                        on_admitted, mem_copy(&admitting, sizeof(admitting)));
         record_release(&node_type, &change.node);

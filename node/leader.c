@@ -17,6 +17,8 @@ struct leader {
     bool ready;
     bool dirty;         /* something changed since the last round */
     size_t outstanding; /* steps of the last round that are not applied yet */
+    bool refused;       /* one of them was refused */
+    int64_t refusals;   /* rounds in a row with a refusal and no other change: each waits longer */
     void (*on_freed)(void *arg);
     void *free_arg;
 };
@@ -25,6 +27,8 @@ enum {
     RELEVANT = 1U << TABLE_SERVICE | 1U << TABLE_TASK | 1U << TABLE_NODE | 1U << TABLE_VOLUME,
     SETTLE_MS = 5,
     RETRY_MS = 500,
+    RETRY_DOUBLINGS_MAX = 5, /* 16 s */
+    WAKE_MIN_MS = 20,
 };
 
 void view_read(struct store *store, int64_t now_ms, struct view *ret_view)
@@ -74,14 +78,21 @@ static void on_step(void *arg, const struct change_result *result)
 {
     struct leader *l = arg;
     l->outstanding--;
+    int code = result->err.code;
     /* A late step is refused as it should be: the next round sees why. */
-    if (result->err.code != 0 && result->err.code != ERR_CONFLICT &&
-        result->err.code != ERR_NOTFOUND && result->err.code != ERR_CANCELED)
+    if (code != 0 && code != ERR_CONFLICT && code != ERR_NOTFOUND && code != ERR_CANCELED &&
+        code != ERR_NOTLEADER)
         log_warn("leader", "a step was refused: %s", result->err.msg);
-    if (result->err.code != 0)
-        l->dirty = true;
-    if (l->outstanding == 0 && l->ready && l->dirty)
-        ask_again(l, result->err.code == 0 ? SETTLE_MS : RETRY_MS);
+    if (code != 0)
+        l->refused = true;
+    if (l->outstanding > 0 || !l->ready)
+        return;
+    if (l->dirty) {
+        ask_again(l, SETTLE_MS);
+    } else if (l->refused) {
+        ask_again(l, RETRY_MS << l->refusals);
+        l->refusals += l->refusals < RETRY_DOUBLINGS_MAX;
+    }
 }
 
 static void propose_step(struct leader *l, const struct step *step)
@@ -120,8 +131,9 @@ static void on_timer(uv_timer_t *timer)
 {
     struct leader *l = timer->data;
     if (!l->ready || l->outstanding > 0)
-        return;
+        return; /* on_step() asks again */
     l->dirty = false;
+    l->refused = false;
     struct view view;
     struct plan plan = {0};
     int64_t now = clock_wall_ms();
@@ -130,7 +142,7 @@ static void on_timer(uv_timer_t *timer)
     for (size_t i = 0; i < plan.steps_n; i++)
         propose_step(l, &plan.steps[i]);
     if (plan.steps_n == 0 && plan.wake_ms > 0)
-        ask_again(l, plan.wake_ms - now);
+        ask_again(l, plan.wake_ms - now > WAKE_MIN_MS ? plan.wake_ms - now : WAKE_MIN_MS);
     plan_release(&plan);
     view_release(&view);
 }
@@ -163,6 +175,8 @@ void leader_free(struct leader *l, void (*on_freed)(void *arg), void *arg)
 void leader_on_leader(struct leader *l, bool ready)
 {
     l->ready = ready;
+    l->dirty = true; /* steps of an earlier term may still be out: then on_step() asks again */
+    l->refusals = 0;
     if (ready)
         ask_again(l, 0);
     else
@@ -174,6 +188,7 @@ void leader_on_change(struct leader *l, unsigned tables)
     if (!(tables & RELEVANT))
         return;
     l->dirty = true;
+    l->refusals = 0;
     if (l->ready && l->outstanding == 0)
         ask_again(l, SETTLE_MS);
 }

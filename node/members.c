@@ -2,7 +2,10 @@
 /* Bus peers and raft's configuration follow the table of nodes. */
 #include "node/members.h"
 
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/bus.h"
@@ -16,6 +19,10 @@
 
 enum {
     STEER_MS = 200,
+    STEER_RETRY_MS = 1000, /* after a change that failed */
+    SULK_MS = 30000,       /* a member that could not get its role is left alone so long */
+    DESCRIBE_RETRY_MS = 2000,
+    LEAVE_MS = 2000, /* a removed member stays on the bus so long: it is to learn of it */
     VOTERS_MAX = 5,
     MEMBERS_MAX = 256,
 };
@@ -23,8 +30,18 @@ enum {
 struct members {
     struct daemon *daemon;
     uv_timer_t timer;
-    bool changing;   /* a change of raft's configuration is under way */
-    bool describing; /* our own row is being brought up to date */
+    bool changing;       /* a change of raft's configuration is under way */
+    int64_t assigning;   /* whose role is being changed, 0: none */
+    int64_t steer_ms;    /* boot time of the next step at the earliest */
+    int64_t sulking;     /* the member that could not get its role last */
+    int64_t sulk_ms;     /* until then */
+    bool described;      /* our own row is as it should be: nothing of it changes while we run */
+    bool describing;     /* it is being brought up to date */
+    int64_t describe_ms; /* boot time of the next attempt */
+    bool was_there;      /* the state had our row */
+    struct node *nodes;  /* the members as last given to the bus */
+    size_t nodes_n;
+    int64_t leave_ms; /* boot time at which those that are no members any more leave the bus */
     void (*on_freed)(void *arg);
     void *free_arg;
 };
@@ -34,6 +51,7 @@ struct standing {
     int64_t id;
     bool in_store;
     bool up;
+    bool sulks; /* could not get its role a while ago */
     bool in_raft;
     enum consensus_role role;
 };
@@ -68,8 +86,17 @@ static void on_configured(void *arg, int code)
 {
     struct members *m = arg;
     m->changing = false;
-    if (code != 0 && code != ERR_CANCELED)
-        log_warn("members", "a change of raft's configuration failed: %s", err_text(code));
+    if (code != 0) {
+        m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
+        if (m->assigning) {
+            m->sulking = m->assigning;
+            m->sulk_ms = clock_boot_ms() + SULK_MS;
+        }
+    }
+    if (code != 0 && code != ERR_CANCELED && code != ERR_NOTLEADER)
+        log_warn("members", "a change of raft's configuration%s failed: %s",
+                 m->assigning ? " (a role)" : "", err_text(code));
+    m->assigning = 0;
 }
 
 static void assign(struct members *m, int64_t id, enum consensus_role role)
@@ -77,6 +104,7 @@ static void assign(struct members *m, int64_t id, enum consensus_role role)
     log_info("members", "n%lld becomes a %s", (long long)id,
              role == ROLE_VOTER ? "voter" : "standby");
     m->changing = true;
+    m->assigning = id;
     consensus_assign(m->daemon->consensus, id, role, on_configured, m);
 }
 
@@ -104,13 +132,13 @@ static bool is_new(const struct standing *s, int64_t self)
 static bool is_idle_spare(const struct standing *s, int64_t self)
 {
     (void)self;
-    return s->in_store && s->in_raft && s->role == ROLE_SPARE;
+    return s->in_store && s->in_raft && s->role == ROLE_SPARE && !s->sulks;
 }
 
 static bool may_be_promoted(const struct standing *s, int64_t self)
 {
     (void)self;
-    return s->in_store && s->in_raft && s->role == ROLE_STANDBY && s->up;
+    return s->in_store && s->in_raft && s->role == ROLE_STANDBY && s->up && !s->sulks;
 }
 
 static bool is_down_voter(const struct standing *s, int64_t self)
@@ -129,6 +157,13 @@ static void steer(struct members *m)
     struct daemon *d = m->daemon;
     struct standing all[MEMBERS_MAX];
     size_t n = read_standings(d, all, MEMBERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        all[i].sulks = all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
+    if (d->removed) {
+        m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
+        consensus_transfer(d->consensus); /* the next leader takes us out */
+        return;
+    }
     const struct standing *s = find(all, n, d->id, is_gone);
     if (s) {
         log_info("members", "n%lld leaves", (long long)s->id);
@@ -167,6 +202,8 @@ static void on_described(void *arg, const struct change_result *result)
 {
     struct members *m = arg;
     m->describing = false;
+    m->described = result->err.code == 0;
+    m->describe_ms = clock_boot_ms() + DESCRIBE_RETRY_MS;
     if (result->err.code != 0 && result->err.code != ERR_CANCELED)
         log_warn("members", "our description was not written: %s", result->err.msg);
 }
@@ -176,8 +213,8 @@ static void describe(struct members *m)
 {
     struct daemon *d = m->daemon;
     struct node row;
-    if (m->describing || !heartbeat_is_synced(d->heartbeat) ||
-        store_get(d->store, TABLE_NODE, d->id, &row) < 0)
+    if (m->described || m->describing || clock_boot_ms() < m->describe_ms ||
+        !heartbeat_is_synced(d->heartbeat) || store_get(d->store, TABLE_NODE, d->id, &row) < 0)
         return;
     struct change_node_update change = {.node_id = d->id, .set_self = true};
     daemon_describe(d, &change.node);
@@ -185,13 +222,20 @@ static void describe(struct members *m)
     record_copy(&node_type, &change.node, &merged);
     /* What is not ours to say. */
     merged.id = row.id;
+    if (!str_equal(merged.name, row.name)) {
+        log_warn("members", "this machine joined as '%s' and keeps that name, not '%s'", row.name,
+                 merged.name);
+        free(merged.name);
+        merged.name = str_copy(row.name);
+    }
     merged.availability = row.availability;
     merged.status = row.status;
     merged.status_ms = row.status_ms;
     merged.joined_ms = row.joined_ms;
     merged.created_index = row.created_index;
     merged.modified_index = row.modified_index;
-    if (!record_equal(&node_type, &merged, &row)) {
+    m->described = record_equal(&node_type, &merged, &row);
+    if (!m->described) {
         m->describing = true;
         propose_change(d->propose, CHANGE_NODE_UPDATE, &change, NULL, PROPOSE_TIMEOUT_MS,
                        on_described, m);
@@ -204,14 +248,30 @@ static void describe(struct members *m)
 static void on_timer(uv_timer_t *timer)
 {
     struct members *m = timer->data;
-    if (consensus_is_ready(m->daemon->consensus) && !m->changing)
+    int64_t now = clock_boot_ms();
+    if (m->leave_ms && now >= m->leave_ms)
+        members_on_change(m);
+    if (!m->described)
+        describe(m);
+    if (consensus_is_ready(m->daemon->consensus) && !m->changing && now >= m->steer_ms)
         steer(m);
+}
+
+#define REJOIN "to use it again stop this daemon, delete %s and join anew"
+
+static char *removed_path(const struct daemon *d)
+{
+    return str_printf("%s/identity/removed", d->data_dir);
 }
 
 struct members *members_new(struct daemon *d)
 {
     struct members *m = mem_alloc(1, sizeof(*m));
+    cleanup_free char *path = removed_path(d);
     m->daemon = d;
+    d->removed = file_exists(path);
+    if (d->removed)
+        log_error("members", "this machine was removed from the cluster; " REJOIN, d->data_dir);
     uv_timer_init(&d->loop, &m->timer);
     m->timer.data = m;
     uv_timer_start(&m->timer, on_timer, STEER_MS, STEER_MS);
@@ -223,6 +283,7 @@ static void on_closed(uv_handle_t *handle)
     struct members *m = handle->data;
     void (*on_freed)(void *arg) = m->on_freed;
     void *arg = m->free_arg;
+    record_free_list(&node_type, m->nodes, m->nodes_n);
     free(m);
     on_freed(arg);
 }
@@ -234,28 +295,78 @@ void members_free(struct members *m, void (*on_freed)(void *arg), void *arg)
     uv_close((uv_handle_t *)&m->timer, on_closed);
 }
 
+static bool has_node(const struct node *nodes, size_t n, int64_t id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].id == id)
+            return true;
+    return false;
+}
+
+/* Add to the @n of *@nodes those of m->nodes that are not among them. */
+static size_t add_leaving(const struct members *m, struct node **nodes, size_t n)
+{
+    *nodes = mem_resize(*nodes, n + m->nodes_n, sizeof(**nodes));
+    size_t all = n;
+    for (size_t i = 0; i < m->nodes_n; i++)
+        if (!has_node(*nodes, n, m->nodes[i].id))
+            record_copy(&node_type, &m->nodes[i], &(*nodes)[all++]);
+    return all;
+}
+
+/* Give the bus @nodes, which are taken over; those of until now that are gone stay a moment, or
+ * they would never hear of it. */
+static void set_peers(struct members *m, struct node *nodes, size_t n)
+{
+    int64_t now = clock_boot_ms();
+    bool over = m->leave_ms && now >= m->leave_ms;
+    size_t all = over ? n : add_leaving(m, &nodes, n);
+    m->leave_ms = all == n ? 0 : m->leave_ms ? m->leave_ms : now + LEAVE_MS;
+    struct bus_peer *peers = mem_alloc(all, sizeof(*peers));
+    size_t peers_n = 0;
+    for (size_t i = 0; i < all; i++)
+        if (nodes[i].id != m->daemon->id)
+            peers[peers_n++] = (struct bus_peer){.id = nodes[i].id,
+                                                 .address = str_or_empty(nodes[i].address),
+                                                 .public_key = nodes[i].public_key};
+    bus_set_peers(m->daemon->bus, m->daemon->id, peers, peers_n);
+    free(peers);
+    record_free_list(&node_type, m->nodes, m->nodes_n);
+    m->nodes = nodes;
+    m->nodes_n = all;
+}
+
+/* Our row is gone: what the others do next is shut us out. Our tasks' rows went with it, so our
+ * containers end. */
+static void note_removed(struct daemon *d)
+{
+    struct err err;
+    cleanup_free char *path = removed_path(d);
+    d->removed = true;
+    log_error("members", "this machine was removed from the cluster: its containers end; " REJOIN,
+              d->data_dir);
+    if (file_write(path, "", 0, 0600, &err) < 0)
+        log_warn("members", "%s", err.msg);
+}
+
 void members_on_change(struct members *m)
 {
     struct daemon *d = m->daemon;
     struct node *nodes;
     size_t n;
     store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
-    struct bus_peer *peers = mem_alloc(n, sizeof(*peers));
-    size_t peers_n = 0;
-    bool there = false;
-    for (size_t i = 0; i < n; i++) {
-        there |= nodes[i].id == d->id;
-        if (nodes[i].id != d->id)
-            peers[peers_n++] = (struct bus_peer){
-                .id = nodes[i].id, .address = nodes[i].address, .public_key = nodes[i].public_key};
+    bool there = has_node(nodes, n, d->id);
+    if (!there && !d->removed && n > 0 && (m->was_there || heartbeat_is_synced(d->heartbeat)))
+        note_removed(d);
+    m->was_there |= there;
+    if (d->removed) {
+        record_free_list(&node_type, nodes, n);
+        set_peers(m, NULL, 0);
+    } else if (there) {
+        set_peers(m, nodes, n);
+    } else {
+        /* Until the state that has our row arrives, the peers of the join are the better list. */
+        record_free_list(&node_type, nodes, n);
     }
-    /* Until the state that has our own row arrived, the peers of the join (or of the last run) are
-     * the better list. */
-    if (there || heartbeat_is_synced(d->heartbeat))
-        bus_set_peers(d->bus, d->id, peers, peers_n);
-    free(peers);
-    record_free_list(&node_type, nodes, n);
-    if (!there && heartbeat_is_synced(d->heartbeat))
-        log_warn("members", "this machine was removed from the cluster");
     describe(m);
 }

@@ -300,6 +300,8 @@ static void on_timer(uv_timer_t *timer)
     struct netsync *n = timer->data;
     if (n->running || n->stopping)
         return;
+    if (!reconcile_has_read(n->daemon->reconcile))
+        return; /* containers that run on must not be cut off: it will request when it knows them */
     n->dirty = false;
     struct net_job *job = build(n);
     if (!job)

@@ -7,25 +7,33 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    LENGTH_MAX = 32,
+    ADDRESS_BITS = 32,
+    LENGTH_MIN = 8, /* as apply has it: a network needs a /20 of it */
+    LENGTH_MAX = 18,
 };
 
 /* The prefix as a number and its mask, in host order. */
 static bool parse(const char *pool, uint32_t *ret_base, uint32_t *ret_mask)
 {
     char text[16];
-    unsigned length;
     struct in_addr base;
-    if (sscanf(pool, "%15[0-9.]/%u", text, &length) != 2 || length > LENGTH_MAX ||
-        inet_pton(AF_INET, text, &base) != 1)
+    const char *slash = strchr(pool, '/');
+    size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
+    if (!slash || (size_t)(slash - pool) >= sizeof(text) || digits == 0 || digits > 2 ||
+        slash[1 + digits])
         return false;
-    *ret_mask = length ? UINT32_MAX << (LENGTH_MAX - length) : 0;
-    *ret_base = ntohl(base.s_addr) & *ret_mask;
-    return true;
+    memcpy(text, pool, (size_t)(slash - pool));
+    text[slash - pool] = '\0';
+    unsigned length = (unsigned)atoi(slash + 1);
+    if (length < LENGTH_MIN || length > LENGTH_MAX || inet_pton(AF_INET, text, &base) != 1)
+        return false;
+    *ret_mask = UINT32_MAX << (ADDRESS_BITS - length);
+    *ret_base = ntohl(base.s_addr);
+    return (*ret_base & ~*ret_mask) == 0;
 }
 
 bool pool_contains(const char *pool, struct in_addr address)
@@ -41,7 +49,8 @@ int pool_check(const char *pool, struct err *err)
     uint32_t mask;
     struct ifaddrs *list;
     if (!parse(pool, &base, &mask))
-        return err_set(err, ERR_INVALID, "'%s' is no range of IPv4 addresses like 10.192.0.0/10",
+        return err_set(err, ERR_INVALID,
+                       "'%.40s' is no range of IPv4 addresses of /8 to /18, like 10.192.0.0/10",
                        pool);
     if (getifaddrs(&list) < 0)
         return err_errno(err, errno, "list this machine's addresses");

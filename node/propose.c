@@ -39,6 +39,8 @@ struct proposal {
     bool abandoned;  /* the caller was answered; waits for its attempt to end */
     int64_t deadline_ms;
     int64_t retry_ms;
+    int64_t leader;     /* FORWARDED: to whom */
+    int64_t forward_id; /* FORWARDED: the call */
     struct change_result result;
     propose_cb cb;
     void *arg;
@@ -59,6 +61,8 @@ enum {
     ATTEMPT_MS = 5000,
 };
 
+#define TOO_BIG "the change is larger than one entry may be (1 MiB)"
+
 /* What a leader answers to a forwarded change. */
 struct proposed {
     int64_t code; /* wire number */
@@ -74,6 +78,13 @@ static const struct field proposed_fields[] = {
 };
 static const struct record_type proposed_type =
     RECORD_TYPE("proposed", struct proposed, proposed_fields);
+
+/* Changes that a member makes because it leads. */
+static bool is_leaders_own(int kind)
+{
+    return kind == CHANGE_NODE_STATUS || kind == CHANGE_TASK_CREATE || kind == CHANGE_TASK_END ||
+           kind == CHANGE_TASK_REMOVE || kind == CHANGE_SERVICE_REMOVE;
+}
 
 static void unlink_free(struct proposal *q)
 {
@@ -100,11 +111,20 @@ static void end_unknown(struct proposal *q)
 {
     struct change_result result = {0};
     struct daemon *d = q->owner->daemon;
-    if (q->owner->stopping)
+    if (q->state == PROPOSAL_CATCHING_UP)
+        result = q->result; /* it is done, only not here yet */
+    else if (q->owner->stopping && !q->maybe_done)
         err_set(&result.err, ERR_CANCELED, "this member is stopping");
+    else if (!q->maybe_done && q->state == PROPOSAL_WAITING && is_leaders_own((int)q->change.kind))
+        err_set(&result.err, ERR_NOTLEADER, "this member does not lead any more");
     else if (q->maybe_done || q->state != PROPOSAL_WAITING)
         err_set(&result.err, ERR_UNKNOWN,
                 "outcome unknown: contact with the leader was lost; look before you repeat it");
+    else if (d->removed)
+        err_set(&result.err, ERR_DENIED,
+                "this machine was removed from the cluster: stop its daemon, delete %s and join "
+                "again",
+                d->data_dir);
     else if (consensus_leader(d->consensus) == 0)
         err_set(&result.err, ERR_UNAVAILABLE,
                 "the cluster has no leader now: too few voters can be reached ('wherry status')");
@@ -132,7 +152,7 @@ static void on_proposed(void *arg, int code, const struct change_result *result)
     }
     if (code == ERR_TOOBIG) {
         struct change_result refused = {0};
-        err_set(&refused.err, ERR_TOOBIG, "the change is larger than one entry may be (1 MiB)");
+        err_set(&refused.err, ERR_TOOBIG, "%s", TOO_BIG);
         q->state = PROPOSAL_WAITING;
         finish(q, &refused);
         return;
@@ -146,11 +166,13 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
     struct err remote = {0};
     struct proposed answer;
     if (err->code != 0) {
-        try_again(q, true);
+        try_again(q, err->code == ERR_UNKNOWN || err->code == ERR_TIMEOUT);
         return;
     }
     if (reply_get_err(reply, &remote) < 0) {
-        if (remote.code == ERR_NOTLEADER || remote.code == ERR_UNKNOWN) {
+        /* It does not lead (any more), has its hands full, or stops. */
+        if (remote.code == ERR_NOTLEADER || remote.code == ERR_UNKNOWN || remote.code == ERR_BUSY ||
+            remote.code == ERR_CANCELED) {
             try_again(q, remote.code == ERR_UNKNOWN);
             return;
         }
@@ -181,13 +203,16 @@ static void start_attempt(struct proposal *q)
     if (consensus_is_ready(d->consensus)) {
         q->state = PROPOSAL_LOCAL;
         consensus_propose(d->consensus, &q->change, on_proposed, q);
+    } else if (is_leaders_own((int)q->change.kind)) {
+        q->deadline_ms = 0; /* the timer ends it, never the call that asked */
     } else if (leader != 0 && leader != d->id) {
         cleanup_buf struct buf body = BUF_INIT;
         change_encode(&q->change, &body);
         struct call call = {.verb = (char[]){"member.propose"},
                             .body = {(unsigned char *)body.data, body.len}};
         q->state = PROPOSAL_FORWARDED;
-        forward_call(d->forward, leader, &call, ATTEMPT_MS, on_forwarded, q);
+        q->leader = leader;
+        q->forward_id = forward_call(d->forward, leader, &call, ATTEMPT_MS, on_forwarded, q);
     } else {
         q->retry_ms = clock_boot_ms() + RETRY_MS;
     }
@@ -197,6 +222,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct propose *p = timer->data;
     int64_t now = clock_boot_ms();
+    int64_t leader = consensus_leader(p->daemon->consensus);
     propose_on_apply(p); /* a refused change alone wakes no watch */
     for (struct proposal *q = p->proposals, *next; q; q = next) {
         next = q->next;
@@ -204,6 +230,8 @@ static void on_timer(uv_timer_t *timer)
             end_unknown(q);
         else if (q->state == PROPOSAL_WAITING && now >= q->retry_ms)
             start_attempt(q);
+        else if (q->state == PROPOSAL_FORWARDED && leader != 0 && leader != q->leader)
+            forward_cancel(p->daemon->forward, q->forward_id); /* another one leads now */
     }
     if (!p->proposals)
         uv_timer_stop(&p->timer);
@@ -303,7 +331,7 @@ static void on_served(void *arg, int code, const struct change_result *result)
     struct served *s = arg;
     if (code != 0) {
         struct err err;
-        err_set(&err, code, "%s", err_text(code));
+        err_set(&err, code, "%s", code == ERR_TOOBIG ? TOO_BIG : err_text(code));
         reply_with(s, &err);
     } else {
         struct proposed answer = {.code = -result->err.code,
@@ -320,9 +348,11 @@ static void on_served(void *arg, int code, const struct change_result *result)
     free(s);
 }
 
-/* A member speaks for its own tasks and itself only. */
+/* A member speaks for its own tasks and itself only, and not in the leader's place. */
 static int check_sender(const struct change *change, int64_t from, struct err *err)
 {
+    if (is_leaders_own((int)change->kind) || change->kind == CHANGE_CLUSTER_INIT)
+        return err_set(err, ERR_DENIED, "n%lld may not speak for the leader", (long long)from);
     if (change->kind == CHANGE_TASK_REPORT &&
         ((const struct change_task_report *)change->body)->node_id != from)
         return err_set(err, ERR_DENIED, "n%lld may not report for another node", (long long)from);

@@ -5,8 +5,11 @@
  * The change gets a request id; it goes to the leader (us, or over the bus) and is tried again
  * while there is no leader, the leader moves or its answer is lost: a repeat with the same id is
  * answered, not done twice. The callback comes once this member has applied it too, so the caller
- * reads its own writes here. After the deadline it is ERR_UNKNOWN if any attempt may have got
- * through, else ERR_UNAVAILABLE with why.
+ * reads its own writes here; only when that takes until the deadline it comes before. After the
+ * deadline it is ERR_UNKNOWN if any attempt may have got through, else ERR_UNAVAILABLE with why.
+ *
+ * What only a leader says (tasks, who is up) is its own to propose: it ends with ERR_NOTLEADER when
+ * this member stops leading, for the next leader sees for itself.
  */
 #ifndef WHERRY_NODE_PROPOSE_H
 #define WHERRY_NODE_PROPOSE_H

@@ -33,6 +33,7 @@ struct reconcile {
     struct agent *agents;
     bool discovered; /* the runtime was asked what there is */
     bool acting;
+    bool has_read;
     bool dirty; /* tasks changed */
     bool stopping;
     int64_t started_ms;
@@ -195,7 +196,14 @@ static void read_tasks(struct reconcile *r)
         else
             add_agent(r, &tasks[i]);
     }
+    for (struct agent *a = r->agents; a; a = a->next)
+        if (a->row_gone)
+            agent_set_task(a, NULL);
     record_free_list(&task_type, tasks, n);
+    if (!r->has_read) {
+        r->has_read = true;
+        netsync_request(d->netsync);
+    }
 }
 
 static void drop_gone(struct reconcile *r)
@@ -332,6 +340,11 @@ void reconcile_on_network(struct reconcile *r, const char *id, int64_t generatio
     for (struct agent *a = r->agents; a; a = a->next)
         if (strcmp(a->id, id) == 0)
             agent_on_network(a, generation, connected);
+}
+
+bool reconcile_has_read(const struct reconcile *r)
+{
+    return r->has_read;
 }
 
 const struct agent *reconcile_agents(const struct reconcile *r)

@@ -36,6 +36,9 @@ void reconcile_arm(struct reconcile *r);
 /* The networks were applied as of @generation, container @id is connected or could not be. */
 void reconcile_on_network(struct reconcile *r, const char *id, int64_t generation, bool connected);
 
+/* True once the agents stand for what is here: containers were looked for, tasks were read. */
+bool reconcile_has_read(const struct reconcile *r);
+
 /* All agents, in no order. Borrowed. */
 const struct agent *reconcile_agents(const struct reconcile *r);
 

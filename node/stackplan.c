@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    CHANGE_ROOM = 64, /* what a batch needs besides its changes */
+};
+
 /* A copy of @store with @deploy applied. */
 static int apply_to_copy(struct store *store, const struct change_stack_deploy *deploy,
                          struct store **ret_copy, struct err *err)
@@ -26,7 +30,11 @@ static int apply_to_copy(struct store *store, const struct change_stack_deploy *
     store_snapshot(store, &state);
     change_encode(&change, &encoded);
     batch_encode(clock_wall_ms(), &encoded, 1, &batch);
-    int rv = store_restore(copy, state.data, state.len, err);
+    int rv = 0;
+    if (encoded.len > BATCH_BYTES_MAX - CHANGE_ROOM)
+        rv = err_set(err, ERR_TOOBIG, "the change is larger than one entry may be (1 MiB)");
+    if (rv == 0)
+        rv = store_restore(copy, state.data, state.len, err);
     if (rv == 0)
         rv = store_apply(copy, store_index(copy) + 1, batch.data, batch.len, &results, &n, err);
     if (rv == 0 && results[0].err.code != 0) {

@@ -3,8 +3,9 @@
  * waiters - answers that come when there is something to say, or when the wait is over.
  *
  * What is waited for is a poll: a function that is asked again whenever the state changed, after
- * waiters_wake() and every 100 ms, until it says it is done. At its deadline it is asked a last
- * time and must be done then. Loop thread.
+ * waiters_wake() and every 100 ms, until it says it is done. From its deadline on it is
+ * told that this is the last time: it should be done then, and is asked again until it is. At
+ * waiters_free() it must be. Loop thread.
  */
 #ifndef WHERRY_NODE_WAITERS_H
 #define WHERRY_NODE_WAITERS_H
@@ -24,7 +25,7 @@ typedef bool (*waiter_poll)(void *arg, bool last);
 
 struct waiters *waiters_new(struct uv_loop_s *loop);
 
-/* Every waiter is asked a last time; then everything is freed. */
+/* Every waiter is asked a last time and must be done; then everything is freed. */
 void waiters_free(struct waiters *w, void (*on_freed)(void *arg), void *arg);
 
 /* Ask @poll now, and if it is not done for at most @wait_ms (capped at WAIT_MAX_MS). */
