@@ -7,6 +7,7 @@
 #   lab_up LAB PREFIX     the switch; this machine gets PREFIX.254, LAB names everything
 #   host_up N             host N: PREFIX.N, its daemon started
 #   host_kill N           its power goes: link cut, daemon, shims and containers killed
+#   host_boot N           and comes back
 #   host_cut N, host_heal N       its link only
 #   daemon_start N [OPTION...], daemon_stop N, daemon_kill N
 #   w N COMMAND...        wherry, through the socket of host N
@@ -39,7 +40,7 @@ lab_find() {
 }
 
 # Names of links have 15 characters at most.
-lab_link() { echo "$(cut -c1-11 <<<"$LAB")-$1"; }
+lab_link() { echo "w$(cksum <<<"$LAB" | cut -d' ' -f1)-$1"; }
 
 in_host() { # in_host N COMMAND...
     local host=$1
@@ -47,17 +48,20 @@ in_host() { # in_host N COMMAND...
     nsenter --net="/run/netns/$LAB-$host" "$@"
 }
 
+# The network of host N: a namespace with one link to the switch.
+host_net() {
+    ip netns add "$LAB-$1"
+    ip -n "$LAB-$1" link set lo up
+    ip link add eth0 netns "$LAB-$1" type veth peer name "p$1" netns "$LAB-lan"
+    ip -n "$LAB-lan" link set "p$1" master br0 up
+    ip -n "$LAB-$1" addr add "$PREFIX.$1/24" dev eth0
+    ip -n "$LAB-$1" link set eth0 up
+    ip -n "$LAB-$1" route add default via "$PREFIX.254"
+}
+
 host_up() { # host_up N [DAEMON-OPTION...]
-    local n=$1
-    shift
-    ip netns add "$LAB-$n"
-    ip -n "$LAB-$n" link set lo up
-    ip link add eth0 netns "$LAB-$n" type veth peer name "p$n" netns "$LAB-lan"
-    ip -n "$LAB-lan" link set "p$n" master br0 up
-    ip -n "$LAB-$n" addr add "$PREFIX.$n/24" dev eth0
-    ip -n "$LAB-$n" link set eth0 up
-    ip -n "$LAB-$n" route add default via "$PREFIX.254"
-    daemon_start "$n" "$@"
+    host_net "$1"
+    daemon_start "$@"
 }
 
 daemon_start() { # daemon_start N [OPTION...]; the options are remembered
@@ -118,16 +122,16 @@ host_kill() {
     host_reap "$1"
 }
 
-# After host_kill: the machine boots again, with an empty run folder.
+# After host_kill: the machine boots again. Its data folder is as it was; its run folder, mounts,
+# cgroups, links, routes and rules are gone.
 host_boot() {
-    local n=$1
-    host_unmount "$n"
-    host_remove_cgroups "$n"
-    rm -rf "${LAB_RUN:?}/$n"
-    in_host "$n" sh -c 'nft flush ruleset; for l in $(ls /sys/class/net 2>/dev/null); do :; done'
-    in_host "$n" ip link del wherry0 2>/dev/null
-    host_heal "$n"
-    daemon_start "$n"
+    host_unmount "$1"
+    host_remove_cgroups "$1"
+    rm -rf "${LAB_RUN:?}/$1"
+    ip -n "$LAB-lan" link del "p$1" 2>/dev/null
+    ip netns del "$LAB-$1"
+    host_net "$1"
+    daemon_start "$1"
 }
 
 host_unmount() {

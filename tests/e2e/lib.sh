@@ -14,10 +14,12 @@ WHERRY=${WHERRY_PROGRAMS:-$top/build/release/bin}/wherry
 images=$top/build/images
 passed=0 failed=0
 
+# LAB_SUFFIX keeps runs apart that go on at the same time.
 begin() { # begin NAME HOSTS
-    local n
+    local n hash
     name=$1
-    LAB=wherry-$name
+    LAB=wherry-$name${LAB_SUFFIX:-}
+    hash=$(cksum <<<"$LAB" | cut -d' ' -f1)
     # A run that was cut off must not fail the next one.
     if lab_find "$LAB" || ip netns list | grep -q "^$LAB-"; then
         LAB_DATA=${LAB_DATA:-/var/lib/$LAB}
@@ -25,7 +27,7 @@ begin() { # begin NAME HOSTS
     fi
     unset LAB_DATA
     "$top/deploy/demo/images.sh" "$images" busybox nginx redis web >/dev/null || exit 1
-    lab_up "$LAB" "10.98.$((100 + $(cksum <<<"$1" | cut -d' ' -f1) % 100))"
+    lab_up "$LAB" "10.$((64 + hash / 250 % 64)).$((hash % 250))"
     trap finish EXIT
     for n in $(seq "$2"); do host_up "$n"; done
     # shellcheck disable=SC2046
