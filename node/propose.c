@@ -97,7 +97,7 @@ static void unlink_free(struct proposal *q)
     free(q);
 }
 
-static void finish(struct proposal *q, const struct change_result *result)
+static void complete(struct proposal *q, const struct change_result *result)
 {
     bool under_way = q->state == PROPOSAL_LOCAL || q->state == PROPOSAL_FORWARDED;
     if (!q->abandoned)
@@ -130,7 +130,7 @@ static void end_unknown(struct proposal *q)
                 "the cluster has no leader now: too few voters can be reached ('wherry status')");
     else
         err_set(&result.err, ERR_UNAVAILABLE, "the leader cannot be reached from this member");
-    finish(q, &result);
+    complete(q, &result);
 }
 
 static void try_again(struct proposal *q, bool maybe_done)
@@ -147,14 +147,14 @@ static void on_proposed(void *arg, int code, const struct change_result *result)
     struct proposal *q = arg;
     if (code == 0) {
         q->state = PROPOSAL_CATCHING_UP;
-        finish(q, result);
+        complete(q, result);
         return;
     }
     if (code == ERR_TOOBIG) {
         struct change_result refused = {0};
         err_set(&refused.err, ERR_TOOBIG, "%s", TOO_BIG);
         q->state = PROPOSAL_WAITING;
-        finish(q, &refused);
+        complete(q, &refused);
         return;
     }
     try_again(q, code == ERR_UNKNOWN);
@@ -178,7 +178,7 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
         }
         q->state = PROPOSAL_WAITING;
         struct change_result refused = {.err = remote};
-        finish(q, &refused);
+        complete(q, &refused);
         return;
     }
     if (record_decode(&proposed_type, reply->body.data, reply->body.len, false, &answer, &remote) <
@@ -193,7 +193,7 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
     record_release(&proposed_type, &answer);
     q->state = PROPOSAL_CATCHING_UP;
     if (q->abandoned || store_index(q->owner->daemon->store) >= q->result.index)
-        finish(q, &q->result);
+        complete(q, &q->result);
 }
 
 static void start_attempt(struct proposal *q)
@@ -307,7 +307,7 @@ void propose_on_apply(struct propose *p)
     for (struct proposal *q = p->proposals, *next; q; q = next) {
         next = q->next;
         if (q->state == PROPOSAL_CATCHING_UP && index >= q->result.index)
-            finish(q, &q->result);
+            complete(q, &q->result);
     }
 }
 
