@@ -54,8 +54,6 @@ static struct server_call *new_call(struct server *server, struct local *local,
     if (handle->next)
         handle->next->prev = handle;
     server->calls = handle;
-    if (slot)
-        remote_set_call(slot, handle);
     return handle;
 }
 
@@ -102,8 +100,6 @@ void server_reply(struct server_call *handle, const struct reply *reply)
             handle->next->prev = handle->prev;
         struct reply out = *reply;
         out.id = handle->id;
-        if (handle->slot)
-            remote_set_call(handle->slot, NULL);
         reply_on(handle->local, handle->slot, &out);
     }
     free(handle);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server - where calls come in: the local socket (libuv pipe) and nng over TLS for remote CLIs.
+ * server - where calls come in: the local socket (libuv pipe) and, for remote command lines, nng's
+ * request/reply protocol over TLS.
  *
  * Both hand a decoded call to one function and send its reply when it is ready. What comes in is
- * capped (WIRE_MESSAGE_MAX, 64 connections on the socket, 64 calls at once over nng), a damaged
- * message gets an error or a closed connection. nng's threads only queue; everything here happens
- * on the loop.
+ * capped (WIRE_MESSAGE_MAX, 64 connections on the socket, 256 from elsewhere), a damaged message
+ * gets an error or a closed connection. Everything happens on the loop.
  */
 #ifndef WHERRY_CLUSTER_SERVER_H
 #define WHERRY_CLUSTER_SERVER_H

@@ -4,7 +4,7 @@
  *
  *     server.c        calls and replies, starting and stopping
  *     server_local.c  the local socket
- *     server_nng.c    remote callers
+ *     server_remote.c remote callers
  *
  * A call is in server->calls from server_dispatch() until server_reply(). Its origin is a local
  * connection or a remote slot; when that goes away first, the call stays and its reply goes
@@ -20,10 +20,11 @@
 #include <uv.h>
 
 enum {
-    LOCAL_MAX = 64,       /* connections on the socket */
-    LOCAL_CALLS_MAX = 16, /* calls of one connection that wait for a reply */
-    REMOTE_CALLS_MAX = 64,
-    REMOTE_PIPES_MAX = 256,
+    LOCAL_MAX = 64,                /* connections on the socket */
+    LOCAL_CALLS_MAX = 16,          /* calls of one connection that wait for a reply */
+    REMOTE_CALLERS_MAX = 256,      /* connections from other machines */
+    REMOTE_CALLS_MAX = 256,        /* their calls that wait for a reply */
+    REMOTE_WAITING_MAX = 32 << 20, /* bytes of their incomplete messages */
 };
 
 struct local;
@@ -73,13 +74,11 @@ void local_stop(struct server *server);
 /* Send @reply to one of the calls that wait for it. */
 void local_reply(struct local *local, const struct reply *reply);
 
-/* --- server_nng.c --- */
+/* --- server_remote.c --- */
 
-/* Stop nng; blocks for as long as it takes its threads to let go, some ms. */
+/* Stop listening and close all connections. */
 void remote_stop(struct remote *remote);
-/* Send @reply and wait for the next call there. */
+/* Send @reply to the caller and free @slot. */
 void remote_reply(struct remote_slot *slot, const struct reply *reply);
-/* Remember which call occupies @slot. */
-void remote_set_call(struct remote_slot *slot, struct server_call *call);
 
 #endif

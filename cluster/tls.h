@@ -34,6 +34,11 @@ enum {
 int tls_context_new(const struct identity *identity, struct tls_context **ret_context,
                     struct err *err);
 
+/* For the server of the calls' port: the certificate of @identity, a member; none is asked of the
+ * callers, and TLS 1.2 will do. */
+int tls_context_new_calls(const struct identity *identity, struct tls_context **ret_context,
+                          struct err *err);
+
 /* Free; sessions live on. NULL is fine. */
 void tls_context_free(struct tls_context *context);
 

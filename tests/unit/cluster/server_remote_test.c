@@ -5,8 +5,10 @@
 #include "cluster/server_internal.h"
 
 #include "base/digest.h"
+#include "cluster/tls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 
 static char *token_of(const struct identity *id)
 {
@@ -32,6 +34,23 @@ static int open_raw(void)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
     return fd;
+}
+
+static void check_echo_once(void)
+{
+    struct client *client = open_client();
+    check_echo(client, "echo", "alive");
+    client_close(client);
+}
+
+static int open_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
 }
 
 static void round_trips(void **state)
@@ -149,28 +168,72 @@ static void listener_outlives_all(void **state)
     client_close(client);
 }
 
-/* Connections above the limit are turned away, the others go on. */
+/* Go on with a call as far as @steps, then break off with a reset. */
+static void break_off(int steps)
+{
+    static const char text[] = "\0SP\0\0\x30\0\0\0\0\0\0\0\0\0\x05\x80\0\0\1\x80";
+    struct err err;
+    struct tls_context *context;
+    char in[16384];
+    int rv = 0;
+    int fd = open_raw();
+    must(tls_context_new(NULL, &context, &err));
+    struct tls *tls = tls_new(context, false);
+    tls_context_free(context);
+    for (int i = 0; i < steps && (rv = tls_handshake(tls, &err)) == 0; i++) {
+        send(fd, tls_out(tls)->data, tls_out(tls)->len, MSG_NOSIGNAL);
+        buf_reset(tls_out(tls));
+        ssize_t n = steps > i + 1 ? recv(fd, in, sizeof(in), 0) : 0;
+        if (n <= 0)
+            break;
+        tls_feed(tls, in, (size_t)n);
+    }
+    if (rv == 1) {
+        int part = steps * 2 < (int)sizeof(text) - 1 ? steps * 2 : (int)sizeof(text) - 1;
+        must(tls_write(tls, text, (size_t)part));
+        send(fd, tls_out(tls)->data, tls_out(tls)->len, MSG_NOSIGNAL);
+    }
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    usleep((useconds_t)steps * 20);
+    close(fd);
+    tls_free(tls);
+}
+
+/* Callers that break off at every point of a call leave nothing behind: not a descriptor. */
+static void broken_off_leave_nothing(void **state)
+{
+    (void)state;
+    check_echo_once();
+    int before = open_descriptors();
+    for (int i = 0; i < 100; i++)
+        break_off(i % 20);
+    check_echo_once();
+    for (int i = 0; i < 50 && open_descriptors() > before; i++)
+        usleep(100000);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* Above the limit the one that was silent longest makes room, and who has a call under way stays:
+ * nobody keeps others out by holding connections. */
 static void many_connections(void **state)
 {
     (void)state;
-    struct err err;
-    static struct client *clients[REMOTE_PIPES_MAX + 8];
-    cleanup_free char *token = token_of(identity);
-    for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-        if (client_open(remote_address, token, &clients[i], &err) < 0)
-            clients[i] = NULL;
-    check_echo(clients[0], "echo", "first");
-    check_echo(clients[REMOTE_PIPES_MAX - 1], "echo", "last");
-    struct client *extra = clients[ARRAY_SIZE(clients) - 1];
-    if (extra)
-        assert_true(call_code(extra, "echo", 300, &err) < 0);
-    for (size_t i = 0; i < REMOTE_PIPES_MAX; i++)
-        client_close(clients[i]);
-    struct client *client = open_client();
-    check_echo(client, "echo", "room");
-    client_close(client);
-    for (size_t i = REMOTE_PIPES_MAX; i < ARRAY_SIZE(clients); i++)
-        client_close(clients[i]);
+    int held[REMOTE_CALLERS_MAX + 20];
+    pthread_t caller;
+    int code = 0;
+    waiting = open_client();
+    assert_int_equal(pthread_create(&caller, NULL, call_never, &code), 0);
+    wait_for(&calls_n, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+        held[i] = open_raw();
+    check_echo_once();
+    assert_int_equal(gone_n, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+        close(held[i]);
+    check_echo(waiting, "echo", "still");
+    pthread_join(caller, NULL);
+    client_close(waiting);
 }
 
 static void stops_under_calls(void **state)
@@ -194,9 +257,11 @@ static void stops_under_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        REMOTE(round_trips),          REMOTE(other_ca_is_refused), REMOTE(timeout_then_next),
-        REMOTE(call_is_not_repeated), REMOTE(many_callers),        REMOTE(listener_outlives_all),
-        REMOTE(many_connections),     REMOTE(stops_under_calls),
+        REMOTE(round_trips),       REMOTE(other_ca_is_refused),
+        REMOTE(timeout_then_next), REMOTE(call_is_not_repeated),
+        REMOTE(many_callers),      REMOTE(listener_outlives_all),
+        REMOTE(many_connections),  REMOTE(broken_off_leave_nothing),
+        REMOTE(stops_under_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
