@@ -15,6 +15,7 @@
 #include "node/members.h"
 #include "node/pool.h"
 #include "node/propose.h"
+#include "node/waiters.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -289,10 +290,17 @@ void members_join(struct daemon *d, const char *address, const char *token, memb
 
 /* --- joining: the member that is asked ------------------------------------------------------- */
 
+enum {
+    TOKEN_WAIT_MS = 1000,
+    TOKEN_SLACK_MS = 60000,
+};
+
 struct admitting {
     struct daemon *daemon;
     struct bus_stranger *stranger;
     struct bytes key;
+    struct change_node_add change;
+    unsigned char secret_hash[DIGEST_BYTES];
 };
 
 static void answer(struct bus_stranger *stranger, const struct welcome *w)
@@ -327,6 +335,13 @@ static int64_t id_of_admitted(const struct admitting *a, const struct change_res
     return 0;
 }
 
+static void admitting_free(struct admitting *a)
+{
+    bytes_set(&a->key, NULL, 0);
+    record_release(&node_type, &a->change.node);
+    free(a);
+}
+
 static void on_admitted(void *arg, const struct change_result *result)
 {
     struct admitting *a = arg;
@@ -341,8 +356,45 @@ static void on_admitted(void *arg, const struct change_result *result)
     else
         refuse(a->stranger, &result->err);
     record_free_list(&node_type, w.nodes, w.nodes_n);
-    bytes_set(&a->key, NULL, 0);
-    free(a);
+    admitting_free(a);
+}
+
+/* Whether the token is one of this cluster, as far as this member knows. Its time is looked at
+ * loosely: to say when it is over is up to the state. */
+static bool is_known(const struct admitting *a)
+{
+    char hex[DIGEST_HEX + 1];
+    struct token token;
+    hex_encode(a->secret_hash, sizeof(a->secret_hash), hex);
+    if (store_find(a->daemon->store, TABLE_TOKEN, hex, &token) < 0)
+        return false;
+    bool over = token.expires_ms != 0 && token.expires_ms + TOKEN_SLACK_MS < clock_wall_ms();
+    bool good = token.kind == TOKEN_JOIN && !over;
+    record_release(&token_type, &token);
+    return good;
+}
+
+/* A stranger must not be able to write into the log: only what shows a real token is proposed. One
+ * that was made a moment ago on another member may need a moment to get here. */
+static bool poll_token(void *arg, bool last)
+{
+    struct admitting *a = arg;
+    struct daemon *d = a->daemon;
+    if (!d->stopping && is_known(a)) {
+        a->change.token_hash = (struct bytes){a->secret_hash, sizeof(a->secret_hash)};
+        propose_change(d->propose, CHANGE_NODE_ADD, &a->change, NULL, PROPOSE_TIMEOUT_MS / 2,
+                       on_admitted, a);
+        return true;
+    }
+    if (!last)
+        return false;
+    struct err err;
+    err_set(&err, ERR_DENIED,
+            "the join token is not known to this cluster, or has expired; get one with wherry "
+            "token");
+    refuse(a->stranger, &err);
+    admitting_free(a);
+    return true;
 }
 
 /* A machine inside the range of the cluster's networks could not be told from a container. */
@@ -379,14 +431,13 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
              token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
              check_address(d, &a.node, &err) == 0) {
-        struct change_node_add change = {.token_hash = {secret_hash, sizeof(secret_hash)}};
-        record_copy(&node_type, &a.node, &change.node);
-        bytes_set(&change.node.public_key, public_key->data, public_key->len);
-        struct admitting admitting = {.daemon = d, .stranger = stranger};
-        bytes_set(&admitting.key, public_key->data, public_key->len);
-        propose_change(d->propose, CHANGE_NODE_ADD, &change, NULL, PROPOSE_TIMEOUT_MS / 2,
-                       on_admitted, mem_copy(&admitting, sizeof(admitting)));
-        record_release(&node_type, &change.node);
+        struct admitting *admitting = mem_alloc(1, sizeof(*admitting));
+        *admitting = (struct admitting){.daemon = d, .stranger = stranger};
+        memcpy(admitting->secret_hash, secret_hash, sizeof(secret_hash));
+        bytes_set(&admitting->key, public_key->data, public_key->len);
+        record_copy(&node_type, &a.node, &admitting->change.node);
+        bytes_set(&admitting->change.node.public_key, public_key->data, public_key->len);
+        waiters_add(d->waiters, TOKEN_WAIT_MS, poll_token, admitting);
     }
     record_release(&admission_type, &a);
     if (err.code != 0)

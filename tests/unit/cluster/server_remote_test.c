@@ -211,7 +211,7 @@ static void broken_off_leave_nothing(void **state)
     check_echo_once();
     for (int i = 0; i < 50 && open_descriptors() > before; i++)
         usleep(100000);
-    assert_int_equal(open_descriptors(), before);
+    assert_true(open_descriptors() <= before);
 }
 
 /* Above the limit the one that was silent longest makes room, and who has a call under way stays:
