@@ -265,11 +265,19 @@ void args_release(const struct arg_set *set)
 /* --- for people --------------------------------------------------------------------------------
  */
 
-void args_describe(const struct arg_option *options, struct buf *out)
+static bool has_option(const struct arg_option *options, const char *name)
+{
+    for (; options && options->name; options++)
+        if (strcmp(options->name, name) == 0)
+            return true;
+    return false;
+}
+
+void args_describe(const struct arg_option *options, const struct arg_option *but, struct buf *out)
 {
     for (const struct arg_option *o = options; o && o->name; o++) {
         cleanup_buf struct buf line = BUF_INIT;
-        if (!o->help)
+        if (!o->help || has_option(but, o->name))
             continue;
         if (o->letter)
             buf_printf(&line, "  -%c, --%s", o->letter, o->name);

@@ -76,8 +76,9 @@ int args_parse(const struct arg_set *sets, size_t sets_n, int argc, char **argv,
 /* Free what args_parse() allocated in @set. */
 void args_release(const struct arg_set *set);
 
-/* Append one indented line per option that has a help text. */
-void args_describe(const struct arg_option *options, struct buf *out);
+/* Append one indented line per option of @options that has a help text and whose name is not in
+ * @but (may be NULL), which comes before it. */
+void args_describe(const struct arg_option *options, const struct arg_option *but, struct buf *out);
 
 /* The name that is nearest to @word, if near enough to be a slip, else NULL. @names ends with NULL.
  * Borrowed. */

@@ -102,7 +102,7 @@ const struct command command_join = {
     .options =
         (const struct arg_option[]){
             ARG_OPTION(struct join_options, ARG_TEXT, token, 0, "token", "TOKEN",
-                       "the join token (its daemon is called by the local socket)"),
+                       "what 'wherry token' on a member printed"),
             ARG_END,
         },
     .options_size = sizeof(struct join_options),
@@ -225,16 +225,22 @@ const struct command command_token = {
 
 static void print_cluster(const struct status_reply *s, struct table *table)
 {
+    bool led = *str_or_empty(s->leader);
     table_add(table, "cluster");
     table_add(table, s->cluster);
     table_add(table, "leader");
-    table_add(table, *str_or_empty(s->leader) ? s->leader : "none now: no changes are possible");
+    table_add(table, led ? s->leader : "none now: no changes are possible");
     table_add(table, "voters");
-    table_addf(table,
-               "%" PRId64 " of %" PRId64 " up, %" PRId64 " needed, %" PRId64 " more may fail",
-               s->voters_up, s->voters, s->quorum, s->losable);
+    if (led)
+        table_addf(table,
+                   "%" PRId64 " of %" PRId64 " up, %" PRId64 " needed, %" PRId64 " more may fail",
+                   s->voters_up, s->voters, s->quorum, s->losable);
+    else
+        table_addf(table, "%" PRId64 ", %" PRId64 " needed; only a leader knows who is up",
+                   s->voters, s->quorum);
     table_add(table, "nodes");
-    table_addf(table, "%" PRId64 " of %" PRId64 " up", s->nodes_up, s->nodes);
+    table_addf(table, "%" PRId64 " of %" PRId64 " %s", s->nodes_up, s->nodes,
+               led ? "up" : "were up when there was a leader");
     table_add(table, "services");
     table_addf(table, "%" PRId64, s->services);
     table_add(table, "tasks");

@@ -37,7 +37,8 @@ static const struct arg_option json_options[] = {
 };
 
 static const struct arg_option quiet_options[] = {
-    ARG_OPTION(struct cli, ARG_FLAG, quiet, 'q', "quiet", NULL, "print names only"),
+    ARG_OPTION(struct cli, ARG_FLAG, quiet, 'q', "quiet", NULL,
+               "print nothing but the names, or the token"),
     ARG_END,
 };
 
@@ -78,12 +79,12 @@ void command_describe(const struct command *command, const char *path, struct bu
         list_commands(command->subcommands, out);
     }
     buf_puts(out, "\nOptions:\n");
-    args_describe(command->options, out);
+    args_describe(command->options, NULL, out);
     if (command->json)
-        args_describe(json_options, out);
+        args_describe(json_options, NULL, out);
     if (command->quiet)
-        args_describe(quiet_options, out);
-    args_describe(global_options, out);
+        args_describe(quiet_options, NULL, out);
+    args_describe(global_options, command->options, out);
     if (command->examples)
         buf_printf(out, "\nExamples:\n%s", command->examples);
 }
@@ -95,7 +96,7 @@ void program_describe(const struct program *program, struct buf *out)
                   "Commands:\n");
     list_commands(program->commands, out);
     buf_puts(out, "\nOptions:\n");
-    args_describe(global_options, out);
+    args_describe(global_options, NULL, out);
     buf_puts(out, "\n'wherry help COMMAND' shows a command's options and examples.\n"
                   "To begin: 'wherry node' as root on each machine, 'wherry init' on the first,\n"
                   "'wherry join' on the others, then 'wherry deploy'.\n");

@@ -196,8 +196,8 @@ const struct command command_image = {
     .usage = "",
     .summary = "load, pull, list and remove images of a member",
     .details =
-        "Images of one member: the one that is called. Members fetch what a service needs by\n"
-        "themselves; load what is in no registry into each member.",
+        "Images of one member: the one that is called. A service's image must be on every member\n"
+        "that may run it: load it, or pull it from a registry, into each.",
     .examples = "  wherry image load app.tar\n",
     .subcommands =
         (const struct command *const[]){&image_load, &image_pull, &image_ls, &image_rm, NULL},

@@ -132,8 +132,9 @@ static const struct command node_rm = {
     .name = "rm",
     .usage = "[--force] NODE",
     .summary = "remove a member for good; its tasks go elsewhere",
-    .details = "Remove a member that is down for good. Its tasks are started elsewhere. A machine\n"
-               "that was removed comes back only by 'wherry join', as a new member.",
+    .details =
+        "Remove a member for good. Its tasks are started elsewhere. The machine comes back only\n"
+        "as a new member: by 'wherry join', once the --data folder of its daemon was deleted.",
     .examples = "  wherry node rm n3\n",
     .options =
         (const struct arg_option[]){

@@ -188,7 +188,9 @@ int client_nng_open(const char *address, const unsigned char ca_hash[32], struct
     if (rv != 0) {
         bool distrusts = rv == NNG_EPEERAUTH || rv == NNG_ECRYPTO;
         err_set(err, ERR_UNAVAILABLE, "cannot call %s: %s%s", address, nng_strerror(rv),
-                distrusts ? "; is this machine's clock right?" : "");
+                distrusts
+                    ? "; is that the port for calls (7401), and is this machine's clock right?"
+                    : "");
         client_nng_close(n);
         return ERR_UNAVAILABLE;
     }

@@ -253,8 +253,12 @@ static int check_may_join(struct daemon *d, const char *token, unsigned char ca_
     enum token_kind kind;
     unsigned char secret[32];
     if (identity_is_member(d->identity))
-        return err_set(err, ERR_EXISTS, "this machine is a member of cluster %.8s already",
-                       identity_cluster(d->identity));
+        return err_set(
+            err, ERR_EXISTS,
+            "this machine is a member of cluster %.8s already; to make it a new one, have "
+            "another member remove it ('wherry node rm'), then stop this daemon and "
+            "delete %.80s",
+            identity_cluster(d->identity), d->data_dir);
     if (d->joining)
         return err_set(err, ERR_BUSY, "this machine is joining a cluster already");
     int rv = token_parse(token, &kind, ca_hash, secret, err);

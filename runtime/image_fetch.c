@@ -150,8 +150,9 @@ static int check_plain(const struct runtime *rt, const struct image_ref *ref,
         is_named(ref->registry, (const char *const *)rt->plain_http))
         return 0;
     return err_set(err, ERR_UNSUPPORTED,
-                   "registry %.80s is spoken to over HTTPS, which is not supported yet; load the "
-                   "image from an archive, or name the registry with --plain-http",
+                   "the image is not on this machine, and its registry %.80s is spoken to over "
+                   "HTTPS, which is not supported yet; 'wherry image load' it here, or, where the "
+                   "registry has no TLS, name it with --plain-http",
                    ref->registry);
 }
 
