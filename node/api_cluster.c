@@ -161,6 +161,16 @@ static void count_members(struct daemon *d, struct status_reply *s)
     s->losable = s->voters_up >= s->quorum ? s->voters_up - s->quorum : 0;
 }
 
+static bool is_up(struct daemon *d, int64_t node_id)
+{
+    struct node node;
+    if (store_get(d->store, TABLE_NODE, node_id, &node) < 0)
+        return false;
+    bool up = node.status == NODE_UP;
+    record_release(&node_type, &node);
+    return up;
+}
+
 static void count_tasks(struct daemon *d, struct status_reply *s)
 {
     struct task *tasks;
@@ -170,7 +180,7 @@ static void count_tasks(struct daemon *d, struct status_reply *s)
         if (tasks[i].desired != DESIRED_RUN)
             continue;
         s->tasks++;
-        s->tasks_running += tasks[i].state == TASK_RUNNING;
+        s->tasks_running += tasks[i].state == TASK_RUNNING && is_up(d, tasks[i].node_id);
         s->tasks_waiting += tasks[i].state < TASK_RUNNING;
     }
     record_free_list(&task_type, tasks, n);

@@ -39,6 +39,13 @@ static const struct node *node_of(const struct picture *p, int64_t id)
     return NULL;
 }
 
+/* What a task of it last said may be old news. */
+static bool is_down(const struct picture *p, int64_t node_id)
+{
+    const struct node *node = node_of(p, node_id);
+    return !node || node->status == NODE_DOWN;
+}
+
 static const struct spec *spec_of(const struct picture *p, const struct service *s,
                                   int64_t revision)
 {
@@ -82,11 +89,15 @@ static void count_tasks(const struct picture *p, const struct service *s, struct
         const struct task *t = &p->view.tasks[i];
         if (t->service_id != s->id || t->desired != DESIRED_RUN)
             continue;
+        bool down = is_down(p, t->node_id);
+        if (down && s->spec.mode == MODE_GLOBAL)
+            continue; /* none is asked for there now */
         bool current = t->revision == s->revision;
-        info->running += t->state == TASK_RUNNING;
-        info->healthy += task_is_healthy(t);
+        bool healthy = !down && task_is_healthy(t);
+        info->running += !down && t->state == TASK_RUNNING;
+        info->healthy += healthy;
         info->complete += t->state == TASK_COMPLETE && current;
-        info->updated += current && (task_is_healthy(t) || t->state == TASK_COMPLETE);
+        info->updated += current && (healthy || t->state == TASK_COMPLETE);
         *ret_old |= !current;
         *ret_failed |= t->state == TASK_FAILED;
         if (!*ret_message && *str_or_empty(t->message) && !task_is_healthy(t))
