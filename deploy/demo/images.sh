@@ -245,7 +245,7 @@ make_web() {
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\n'
 answer=$(printf 'GET greeting\r\nINCR visits\r\nQUIT\r\n' | nc -w 2 "$STORE" 6379 | tr -d '\r')
-greeting=$(echo "$answer" | sed -n 2p)
+greeting=$(echo "$answer" | sed -n "2{/^:/!p}")
 visits=$(echo "$answer" | sed -n 's/^://p')
 echo "${greeting:-hello} from $(hostname), visit number ${visits:-unknown: no answer from $STORE}"
 CGI
