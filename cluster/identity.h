@@ -43,6 +43,9 @@ int64_t identity_node_id(const struct identity *identity);
 /* The cluster's uuid, "" when not a member. Borrowed. */
 const char *identity_cluster(const struct identity *identity);
 
+/* SHA-256 of the CA certificate (DER): what tokens pin. False when there is none. */
+bool identity_ca_hash(const struct identity *identity, unsigned char ret_hash[32]);
+
 /* PEM of CA certificate and key, "" when there is none. Borrowed. */
 const char *identity_ca_cert(const struct identity *identity);
 const char *identity_ca_key(const struct identity *identity);

@@ -34,6 +34,17 @@ static char letter_of(enum token_kind kind)
     return '?';
 }
 
+bool identity_ca_hash(const struct identity *identity, unsigned char ret_hash[32])
+{
+    X509 *ca;
+    struct err err;
+    if (cert_from_pem(identity_ca_cert(identity), &ca, &err) < 0)
+        return false;
+    cert_hash(ca, ret_hash);
+    X509_free(ca);
+    return true;
+}
+
 int token_make(const struct identity *identity, enum token_kind kind, char **ret_token,
                struct err *err)
 {

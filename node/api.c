@@ -172,6 +172,13 @@ static void dispatch(struct api_call *c, const struct call *call, bool local)
                       "'wherry join ADDRESS --token T' joins one");
         return;
     }
+    if (!(c->verb->flags & VERB_ANYTIME) && d->removed) {
+        api_fail_with(c, ERR_DENIED,
+                      "this machine was removed from the cluster: stop its daemon, delete %s and "
+                      "join anew",
+                      d->data_dir);
+        return;
+    }
     if (call->request_id.len == sizeof(c->request_id)) {
         c->has_request_id = true;
         memcpy(c->request_id, call->request_id.data, sizeof(c->request_id));

@@ -11,6 +11,7 @@
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
+#include "node/admission.h"
 #include "node/daemon.h"
 #include "node/members.h"
 #include "node/pool.h"
@@ -21,39 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* What a machine that wants to join sends, and what it gets. */
-struct admission {
-    char *token;
-    struct node node; /* its description; the key is taken from the connection */
-};
-struct welcome {
-    int64_t code; /* wire number of an error, 0: welcome */
-    char *message;
-    char *cluster;
-    int64_t node_id;
-    char *ca_cert;
-    char *ca_key;
-    struct node *nodes; /* where the members are */
-    size_t nodes_n;
-};
-static const struct field admission_fields[] = {
-    FIELD_SECRET(struct admission, token),
-    FIELD_RECORD(struct admission, node, node_type),
-};
-static const struct record_type admission_type =
-    RECORD_TYPE("admission", struct admission, admission_fields);
-static const struct field welcome_fields[] = {
-    FIELD_INT(struct welcome, code),
-    FIELD_STRING(struct welcome, message),
-    FIELD_STRING(struct welcome, cluster),
-    FIELD_INT(struct welcome, node_id),
-    FIELD_STRING(struct welcome, ca_cert),
-    FIELD_SECRET(struct welcome, ca_key),
-    FIELD_LIST(struct welcome, nodes, node_type),
-};
-static const struct record_type welcome_type =
-    RECORD_TYPE("welcome", struct welcome, welcome_fields);
 
 /* --- founding -------------------------------------------------------------------------------- */
 
@@ -422,6 +390,33 @@ static int check_address(struct daemon *d, const struct node *node, struct err *
     return rv;
 }
 
+/* A machine whose connections we refuse wants to know why. It is told only when our own copy is
+ * known to be up to date. */
+static bool answer_ask(struct daemon *d, struct bus_stranger *stranger, const struct admission *a,
+                       const struct bytes *public_key)
+{
+    struct welcome w = {0};
+    struct err err = {0};
+    struct node node;
+    if (!a->ask)
+        return false;
+    if (!daemon_is_synced(d))
+        err_set(&err, ERR_UNAVAILABLE, "this member is not in touch with a leader");
+    else if (store_get(d->store, TABLE_NODE, a->node.id, &node) < 0)
+        err_set(&err, ERR_NOTFOUND, "n%lld is no member any more", (long long)a->node.id);
+    else {
+        if (node.public_key.len != public_key->len ||
+            memcmp(node.public_key.data, public_key->data, public_key->len) != 0)
+            err_set(&err, ERR_DENIED, "n%lld has another key", (long long)a->node.id);
+        record_release(&node_type, &node);
+    }
+    if (err.code != 0)
+        refuse(stranger, &err);
+    else
+        answer(stranger, &w);
+    return true;
+}
+
 void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
                          const struct bytes *public_key, const void *data, size_t len)
 {
@@ -433,6 +428,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     if (!d->waiters || d->stopping || d->removed)
         err_set(&err, ERR_UNAVAILABLE, "the machine asked is no member of a cluster itself");
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
+             !answer_ask(d, stranger, &a, public_key) &&
              token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
              check_address(d, &a.node, &err) == 0) {
         struct admitting *admitting = mem_alloc(1, sizeof(*admitting));

@@ -11,8 +11,10 @@
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
 #include "node/daemon.h"
+#include "node/expelled.h"
 #include "node/heartbeat.h"
 #include "node/propose.h"
+#include "node/reconcile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,7 @@ struct members {
     bool was_there;      /* the state had our row */
     struct node *nodes;  /* the members as last given to the bus */
     size_t nodes_n;
+    struct expelled *expelled;
     int64_t leave_ms; /* boot time at which those that are no members any more leave the bus */
     void (*on_freed)(void *arg);
     void *free_arg;
@@ -253,6 +256,7 @@ static void on_timer(uv_timer_t *timer)
         members_on_change(m);
     if (!m->described)
         describe(m);
+    expelled_step(m->expelled, now);
     if (consensus_is_ready(m->daemon->consensus) && !m->changing && now >= m->steer_ms)
         steer(m);
 }
@@ -269,6 +273,7 @@ struct members *members_new(struct daemon *d)
     struct members *m = mem_alloc(1, sizeof(*m));
     cleanup_free char *path = removed_path(d);
     m->daemon = d;
+    m->expelled = expelled_new(d);
     d->removed = file_exists(path);
     if (d->removed)
         log_error("members", "this machine was removed from the cluster; " REJOIN, d->data_dir);
@@ -284,6 +289,7 @@ static void on_closed(uv_handle_t *handle)
     void (*on_freed)(void *arg) = m->on_freed;
     void *arg = m->free_arg;
     record_free_list(&node_type, m->nodes, m->nodes_n);
+    expelled_free(m->expelled);
     free(m);
     on_freed(arg);
 }
@@ -336,8 +342,7 @@ static void set_peers(struct members *m, struct node *nodes, size_t n)
     m->nodes_n = all;
 }
 
-/* Our row is gone: what the others do next is shut us out. Our tasks' rows went with it, so our
- * containers end. */
+/* Our row is gone: what the others do next is shut us out. Our containers end. */
 static void note_removed(struct daemon *d)
 {
     struct err err;
@@ -347,6 +352,22 @@ static void note_removed(struct daemon *d)
               d->data_dir);
     if (file_write(path, "", 0, 0600, &err) < 0)
         log_warn("members", "%s", err.msg);
+}
+
+void members_on_expelled(struct members *m)
+{
+    struct daemon *d = m->daemon;
+    if (d->removed)
+        return;
+    note_removed(d);
+    members_on_change(m);
+    reconcile_on_change(d->reconcile, 1U << TABLE_TASK);
+}
+
+const struct node *members_nodes(const struct members *m, size_t *ret_n)
+{
+    *ret_n = m->nodes_n;
+    return m->nodes;
 }
 
 void members_on_change(struct members *m)

@@ -19,6 +19,7 @@ struct bus_stranger;
 struct daemon;
 struct err;
 struct members;
+struct node;
 
 /* The end of founding or joining. err->code 0: done. Borrowed. */
 typedef void (*members_cb)(void *arg, const struct err *err);
@@ -39,6 +40,12 @@ void members_resume_founding(struct daemon *d);
 /* A machine asks to join (bus). */
 void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
                          const struct bytes *public_key, const void *data, size_t len);
+
+/* We were told on good authority that we are no member any more. */
+void members_on_expelled(struct members *m);
+
+/* The addresses of other members, as last given to the bus. Borrowed until the next change. */
+const struct node *members_nodes(const struct members *m, size_t *ret_n);
 
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);

@@ -349,8 +349,14 @@ static void on_served(void *arg, int code, const struct change_result *result)
 }
 
 /* A member speaks for its own tasks and itself only, and not in the leader's place. */
-static int check_sender(const struct change *change, int64_t from, struct err *err)
+static int check_sender(struct store *store, const struct change *change, int64_t from,
+                        struct err *err)
 {
+    struct node node;
+    /* One that was removed stays on the bus a moment, to learn of it. */
+    if (store_get(store, TABLE_NODE, from, &node) < 0)
+        return err_set(err, ERR_DENIED, "n%lld is no member any more", (long long)from);
+    record_release(&node_type, &node);
     if (is_leaders_own((int)change->kind) || change->kind == CHANGE_CLUSTER_INIT)
         return err_set(err, ERR_DENIED, "n%lld may not speak for the leader", (long long)from);
     if (change->kind == CHANGE_TASK_REPORT &&
@@ -372,7 +378,7 @@ void propose_on_call(struct propose *p, int64_t from, const struct call *call, p
         reply_with(&served, &err);
         return;
     }
-    if (check_sender(&change, from, &err) < 0)
+    if (check_sender(p->daemon->store, &change, from, &err) < 0)
         reply_with(&served, &err);
     else
         consensus_propose(p->daemon->consensus, &change, on_served,

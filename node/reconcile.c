@@ -183,10 +183,12 @@ static void add_agent(struct reconcile *r, const struct task *task)
 static void read_tasks(struct reconcile *r)
 {
     struct daemon *d = r->daemon;
-    struct task *tasks;
-    size_t n;
+    struct task *tasks = NULL;
+    size_t n = 0;
     r->dirty = false;
-    store_list(d->store, TABLE_TASK, BY_NODE_ID, d->id, &tasks, &n);
+    /* Once we are no member, none of our copy's tasks is ours any more. */
+    if (!d->removed)
+        store_list(d->store, TABLE_TASK, BY_NODE_ID, d->id, &tasks, &n);
     for (struct agent *a = r->agents; a; a = a->next)
         a->row_gone = true;
     for (size_t i = 0; i < n; i++) {
@@ -244,7 +246,7 @@ static void on_timer(uv_timer_t *timer)
     for (struct agent *a = r->agents; a; a = a->next)
         agent_step(a);
     drop_gone(r);
-    if (r->found_n > 0 && daemon_is_synced(r->daemon))
+    if (r->found_n > 0 && (daemon_is_synced(r->daemon) || r->daemon->removed))
         remove_strays(r);
     reconcile_arm(r);
 }

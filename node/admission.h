@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admission - what strangers and members say to each other on the bus port: one request, one reply,
+ * each a record.
+ */
+#ifndef WHERRY_NODE_ADMISSION_H
+#define WHERRY_NODE_ADMISSION_H
+
+#include "store/model.h"
+
+/* What a machine without a pinned key sends. */
+struct admission {
+    char *token;
+    struct node node; /* its description; the key is taken from the connection */
+    bool ask;         /* it does not want in: is node.id a member still? No token is needed */
+};
+
+/* What it gets. */
+struct welcome {
+    int64_t code; /* wire number of an error, 0: welcome */
+    char *message;
+    char *cluster;
+    int64_t node_id;
+    char *ca_cert;
+    char *ca_key;
+    struct node *nodes; /* where the members are */
+    size_t nodes_n;
+};
+extern const struct record_type admission_type, welcome_type;
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/expelled.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/bus.h"
+#include "cluster/identity.h"
+#include "node/admission.h"
+#include "node/daemon.h"
+#include "node/heartbeat.h"
+#include "node/members.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum {
+    SILENCE_MS = 3000, /* out of contact for so long before we ask */
+    ASK_MS = 5000,     /* between two questions; each is over in 15 s */
+};
+
+struct expelled {
+    struct daemon *daemon;
+    int64_t next_ms;
+    size_t next; /* whom to ask, by place in the list */
+};
+
+struct expelled *expelled_new(struct daemon *d)
+{
+    struct expelled *e = mem_alloc(1, sizeof(*e));
+    e->daemon = d;
+    return e;
+}
+
+void expelled_free(struct expelled *e)
+{
+    free(e);
+}
+
+static void on_answer(void *arg, const struct err *err, const void *data, size_t len)
+{
+    struct daemon *d = arg;
+    struct welcome w;
+    struct err bad;
+    if (d->stopping)
+        return;
+    if (err->code != 0 || record_decode(&welcome_type, data, len, false, &w, &bad) < 0)
+        return; /* unreachable, or it knows us and wants no stranger: both say nothing */
+    if (err_from_wire((long)w.code) == ERR_NOTFOUND && w.code != 0)
+        members_on_expelled(d->members);
+    record_release(&welcome_type, &w);
+}
+
+void expelled_step(struct expelled *e, int64_t now_ms)
+{
+    struct daemon *d = e->daemon;
+    unsigned char ca_hash[32];
+    size_t n;
+    const struct node *nodes = members_nodes(d->members, &n);
+    if (d->removed || now_ms < e->next_ms || n == 0 ||
+        heartbeat_out_of_contact_ms(d->heartbeat) < SILENCE_MS ||
+        !identity_ca_hash(d->identity, ca_hash))
+        return;
+    const struct node *node = &nodes[e->next++ % n];
+    e->next_ms = now_ms + ASK_MS;
+    if (node->id == d->id)
+        return;
+    struct admission question = {.ask = true, .node = {.id = d->id}};
+    cleanup_buf struct buf message = BUF_INIT;
+    record_encode(&admission_type, &question, &message);
+    bus_join(d->bus, str_or_empty(node->address), ca_hash, message.data, message.len, on_answer, d);
+}
