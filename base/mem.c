@@ -3,10 +3,15 @@
 
 #include "base/cleanup.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum {
+    LARGE_BYTES = 64 << 10,
+};
 
 _Noreturn void check_failed(const char *expr, const char *file, int line)
 {
@@ -62,6 +67,20 @@ void *mem_copy(const void *p, size_t len)
     if (len)
         memcpy(q, p, len);
     return q;
+}
+
+void mem_tune(void)
+{
+    /* Left alone each thread gets an arena that keeps what its largest job took, and the first
+     * large block that is freed makes the allocator keep all that follow. */
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+}
+
+void mem_trim(void)
+{
+    malloc_trim(0);
 }
 
 char *str_copy(const char *s)

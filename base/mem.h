@@ -21,6 +21,13 @@ void *mem_resize(void *p, size_t n, size_t size) __attribute__((returns_nonnull)
 /* A copy of @len bytes at @p (at least one byte is allocated). */
 void *mem_copy(const void *p, size_t len) __attribute__((returns_nonnull));
 
+/* Set the allocator for a program that is small most of the time: one arena for all threads, and
+ * what is large comes from the kernel and goes back to it. Before the first thread begins. */
+void mem_tune(void);
+
+/* Give back to the kernel what a busy time left behind. Takes about a millisecond for 10 MB. */
+void mem_trim(void);
+
 /* A copy of @s; NULL gives NULL. */
 char *str_copy(const char *s);
 

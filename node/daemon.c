@@ -24,6 +24,7 @@
 #include "node/reconcile.h"
 #include "node/report.h"
 #include "node/stalls.h"
+#include "node/tidy.h"
 #include "node/waiters.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
@@ -312,6 +313,8 @@ static void stop_carriers(struct daemon *d)
     d->server = NULL;
     stalls_free(d->stalls);
     d->stalls = NULL;
+    tidy_free(d->tidy);
+    d->tidy = NULL;
 }
 
 static void on_consensus_stopped(void *arg)
@@ -471,6 +474,7 @@ int node_run(const struct node_options *options, struct err *err)
 {
     if (geteuid() != 0)
         return err_set(err, ERR_DENIED, "the daemon must run as root: try 'sudo wherry node'");
+    mem_tune();
     struct daemon *d = mem_alloc(1, sizeof(*d));
     d->options = *options;
     d->data_dir = str_copy(options->data_dir ? options->data_dir : "/var/lib/wherry");
@@ -479,6 +483,7 @@ int node_run(const struct node_options *options, struct err *err)
     umask(0022);
     check(uv_loop_init(&d->loop) == 0);
     d->stalls = stalls_new(&d->loop);
+    d->tidy = tidy_new(d);
     if (open_parts(d, err) < 0)
         return err->code; /* the process ends: nothing is unwound */
     uv_signal_t signals[2];

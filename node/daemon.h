@@ -51,6 +51,7 @@ struct daemon {
     struct identity *identity;
     struct server *server;
     struct stalls *stalls;
+    struct tidy *tidy;
 
     /* Only once we are a member. */
     int64_t id;

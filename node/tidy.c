@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/tidy.h"
+
+#include "base/mem.h"
+#include "node/daemon.h"
+
+#include <stdlib.h>
+
+enum {
+    LOOK_MS = 10000,
+};
+
+struct tidy {
+    struct daemon *daemon;
+    uv_timer_t timer;
+    int64_t index; /* of the state when we last looked */
+    bool dirty;    /* it had changed */
+};
+
+/* Once the state has rested for a whole period: a trim in the midst of work would only make the
+ * kernel clear the same pages again. */
+static void on_look(uv_timer_t *timer)
+{
+    struct tidy *t = timer->data;
+    int64_t index = t->daemon->store ? store_index(t->daemon->store) : 0;
+    if (index != t->index) {
+        t->index = index;
+        t->dirty = true;
+    } else if (t->dirty) {
+        t->dirty = false;
+        mem_trim();
+    }
+}
+
+struct tidy *tidy_new(struct daemon *d)
+{
+    struct tidy *t = mem_alloc(1, sizeof(*t));
+    t->daemon = d;
+    t->dirty = true;
+    uv_timer_init(&d->loop, &t->timer);
+    t->timer.data = t;
+    uv_timer_start(&t->timer, on_look, LOOK_MS, LOOK_MS);
+    uv_unref((uv_handle_t *)&t->timer);
+    return t;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void tidy_free(struct tidy *t)
+{
+    uv_close((uv_handle_t *)&t->timer, on_closed);
+}
