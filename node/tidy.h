@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tidy - the daemon is small when it is idle: after a busy time its free memory goes back.
+ * tidy - the daemon is small when it is idle: after a busy time its free memory goes
+ * back, and the code that it ran then.
  */
 #ifndef WHERRY_NODE_TIDY_H
 #define WHERRY_NODE_TIDY_H
