@@ -120,14 +120,21 @@ static void delete_networks(struct apply *apply, int64_t stack_id)
     record_free_list(&network_type, networks, n);
 }
 
+/* Does the statement find a row for @id? */
+static bool finds(struct apply *apply, enum sql_statement statement, int64_t id)
+{
+    sqlite3_stmt *stmt = sql(&apply->store->sql, statement);
+    sql_int(stmt, 1, id);
+    bool found = sql_step(stmt);
+    sql_reset(stmt);
+    return found;
+}
+
 void stack_collect(struct apply *apply, int64_t stack_id)
 {
-    struct service *services;
-    size_t n;
-    store_list(apply->store, TABLE_SERVICE, BY_STACK_ID, stack_id, &services, &n);
-    record_free_list(&service_type, services, n);
     struct stack stack;
-    if (n > 0 || store_get(apply->store, TABLE_STACK, stack_id, &stack) < 0)
+    if (finds(apply, SQL_SERVICE_OF_STACK, stack_id) ||
+        store_get(apply->store, TABLE_STACK, stack_id, &stack) < 0)
         return;
     delete_networks(apply, stack_id);
     apply_delete(apply, TABLE_STACK, stack_id);
@@ -150,15 +157,6 @@ static void delete_service(struct apply *apply, const struct service *service)
     stack_collect(apply, service->stack_id);
 }
 
-static bool has_tasks(struct apply *apply, int64_t service_id)
-{
-    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_OF_SERVICE);
-    sql_int(stmt, 1, service_id);
-    bool has = sql_step(stmt);
-    sql_reset(stmt);
-    return has;
-}
-
 int apply_service_remove(struct apply *apply, const struct change_service_remove *change,
                          struct err *err)
 {
@@ -169,7 +167,7 @@ int apply_service_remove(struct apply *apply, const struct change_service_remove
     if (!service.removed)
         rv = err_set(err, ERR_CONFLICT, "service %s.%s is not being removed", service.stack,
                      service.name);
-    else if (has_tasks(apply, service.id))
+    else if (finds(apply, SQL_TASK_OF_SERVICE, service.id))
         rv = err_set(err, ERR_CONFLICT, "service %s.%s still has tasks", service.stack,
                      service.name);
     else

@@ -45,6 +45,7 @@ enum {
     X(TASK_IN_SLOT, "SELECT record FROM task WHERE service_id = ?1 AND slot = ?2 ORDER BY id")     \
     X(TASK_OF_REVISION, "SELECT 1 FROM task WHERE service_id = ?1 AND revision = ?2 LIMIT 1")      \
     X(TASK_OF_SERVICE, "SELECT 1 FROM task WHERE service_id = ?1 LIMIT 1")                         \
+    X(SERVICE_OF_STACK, "SELECT 1 FROM service WHERE stack_id = ?1 LIMIT 1")                       \
     X(REVISION_FIND, "SELECT record FROM revision WHERE service_id = ?1 AND revision = ?2")        \
     X(PORT_GET, "SELECT service_id FROM port WHERE number = ?1")                                   \
     X(PORT_PUT, "INSERT INTO port(number, service_id) VALUES(?1, ?2)")                             \
