@@ -4,13 +4,16 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/progress.h"
+#include "cli/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void log_printer_init(struct log_printer *printer, bool times, bool prefix, bool full_names)
 {
     *printer = (struct log_printer){
+        .terminal = isatty(STDOUT_FILENO),
         .colours = prefix && progress_is_terminal(stdout),
         .times = times,
         .prefix = prefix,
@@ -49,6 +52,52 @@ static int colour_of(const char *task)
     return colours[hash % ARRAY_SIZE(colours)];
 }
 
+/* As strspn(), of at most @len bytes. */
+static size_t strspn_n(const char *text, size_t len, const char *accept)
+{
+    size_t n = 0;
+    while (n < len && text[n] && strchr(accept, text[n]))
+        n++;
+    return n;
+}
+
+/* Length of the sequence at @text that sets colours (ECMA-48's SGR), 0 when there is none. */
+static size_t colour_length(const char *text, size_t len)
+{
+    if (len < 3 || text[0] != '\033' || text[1] != '[')
+        return 0;
+    size_t n = 2 + strspn_n(text + 2, len - 2, "0123456789;:");
+    return n < len && text[n] == 'm' ? n + 1 : 0;
+}
+
+void log_clean(const char *text, size_t len, struct buf *out)
+{
+    bool coloured = false;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    for (size_t i = 0; i < len;) {
+        unsigned char c = (unsigned char)text[i];
+        size_t n = colour_length(text + i, len - i);
+        if (n > 0)
+            coloured = true;
+        else
+            n = utf8_length(text + i, len - i);
+        bool c1 = n == 2 && c == 0xc2 && (unsigned char)text[i + 1] < 0xa0;
+        if (n == 0 || c1) {
+            buf_putc(out, '?');
+            n += n == 0;
+        } else if (n == 1 && c != '\t' && (c < 0x20 || c == 0x7f)) {
+            buf_putc(out, '^');
+            buf_putc(out, (char)(c ^ 0x40));
+        } else {
+            buf_append(out, text + i, n);
+        }
+        i += n;
+    }
+    if (coloured)
+        buf_puts(out, "\033[0m");
+}
+
 void log_printer_line(struct log_printer *printer, const char *task, const char *time,
                       const char *text, size_t len)
 {
@@ -61,7 +110,10 @@ void log_printer_line(struct log_printer *printer, const char *task, const char 
         buf_printf(&line, "%-*s | ", printer->width, name);
     if (printer->times)
         buf_printf(&line, "%s ", *time ? time : "-");
-    buf_append(&line, text, len);
+    if (printer->terminal)
+        log_clean(text, len, &line);
+    else
+        buf_append(&line, text, len);
     buf_putc(&line, '\n');
     fwrite(line.data, 1, line.len, stdout);
     pthread_mutex_unlock(&printer->lock);

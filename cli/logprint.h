@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
+
 struct log_printer {
     pthread_mutex_t lock;
+    bool terminal; /* lines are cleaned with log_clean() */
     bool colours;
     bool times;
     bool prefix;
@@ -30,5 +33,10 @@ void log_printer_expect(struct log_printer *printer, const char *task);
 /* Print one line. */
 void log_printer_line(struct log_printer *printer, const char *task, const char *time,
                       const char *text, size_t len);
+
+/* Append @text as it may go to a terminal: a container must not move the cursor, clear the screen,
+ * set the title or type for the user. Colours stay, and end with the line; other control characters
+ * are shown as "^[", bytes that are no UTF-8 as "?". */
+void log_clean(const char *text, size_t len, struct buf *out);
 
 #endif

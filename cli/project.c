@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/project.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/table.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -11,14 +13,22 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What stands in a file may be anything, and the user looks at it on a terminal. */
+static void print_note(const char *kind, const char *text)
+{
+    cleanup_buf struct buf clean = BUF_INIT;
+    text_clean(text, &clean);
+    fprintf(stderr, "%s: %s\n", kind, str_or_empty(clean.data));
+}
+
 static void print_notes(const struct compose_errors *errors)
 {
     for (size_t i = 0; i < errors->warnings_n; i++)
-        fprintf(stderr, "warning: %s\n", errors->warnings[i].text);
+        print_note("warning", errors->warnings[i].text);
     if (errors->warnings_more)
         fprintf(stderr, "warning: %zu more like these\n", errors->warnings_more);
     for (size_t i = 0; i < errors->n; i++)
-        fprintf(stderr, "error: %s\n", errors->items[i].text);
+        print_note("error", errors->items[i].text);
     if (errors->more)
         fprintf(stderr, "error: %zu more like these\n", errors->more);
 }

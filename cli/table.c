@@ -15,8 +15,12 @@ enum {
 
 void text_clean(const char *text, struct buf *out)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        buf_putc(out, *p < 0x20 || *p == 0x7f ? '?' : (char)*p);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        /* U+0080 to U+009F are control characters too: to some terminals U+009B is "ESC [". */
+        bool c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        buf_putc(out, *p < 0x20 || *p == 0x7f || c1 ? '?' : (char)*p);
+        p += c1;
+    }
 }
 
 size_t text_width(const char *text)

@@ -22,6 +22,7 @@ enum {
     MESSAGE_MAX = 4096,
     HEADER_BYTES = 12,
     FORWARDS_MAX = 256,
+    FORWARDS_EACH_MAX = 64, /* of one asker: a task that asks without end leaves room for others */
     FORWARD_MS = 2000,
     RESOLVERS_MAX = 3,
 };
@@ -33,13 +34,15 @@ struct dns {
     bool listening;
     bool complained;
     bool freeing;
-    size_t forwards; /* under way */
+    struct forward_query *queries; /* forwarded, under way */
+    size_t forwards;               /* how many */
     char in[MESSAGE_MAX];
 };
 
 /* A query that went to one of the machine's resolvers. */
 struct forward_query {
     struct dns *dns;
+    struct forward_query *next, *prev;
     uv_udp_t socket; /* a port of its own: an answer is hard to forge */
     uv_timer_t timer;
     int handles;
@@ -92,6 +95,12 @@ static void on_query_closed(uv_handle_t *handle)
     struct forward_query *q = handle->data;
     if (--q->handles > 0)
         return;
+    if (q->prev)
+        q->prev->next = q->next;
+    else
+        q->dns->queries = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
     q->dns->forwards--;
     maybe_free(q->dns);
     free(q->query);
@@ -176,9 +185,17 @@ static size_t read_resolvers(struct sockaddr_in *out)
     return n;
 }
 
+static size_t forwards_of(const struct dns *dns, const struct sockaddr_in *asker)
+{
+    size_t n = 0;
+    for (const struct forward_query *q = dns->queries; q; q = q->next)
+        n += q->asker.sin_addr.s_addr == asker->sin_addr.s_addr;
+    return n;
+}
+
 static void forward(struct dns *dns, const struct sockaddr_in *asker, const char *query, size_t len)
 {
-    if (dns->forwards >= FORWARDS_MAX)
+    if (dns->forwards >= FORWARDS_MAX || forwards_of(dns, asker) >= FORWARDS_EACH_MAX)
         return;
     struct forward_query *q = mem_alloc(1, sizeof(*q));
     q->dns = dns;
@@ -192,6 +209,10 @@ static void forward(struct dns *dns, const struct sockaddr_in *asker, const char
     uv_timer_init(&dns->daemon->loop, &q->timer);
     q->socket.data = q->timer.data = q;
     q->handles = 2;
+    q->next = dns->queries;
+    if (q->next)
+        q->next->prev = q;
+    dns->queries = q;
     dns->forwards++;
     struct sockaddr_in any = {.sin_family = AF_INET};
     if (uv_udp_bind(&q->socket, (const struct sockaddr *)&any, 0) < 0 ||

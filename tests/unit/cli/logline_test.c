@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/logline.h"
+#include "cli/logprint.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -133,6 +134,34 @@ static void gives_endless_lines_in_pieces(void **state)
     logjoin_release(&join);
 }
 
+static void check_clean(const char *text, size_t len, const char *expected)
+{
+    cleanup_buf struct buf out = BUF_INIT;
+    log_clean(text, len, &out);
+    assert_string_equal(out.data ? out.data : "", expected);
+}
+
+/* A container does not get to the user's terminal through its log. */
+static void cleans_for_a_terminal(void **state)
+{
+    (void)state;
+#define CLEAN(text, expected) check_clean(text, sizeof(text) - 1, expected)
+    CLEAN("", "");
+    CLEAN("tab\tund \xc3\xa4 \xe2\x82\xac\r", "tab\tund \xc3\xa4 \xe2\x82\xac");
+    CLEAN("\033[1;31mred\033[0m", "\033[1;31mred\033[0m\033[0m");
+    CLEAN("\033]0;title\007", "^[]0;title^G");
+    CLEAN("\033[2J\033[H\033[6n\033[?1049h", "^[[2J^[[H^[[6n^[[?1049h");
+    CLEAN("a\rb\bc\177\0d", "a^Mb^Hc^?^@d");
+    CLEAN("\xc2\x9b"
+          "2J\x9b"
+          "2J",
+          "?2J?2J");
+    CLEAN("\033", "^[");
+    CLEAN("\033[31", "^[[31");
+    CLEAN("\xe2\x82", "??");
+#undef CLEAN
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +171,7 @@ int main(void)
         cmocka_unit_test(waits_for_the_rest_of_a_line),
         cmocka_unit_test(gives_what_is_unfinished_at_the_end),
         cmocka_unit_test(gives_endless_lines_in_pieces),
+        cmocka_unit_test(cleans_for_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
