@@ -95,7 +95,7 @@ static int setup(void **state)
 {
     world_setup(state);
     world = *state;
-    init_cluster(world);
+    init_three(world);
     memset(&d, 0, sizeof(d));
     boot_ms = 1000000;
     leader_id = 0;
@@ -462,6 +462,8 @@ static void a_member_speaks_for_itself_only(void **state)
     assert_int_equal(reply_code, ERR_DENIED);
     member_asks(2, CHANGE_CLUSTER_INIT, &init);
     assert_int_equal(reply_code, ERR_DENIED);
+    member_asks(4, CHANGE_TASK_REPORT, &(struct change_task_report){.node_id = 4});
+    assert_int_equal(reply_code, ERR_DENIED); /* no member any more */
     assert_int_equal(locals, 0);
     member_asks(3, CHANGE_TASK_REPORT, &others);
     assert_int_equal(locals, 1);
