@@ -148,7 +148,7 @@ static inline struct world *world_new(const char *name)
     struct world *w = mem_alloc(1, sizeof(*w));
     struct err err;
     log_set_level(LOG_LEVEL_ERROR);
-    snprintf(w->root, sizeof(w->root), "/tmp/wherry-%s-XXXXXX", name);
+    snprintf(w->root, sizeof(w->root), "/var/tmp/wherry-%s-XXXXXX", name);
     assert_non_null(mkdtemp(w->root));
     assert_int_equal(uv_loop_init(&w->loop), 0);
     for (int id = 1; id <= MEMBERS_MAX; id++) {

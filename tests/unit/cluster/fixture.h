@@ -38,7 +38,7 @@ static const char test_uuid[] = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
 
 FIXTURE char *temp_dir(void)
 {
-    char template[] = "/tmp/wherry-test-XXXXXX";
+    char template[] = "/var/tmp/wherry-test-XXXXXX";
     assert_non_null(mkdtemp(template));
     return str_copy(template);
 }
