@@ -1,16 +1,18 @@
 # Wherry: build, demo, tests.
 #
-#   make deps       install the Debian packages it needs (root)
+#   make deps       install the Debian packages it needs (root); make deps-test: those of the tests
 #   make            wherry, wherry-shim, wherry-image
 #   sudo make demo  three hosts on this machine run a Compose app; make demo-down removes it all
 #   sudo make check all tests; make check-unit, check-sim, check-e2e, check-fault: one layer
 #   make SAN=address,undefined ...   the same with sanitizers, in a build folder of its own
 
-PACKAGES = build-essential pkg-config clang clang-format libclang-rt-14-dev \
-  libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libcmocka-dev \
-  libssl-dev libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev \
-  uthash-dev musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux \
-  zstd xz-utils attr libcap2-bin docker-registry ca-certificates e2fsprogs socat
+PACKAGES = build-essential pkg-config \
+  libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libssl-dev \
+  libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev uthash-dev \
+  musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux zstd \
+  ca-certificates
+TEST_PACKAGES = clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin \
+  docker-registry e2fsprogs socat
 
 SAN ?=
 comma := ,
@@ -51,7 +53,7 @@ FETCH_LIBS = -lcurl -larchive -ljansson -lcrypto -lpthread
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo demo-down format layers clean
+.PHONY: all as-root deps deps-test demo demo-down format layers clean
 
 all: wherry wherry-shim wherry-image
 
@@ -81,18 +83,27 @@ $(O)/%.o: %.c Makefile
 	$(call say,CC $<)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-deps:
-	@missing=; for p in $(PACKAGES); do \
-	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; [ -z "$$missing" ] || { apt-get update -q && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+# install(PACKAGES): those that are missing.
+install = @missing=; for p in $(1); do \
+  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+  done; [ -z "$$missing" ] || { apt-get update -q && \
+  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+
+as-root:
+	@[ "$$(id -u)" = 0 ] || { echo "this must run as root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
+
+deps: as-root
+	$(call install,$(PACKAGES))
+
+deps-test: deps
+	$(call install,$(TEST_PACKAGES))
 
 # One command: what it needs, three hosts, an app, the loss of a host.
 demo: deps
-	$(MAKE) all
+	$(MAKE) -j$$(nproc) all
 	deploy/demo/demo.sh up
 
-demo-down:
+demo-down: as-root
 	deploy/demo/demo.sh down
 
 format:
