@@ -30,6 +30,7 @@ start_in_host() { # start_in_host N LOG COMMAND...; prints its pid
         cgroup_enter "$(host_cgroup "$n")"
         exec setsid nsenter --net="/run/netns/$LAB-$n" "$@"
     ) >>"$log" 2>&1 </dev/null &
+    disown
     echo $!
 }
 
