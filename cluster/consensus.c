@@ -281,7 +281,7 @@ static void work(struct consensus *c)
 /* Is there something for another turn at once? */
 static bool needs_turn(const struct consensus *c)
 {
-    if (c->sent_first || c->done.first || c->changes || c->changes_done)
+    if (c->sent_first || c->done.first || c->changes || c->changes_done || c->disk_close_turns > 0)
         return true;
     return (c->phase == RUNNING && c->pending.first && c->flying_bytes == 0) ||
            (c->phase == STOP_ASKED && !c->progress_writing) || c->phase == RAFT_CLOSED;
@@ -313,6 +313,7 @@ void consensus_turn(struct consensus *c)
 
 static void on_prepare(uv_prepare_t *handle)
 {
+    shim_pass_on_close(handle->data);
     consensus_turn(handle->data);
 }
 

@@ -133,6 +133,8 @@ struct consensus {
     struct raft_io inner; /* the functions it had */
     struct raft_uv_transport transport;
     bool own_disk; /* io is raft_uv's */
+    raft_io_close_cb disk_close_cb;
+    int disk_close_turns; /* of the loop, until it is called */
     struct raft_fsm fsm;
     raft_io_tick_cb tick;
     raft_io_recv_cb recv;
@@ -257,6 +259,9 @@ bool shim_configuration_at(const struct consensus *consensus, raft_index index,
                            struct raft_configuration *ret_configuration, raft_index *ret_index);
 /* Free what the shim holds. */
 void shim_release(struct consensus *consensus);
+
+/* Once per turn of the loop: tell raft that its disk is closed, when it is time. */
+void shim_pass_on_close(struct consensus *consensus);
 
 /* shim_send.c */
 

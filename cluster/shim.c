@@ -188,6 +188,27 @@ static int shim_snapshot_put(struct raft_io *io, unsigned trailing,
     return rv;
 }
 
+/* libraft's disk says that it is closed when nothing of it is under way, but a second time when the
+ * handle of a file that it was still closing is gone, and by then raft and the disk would be freed.
+ * So its word is passed on some turns of the loop later. */
+enum {
+    DISK_CLOSE_TURNS = 4
+};
+
+static void on_disk_closed(struct raft_io *io)
+{
+    struct consensus *c = shim_consensus(io);
+    if (c->disk_close_turns == 0)
+        c->disk_close_turns = DISK_CLOSE_TURNS;
+    consensus_wake(c);
+}
+
+void shim_pass_on_close(struct consensus *c)
+{
+    if (c->disk_close_turns > 0 && --c->disk_close_turns == 0)
+        c->disk_close_cb(&c->io);
+}
+
 static void shim_close(struct raft_io *io, raft_io_close_cb cb)
 {
     struct consensus *c = shim_consensus(io);
@@ -198,7 +219,8 @@ static void shim_close(struct raft_io *io, raft_io_close_cb cb)
         w->cb(w->inner, 0);
         free(w);
     }
-    c->inner.close(io, cb);
+    c->disk_close_cb = cb;
+    c->inner.close(io, c->own_disk ? on_disk_closed : cb);
 }
 
 void shim_install(struct consensus *c)
