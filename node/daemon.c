@@ -30,16 +30,13 @@
 #include "runtime/runtime.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -433,25 +430,11 @@ static int open_runtime(struct daemon *d, struct err *err)
     return runtime_open(&config, &d->runtime, err);
 }
 
-/* libraft corrupts its own memory on a tmpfs, and "acknowledged" would mean nothing there. */
-static int refuse_memory(const char *dir, struct err *err)
-{
-    struct statfs fs;
-    if (statfs(dir, &fs) < 0)
-        return err_errno(err, errno, "look at the file system of %s", dir);
-    if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
-        return err_set(err, ERR_INVALID,
-                       "the data folder %s is in memory (tmpfs), where nothing survives a power "
-                       "cut; name one on a disk with --data",
-                       dir);
-    return 0;
-}
-
 static int open_parts(struct daemon *d, struct err *err)
 {
     if (parse_name(d, err) < 0 || parse_labels(d, err) < 0 ||
         parse_address(d, d->options.address, err) < 0 || file_mkdirs(d->data_dir, 0710, err) < 0 ||
-        refuse_memory(d->data_dir, err) < 0 || file_mkdirs(d->run_dir, 0755, err) < 0)
+        file_mkdirs(d->run_dir, 0755, err) < 0)
         return err->code;
     cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);

@@ -13,14 +13,7 @@ garbage() { # into every entrance
     w 1 status >/dev/null && daemon_alive 1
 }
 
-in_memory() { # the daemon with its data folder on a tmpfs
-    # shellcheck disable=SC2016
-    timeout 20 unshare -m bash -c 'mount -t tmpfs none /mnt &&
-        exec "$0" node --data /mnt/data --run /mnt/run --address 127.0.0.1' "$WHERRY"
-}
-
 begin errors 0
-test_case "a data folder in memory is refused" says 'data folder /mnt/data is in memory' in_memory
 host_up 1
 test_case "no cluster yet: what to do" says "wherry init" w 1 ls
 test_case "init" w 1 init
