@@ -141,16 +141,17 @@ static int load_member(struct identity *id, struct err *err)
     return 0;
 }
 
-/* The CA's certificate in @cert_pem must be for the key in @key_pem. */
-static int check_ca(const char *cert_pem, const char *key_pem, struct err *err)
+/* The CA's certificate in @cert_pem must be for the key in @key_pem. @dir is where they were read,
+ * NULL: a member sent them. */
+static int check_ca(const char *dir, const char *cert_pem, const char *key_pem, struct err *err)
 {
     X509 *cert;
     EVP_PKEY *key;
     if (cert_from_pem(cert_pem, &cert, err) < 0)
-        return err_wrap(err, "the CA's certificate");
+        return err_wrap(err, "%s%s", str_or_empty(dir), dir ? "/ca.crt" : "the CA's certificate");
     if (cert_key_from_pem(key_pem, &key, err) < 0) {
         X509_free(cert);
-        return err_wrap(err, "the CA's key");
+        return err_wrap(err, "%s%s", str_or_empty(dir), dir ? "/ca.key" : "the CA's key");
     }
     bool ok = X509_check_private_key(cert, key) == 1 && cert_is_signed_by(cert, cert);
     X509_free(cert);
@@ -202,8 +203,8 @@ static int load_all(struct identity *id, struct err *err)
         (rv = read_text(id, "ca.key", &id->ca_key, err)) < 0 ||
         (rv = read_text(id, "node.crt", &id->cert, err)) < 0)
         return rv;
-    if ((rv = check_ca(id->ca_cert, id->ca_key, err)) < 0)
-        return err_wrap(err, "%s", id->dir);
+    if ((rv = check_ca(id->dir, id->ca_cert, id->ca_key, err)) < 0)
+        return rv;
     return check_cert(id, err);
 }
 
@@ -325,7 +326,7 @@ int identity_set_ca(struct identity *identity, const char *cert_pem, const char 
     if (identity_is_member(identity))
         return err_set(err, ERR_EXISTS, "this machine is node n%" PRId64 " of a cluster already",
                        identity->node_id);
-    int rv = check_ca(cert_pem, key_pem, err);
+    int rv = check_ca(NULL, cert_pem, key_pem, err);
     return rv < 0 ? rv : store_ca(identity, cert_pem, key_pem, err);
 }
 
