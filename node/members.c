@@ -154,6 +154,20 @@ static bool is_other_voter(const struct standing *s, int64_t self)
     return s->in_raft && s->role == ROLE_VOTER && s->id != self;
 }
 
+/* We lead and were removed: hand leadership to another voter, who takes us out. Where there is
+ * none, a standby becomes one first. */
+static void leave(struct members *m, const struct standing *all, size_t n)
+{
+    struct daemon *d = m->daemon;
+    const struct standing *heir = find(all, n, d->id, may_be_promoted);
+    if (!find(all, n, d->id, is_other_voter) && heir) {
+        assign(m, heir->id, ROLE_VOTER);
+        return;
+    }
+    m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
+    consensus_transfer(d->consensus);
+}
+
 /* One step from raft's configuration towards the table of nodes. */
 static void steer(struct members *m)
 {
@@ -163,8 +177,7 @@ static void steer(struct members *m)
     for (size_t i = 0; i < n; i++)
         all[i].sulks = all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
     if (d->removed) {
-        m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
-        consensus_transfer(d->consensus); /* the next leader takes us out */
+        leave(m, all, n);
         return;
     }
     const struct standing *s = find(all, n, d->id, is_gone);
@@ -348,7 +361,8 @@ static void note_removed(struct daemon *d)
     struct err err;
     cleanup_free char *path = removed_path(d);
     d->removed = true;
-    log_error("members", "this machine was removed from the cluster: its containers end; " REJOIN,
+    log_error("members",
+              "this machine was removed from the cluster: its containers end; after that, " REJOIN,
               d->data_dir);
     if (file_write(path, "", 0, 0600, &err) < 0)
         log_warn("members", "%s", err.msg);

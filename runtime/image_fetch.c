@@ -149,11 +149,11 @@ static int check_plain(const struct runtime *rt, const struct image_ref *ref,
     if (image_registry_is_local(ref->registry) || is_named(ref->registry, plain_http) ||
         is_named(ref->registry, (const char *const *)rt->plain_http))
         return 0;
-    return err_set(err, ERR_UNSUPPORTED,
-                   "the image is not on this machine, and its registry %.80s is spoken to over "
-                   "HTTPS, which is not supported yet; 'wherry image load' it here, or, where the "
-                   "registry has no TLS, name it with --plain-http",
-                   ref->registry);
+    return err_set(
+        err, ERR_UNSUPPORTED,
+        "not on this machine, and registry %.50s needs HTTPS, which is not supported yet: "
+        "'wherry image load' it here, or name a registry without TLS with --plain-http",
+        ref->registry);
 }
 
 static int pull(struct fetch *f, const char *name, const struct image_listener *listener,
