@@ -108,7 +108,7 @@ void agent_say(struct agent *a, enum task_state state, const char *message);
 /* What agent_say() said last, to be reported (again). */
 void agent_report(struct agent *a);
 
-/* --- agent_jobs.c: the blocking parts. Each ends in the handler of the same name in agent.c. ---
+/* --- agent_jobs.c: the blocking parts, each a job. What it found comes to the handler below. ---
  */
 
 void agent_run_fetch(struct agent *a);
@@ -129,8 +129,7 @@ void agent_on_signalled(struct agent *a, const struct err *err);
 void agent_on_killed(struct agent *a, const struct err *err);
 void agent_on_removed(struct agent *a, const struct err *err);
 
-/* --- health.c -----------------------------------------------------------------------------------
- */
+/* --- health.c --------------------------------------------------------------------------------- */
 
 /* A run began: the first check is due after one interval. */
 void health_begin(struct agent *a);

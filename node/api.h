@@ -79,28 +79,20 @@ void api_clean_uploads(struct daemon *d);
 
 /* --- handlers by noun ------------------------------------------------------------------------- */
 
-void api_init(struct api_call *c, const void *request);
-void api_join(struct api_call *c, const void *request);
-void api_status(struct api_call *c, const void *request);
-void api_wait(struct api_call *c, const void *request);
-void api_token(struct api_call *c, const void *request);
-void api_stalls(struct api_call *c, const void *request);
-void api_node_list(struct api_call *c, const void *request);
-void api_node_inspect(struct api_call *c, const void *request);
-void api_node_remove(struct api_call *c, const void *request);
-void api_deploy(struct api_call *c, const void *request);
-void api_plan(struct api_call *c, const void *request);
-void api_stack_remove(struct api_call *c, const void *request);
-void api_service_list(struct api_call *c, const void *request);
-void api_service_inspect(struct api_call *c, const void *request);
-void api_scale(struct api_call *c, const void *request);
-void api_task_list(struct api_call *c, const void *request);
-void api_logs(struct api_call *c, const void *request);
-void api_upload(struct api_call *c, const void *request);
-void api_image_load(struct api_call *c, const void *request);
-void api_image_pull(struct api_call *c, const void *request);
-void api_image_progress(struct api_call *c, const void *request);
-void api_image_list(struct api_call *c, const void *request);
-void api_image_remove(struct api_call *c, const void *request);
+/* One for each verb of cluster/api.h, which says what is asked and answered. */
+/* clang-format off */
+#define API_HANDLERS(X)                                          \
+    X(init) X(join) X(status) X(wait) X(token) X(stalls)         \
+    X(node_list) X(node_inspect) X(node_remove)                  \
+    X(deploy) X(plan) X(stack_remove)                            \
+    X(service_list) X(service_inspect) X(scale) X(task_list)     \
+    X(logs)                                                      \
+    X(upload) X(image_load) X(image_pull) X(image_progress)      \
+    X(image_list) X(image_remove)
+/* clang-format on */
+
+#define X(noun) void api_##noun(struct api_call *c, const void *request);
+API_HANDLERS(X)
+#undef X
 
 #endif

@@ -13,6 +13,7 @@
 struct daemon;
 struct dns;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct dns *dns_new(struct daemon *d);
 
 /* Close and free; the memory goes once its handles are closed on the loop. */

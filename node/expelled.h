@@ -16,7 +16,10 @@
 struct daemon;
 struct expelled;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct expelled *expelled_new(struct daemon *d);
+
+/* Free it. */
 void expelled_free(struct expelled *e);
 
 /* Ask if it is time; @now_ms is boot time. */

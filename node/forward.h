@@ -19,7 +19,10 @@ struct forward;
  * are borrowed. */
 typedef void (*forward_cb)(void *arg, const struct err *err, const struct reply *reply);
 
+/* Begin: everything happens on the loop of the daemon. */
 struct forward *forward_new(struct daemon *d);
+
+/* End; @on_freed comes when nothing of it is on the loop any more and its memory is gone. */
 void forward_free(struct forward *f, void (*on_freed)(void *arg), void *arg);
 
 /* Send @call (copied) to member @to. @cb comes later, exactly once. Returns a number for

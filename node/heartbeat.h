@@ -23,7 +23,10 @@ enum {
     HEARTBEAT_TTL_MS = 2500,
 };
 
+/* Begin: everything happens on the loop of the daemon. */
 struct heartbeat *heartbeat_new(struct daemon *d);
+
+/* End; @on_freed comes when nothing of it is on the loop any more and its memory is gone. */
 void heartbeat_free(struct heartbeat *h, void (*on_freed)(void *arg), void *arg);
 
 /* We became the ready leader, or stopped being it. */

@@ -15,7 +15,10 @@ struct daemon;
 struct leader;
 struct store;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct leader *leader_new(struct daemon *d);
+
+/* End; @on_freed comes when nothing of it is on the loop any more and its memory is gone. */
 void leader_free(struct leader *l, void (*on_freed)(void *arg), void *arg);
 
 /* We became the ready leader, or stopped being it. */

@@ -24,7 +24,10 @@ struct node;
 /* The end of founding or joining. err->code 0: done. Borrowed. */
 typedef void (*members_cb)(void *arg, const struct err *err);
 
+/* Begin: everything happens on the loop of the daemon. */
 struct members *members_new(struct daemon *d);
+
+/* End; @on_freed comes when nothing of it is on the loop any more and its memory is gone. */
 void members_free(struct members *m, void (*on_freed)(void *arg), void *arg);
 
 /* Found a cluster with this machine as node 1. @pool as in struct init_request. */

@@ -15,6 +15,7 @@
 struct daemon;
 struct netsync;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct netsync *netsync_new(struct daemon *d);
 
 /* No more work; what runs may end. */

@@ -29,7 +29,10 @@ enum {
  */
 typedef void (*propose_cb)(void *arg, const struct change_result *result);
 
+/* Begin: everything happens on the loop of the daemon. */
 struct propose *propose_new(struct daemon *d);
+
+/* End; @on_freed comes when nothing of it is on the loop any more and its memory is gone. */
 void propose_free(struct propose *p, void (*on_freed)(void *arg), void *arg);
 
 /* Propose a change of @kind with @body (copied). @request_id may be NULL: one is drawn. */

@@ -16,6 +16,7 @@
 
 struct reconcile;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct reconcile *reconcile_new(struct daemon *d);
 
 /* No more steps; jobs that run may end. */

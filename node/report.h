@@ -13,6 +13,7 @@
 struct daemon;
 struct report;
 
+/* Begin: everything happens on the loop of the daemon. */
 struct report *report_new(struct daemon *d);
 
 /* Stop sending. */

@@ -23,6 +23,7 @@ enum {
 /* Answer if there is something to say, or because it is @last. True: done, never asked again. */
 typedef bool (*waiter_poll)(void *arg, bool last);
 
+/* Begin: everything happens on the loop of the daemon. */
 struct waiters *waiters_new(struct uv_loop_s *loop);
 
 /* Every waiter is asked a last time and must be done; then everything is freed. */
