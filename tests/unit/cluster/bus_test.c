@@ -292,6 +292,7 @@ static void full_queue_is_busy(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(order_is_kept, setup, teardown),

@@ -12,6 +12,7 @@
 #include "cluster/identity.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>

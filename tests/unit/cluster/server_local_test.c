@@ -294,6 +294,7 @@ static void bad_targets(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
         LOCAL(round_trips),
         LOCAL(errors_come_back),

@@ -256,6 +256,7 @@ static void stops_under_calls(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
         REMOTE(round_trips),       REMOTE(other_ca_is_refused),
         REMOTE(timeout_then_next), REMOTE(call_is_not_repeated),
