@@ -146,9 +146,11 @@ lose_leader() {
     f=$(follower 1 2 3)
     stalls_forget
     "$probe" failover "$(socket "$f")" none.where "$(daemon_pid "$l")" | sample_each leader
+    # The socket of the one that was killed is still there, and its loss may not be noticed yet.
+    rm -f "$(socket "$l")"
     daemon_start "$l"
-    wait_for 20 "members" members_up "$f" 3
-    stalls_sample stall_host
+    wait_for 20 "members" members_up "$l" 3
+    stalls_sample stall_leader
 }
 
 lose_host() { # lose_host N KEY

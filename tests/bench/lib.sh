@@ -89,7 +89,8 @@ leader|leader killed until the next write|ms|< 1 s||
 write|one small write, one after the other|ms||sync|4 KiB synced to disk
 stall_deploy|longest stall of a loop, deploying 30|ms|< 20 ms||
 stall_update|the same, updating 30|ms|< 20 ms||
-stall_host|the same, hosts and leaders lost, daemons started|ms|< 20 ms||
+stall_host|the same, a host lost (the others)|ms|< 20 ms||
+stall_leader|the same, the leader killed and started again|ms|< 20 ms||
 stall_load|the same, 1,000 services and an image load|ms|< 20 ms||
 services|1,000 services until they are accepted|ms|||
 ROWS
