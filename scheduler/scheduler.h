@@ -5,8 +5,8 @@
  * One pure function: it reads a view (services, tasks and nodes as of one raft index) and writes a
  * plan (the changes the leader should propose). It does no I/O, reads no clock, draws no random
  * number and keeps nothing between calls, so the same view always gives the same plan. That is
- * what lets tests/sim replay a cluster's history from its seed, and a new leader carry on where the
- * old one stopped with nothing handed over.
+ * what lets any member say why something waits, and a new leader carry on where the old one stopped
+ * with nothing handed over.
  *
  * A plan is one step, not the whole journey: start what is missing, replace at most
  * spec.update.parallelism, stop the surplus. The leader proposes it and asks again once it has
