@@ -14,12 +14,20 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char default_port[] = "7401";
+
+enum {
+    CLOSE_S = 2,
+};
 
 struct client_nng {
     char *address; /* for messages */
@@ -198,9 +206,52 @@ int client_nng_open(const char *address, const unsigned char ca_hash[32], struct
     return 0;
 }
 
+/* nng 1.5.2 may never come back from closing a socket whose connection broke while it was dialled
+ * anew: its thread that frees connections waits for a handshake that nobody goes on with. So it is
+ * closed on a thread of its own, which is left behind when it takes too long. */
+struct closing {
+    nng_socket socket;
+    atomic_int users; /* the last one frees it */
+    sem_t closed;
+};
+
+static void closing_unref(struct closing *c)
+{
+    if (atomic_fetch_sub(&c->users, 1) > 1)
+        return;
+    sem_destroy(&c->closed);
+    free(c);
+}
+
+static void *close_socket(void *arg)
+{
+    struct closing *c = arg;
+    nng_close(c->socket);
+    sem_post(&c->closed);
+    closing_unref(c);
+    return NULL;
+}
+
+static void close_in_time(nng_socket socket)
+{
+    struct closing *c = mem_alloc(1, sizeof(*c));
+    struct timespec until;
+    pthread_t thread;
+    c->socket = socket;
+    atomic_init(&c->users, 2);
+    check(sem_init(&c->closed, 0, 0) == 0);
+    check(pthread_create(&thread, NULL, close_socket, c) == 0);
+    pthread_detach(thread);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_S;
+    while (sem_timedwait(&c->closed, &until) < 0 && errno == EINTR) {
+    }
+    closing_unref(c);
+}
+
 void client_nng_close(struct client_nng *n)
 {
-    nng_close(n->socket);
+    close_in_time(n->socket);
     free(n->address);
     free(n);
 }

@@ -82,6 +82,9 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err);
 /* Start the bus alone, to join a cluster with. */
 int daemon_start_bus(struct daemon *d, struct err *err);
 
+/* Take name, address and labels from the options; what is not given comes from the machine. */
+int daemon_parse_options(struct daemon *d, struct err *err);
+
 /* What the node says of itself: name, address, key, labels, capacity. Release with record_release.
  */
 void daemon_describe(const struct daemon *d, struct node *ret_node);

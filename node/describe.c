@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this machine is: from the daemon's options and the kernel. */
+#include "node/daemon.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "cluster/identity.h"
+#include "runtime/network.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum {
+    BUS_PORT = 7400,
+};
+
+static int parse_address(struct daemon *d, const char *text, struct err *err)
+{
+    char ip[64];
+    d->port = BUS_PORT;
+    if (!text) {
+        if (network_default_address(&d->ip, err) < 0)
+            return err_wrap(err, "find this machine's address (give one with --address)");
+    } else {
+        const char *colon = strrchr(text, ':');
+        size_t len = colon ? (size_t)(colon - text) : strlen(text);
+        char *end = NULL;
+        long port = colon ? strtol(colon + 1, &end, 10) : BUS_PORT;
+        if (len >= sizeof(ip) || (colon && (*end || port < 1 || port > 65534)))
+            return err_set(err, ERR_INVALID, "--address %s: not IP or IP:PORT", text);
+        memcpy(ip, text, len);
+        ip[len] = '\0';
+        if (inet_pton(AF_INET, ip, &d->ip) != 1 || d->ip.s_addr == 0)
+            return err_set(err, ERR_INVALID,
+                           "--address %s: not an IPv4 address that others can reach", text);
+        d->port = (int)port;
+    }
+    inet_ntop(AF_INET, &d->ip, ip, sizeof(ip));
+    d->address = str_printf("%s:%d", ip, d->port);
+    return 0;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+static int parse_labels(struct daemon *d, struct err *err)
+{
+    d->labels_n = d->options.labels_n;
+    d->labels = mem_alloc(d->labels_n, sizeof(*d->labels));
+    for (size_t i = 0; i < d->labels_n; i++) {
+        const char *text = d->options.labels[i];
+        const char *equals = strchr(text, '=');
+        if (!equals || equals == text)
+            return err_set(err, ERR_INVALID, "--label %s: not KEY=VALUE", text);
+        d->labels[i].key = str_printf("%.*s", (int)(equals - text), text);
+        d->labels[i].value = str_copy(equals + 1);
+    }
+    qsort(d->labels, d->labels_n, sizeof(*d->labels), compare_pairs);
+    return 0;
+}
+
+static int parse_name(struct daemon *d, struct err *err)
+{
+    char host[256];
+    if (!d->options.name && gethostname(host, sizeof(host)) == 0) {
+        host[sizeof(host) - 1] = '\0';
+        d->name = str_copy(host);
+    } else {
+        d->name = str_copy(str_or_empty(d->options.name));
+    }
+    if (!node_name_is_valid(d->name))
+        return err_set(
+            err, ERR_INVALID,
+            "'%s' cannot be a node's name: letters, digits, '.', '-' and '_', at most 63 "
+            "(--name gives another)",
+            d->name);
+    return 0;
+}
+
+int daemon_parse_options(struct daemon *d, struct err *err)
+{
+    int rv = parse_name(d, err);
+    if (rv == 0)
+        rv = parse_labels(d, err);
+    return rv < 0 ? rv : parse_address(d, d->options.address, err);
+}
+
+void daemon_describe(const struct daemon *d, struct node *ret_node)
+{
+    struct utsname uts;
+    struct sysinfo info;
+    uname(&uts);
+    sysinfo(&info);
+    struct node node = {
+        .name = str_copy(d->name),
+        .address = str_copy(d->address),
+        .call_port = d->port + 1,
+        .cpu_milli = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
+        .memory_bytes = (int64_t)info.totalram * info.mem_unit,
+        .version = str_copy(WHERRY_VERSION),
+        .os = str_copy("linux"),
+        .arch = str_copy(strcmp(uts.machine, "x86_64") == 0    ? "amd64"
+                         : strcmp(uts.machine, "aarch64") == 0 ? "arm64"
+                                                               : uts.machine),
+    };
+    const struct bytes *key = identity_public_key(d->identity);
+    bytes_set(&node.public_key, key->data, key->len);
+    node.labels_n = d->labels_n;
+    node.labels = d->labels_n ? mem_alloc(d->labels_n, sizeof(*node.labels)) : NULL;
+    for (size_t i = 0; i < d->labels_n; i++)
+        record_copy(&pair_type, &d->labels[i], &node.labels[i]);
+    *ret_node = node;
+}
