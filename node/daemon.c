@@ -12,6 +12,7 @@
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
 #include "cluster/server.h"
+#include "node/addresses.h"
 #include "node/api.h"
 #include "node/dns.h"
 #include "node/forward.h"
@@ -186,6 +187,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->forward = forward_new(d);
     d->propose = propose_new(d);
     d->heartbeat = heartbeat_new(d);
+    d->addresses = addresses_new(d);
     d->members = members_new(d);
     d->leader = leader_new(d);
     d->report = report_new(d);
@@ -193,7 +195,6 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->dns = dns_new(d);
     d->reconcile = reconcile_new(d);
     d->waiters = waiters_new(&d->loop);
-    members_seed_peers(d);
     members_on_change(d->members);
     on_leader(d, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
     log_info("node", "%s is member n%lld of cluster %.8s at %s, state index %lld", d->name,
@@ -238,6 +239,7 @@ static void on_consensus_stopped(void *arg)
     d->waiters = NULL;
     reconcile_free(d->reconcile);
     netsync_free(d->netsync);
+    addresses_free(d->addresses);
     report_free(d->report);
     stop_carriers(d);
 }

@@ -62,6 +62,7 @@ struct daemon {
     struct propose *propose;
     struct heartbeat *heartbeat;
     struct leader *leader;
+    struct addresses *addresses;
     struct members *members;
     struct reconcile *reconcile;
     struct report *report;

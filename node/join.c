@@ -14,6 +14,7 @@
 #include "node/admission.h"
 #include "node/daemon.h"
 #include "node/members.h"
+#include "node/peers.h"
 #include "node/pool.h"
 #include "node/propose.h"
 #include "node/waiters.h"
@@ -149,52 +150,17 @@ struct joining {
     void *arg;
 };
 
-static char *seeds_path(const struct daemon *d)
-{
-    return str_printf("%s/identity/peers", d->data_dir);
-}
-
-static void set_peers(struct daemon *d, const struct welcome *w)
-{
-    struct bus_peer *peers = mem_alloc(w->nodes_n, sizeof(*peers));
-    size_t n = 0;
-    for (size_t i = 0; i < w->nodes_n; i++)
-        if (w->nodes[i].id != d->id)
-            peers[n++] = (struct bus_peer){.id = w->nodes[i].id,
-                                           .address = str_or_empty(w->nodes[i].address),
-                                           .public_key = w->nodes[i].public_key};
-    bus_set_peers(d->bus, d->id, peers, n);
-    free(peers);
-}
-
-void members_seed_peers(struct daemon *d)
-{
-    cleanup_free char *path = seeds_path(d);
-    cleanup_buf struct buf data = BUF_INIT;
-    struct err err;
-    struct welcome w;
-    if (!file_exists(path))
-        return;
-    if (file_read(path, BUS_STRANGER_MAX, &data, &err) < 0 ||
-        record_decode(&welcome_type, data.data, data.len, false, &w, &err) < 0) {
-        log_warn("members", "%s cannot be used: %s", path, err.msg);
-        return;
-    }
-    set_peers(d, &w);
-    record_release(&welcome_type, &w);
-}
-
 static int become_member(struct daemon *d, const struct welcome *w, struct err *err)
 {
     if (w->code != 0)
         return err_set(err, err_from_wire((long)w->code), "%s", str_or_empty(w->message));
-    cleanup_free char *path = seeds_path(d);
-    cleanup_buf struct buf seeds = BUF_INIT;
-    struct welcome only_nodes = {.nodes = w->nodes, .nodes_n = w->nodes_n};
-    record_encode(&welcome_type, &only_nodes, &seeds);
+    cleanup_free char *dir = str_printf("%s/identity", d->data_dir);
+    struct peers peers;
+    peers_from_nodes(w->nodes, w->nodes_n, w->node_id, &peers);
     int rv = identity_set_ca(d->identity, str_or_empty(w->ca_cert), str_or_empty(w->ca_key), err);
     if (rv == 0)
-        rv = file_write(path, seeds.data, seeds.len, 0600, err);
+        rv = peers_save(dir, &peers, err);
+    record_release(&peers_type, &peers);
     if (rv == 0)
         rv = identity_set_member(d->identity, str_or_empty(w->cluster), w->node_id, err);
     return rv < 0 ? rv : start_member(d, false, err);

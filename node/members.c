@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cluster/bus.h"
 #include "cluster/consensus.h"
+#include "node/addresses.h"
 #include "node/daemon.h"
 #include "node/expelled.h"
 #include "node/heartbeat.h"
@@ -341,15 +341,7 @@ static void set_peers(struct members *m, struct node *nodes, size_t n)
     bool over = m->leave_ms && now >= m->leave_ms;
     size_t all = over ? n : add_leaving(m, &nodes, n);
     m->leave_ms = all == n ? 0 : m->leave_ms ? m->leave_ms : now + LEAVE_MS;
-    struct bus_peer *peers = mem_alloc(all, sizeof(*peers));
-    size_t peers_n = 0;
-    for (size_t i = 0; i < all; i++)
-        if (nodes[i].id != m->daemon->id)
-            peers[peers_n++] = (struct bus_peer){.id = nodes[i].id,
-                                                 .address = str_or_empty(nodes[i].address),
-                                                 .public_key = nodes[i].public_key};
-    bus_set_peers(m->daemon->bus, m->daemon->id, peers, peers_n);
-    free(peers);
+    addresses_set_members(m->daemon->addresses, nodes, all);
     record_free_list(&node_type, m->nodes, m->nodes_n);
     m->nodes = nodes;
     m->nodes_n = all;
@@ -398,9 +390,10 @@ void members_on_change(struct members *m)
         record_free_list(&node_type, nodes, n);
         set_peers(m, NULL, 0);
     } else if (there) {
+        addresses_keep(d->addresses, nodes, n);
         set_peers(m, nodes, n);
     } else {
-        /* Until the state that has our row arrives, the peers of the join are the better list. */
+        /* Until the state that has our row arrives, the peers of the file are the better list. */
         record_free_list(&node_type, nodes, n);
     }
     describe(m);

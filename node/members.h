@@ -53,7 +53,4 @@ const struct node *members_nodes(const struct members *m, size_t *ret_n);
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);
 
-/* Members to dial before the state has arrived: kept in a file since the join. */
-void members_seed_peers(struct daemon *d);
-
 #endif
