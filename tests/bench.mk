@@ -2,12 +2,13 @@
 #
 #   sudo make bench          a cluster of three hosts against bare crun, the disk and the libraries
 #   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
+#   sudo make bench-state    the replicated state against etcd (installs etcd-server)
 #   make bench-scheduler bench-cluster     single rooms
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-swarm bench-scheduler bench-cluster
+.PHONY: bench bench-state bench-swarm bench-scheduler bench-cluster
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -17,6 +18,10 @@ $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 $(O)/tests/bench/probe: $(O)/tests/bench/probe.o $(TEST_LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--no-as-needed -o $@ $< $(TEST_LIB) $(LIBS)
+
+$(O)/tests/bench/load: $(O)/tests/bench/load.o $(TEST_LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
 
 bench-scheduler: $(O)/tests/bench/scheduler_bench
 	$<
@@ -35,3 +40,10 @@ bench-swarm: deps
 	$(MAKE) all $(O)/tests/bench/probe
 	tests/bench/swarm.sh
 	tests/bench/bench.sh --peer build/bench/swarm.samples
+
+# The replicated state beside etcd, on the same hosts.
+bench-state: deps
+	dpkg-query -W etcd-server >/dev/null 2>&1 || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends etcd-server; }
+	$(MAKE) all $(O)/tests/bench/probe $(O)/tests/bench/load
+	tests/bench/state.sh

@@ -166,6 +166,7 @@ static void failover(const char *socket_path, const char *service, pid_t pid)
     struct client *client = open_client(socket_path);
     int64_t i = 0;
     int64_t start = now_ns();
+    check(pid > 1);
     while (now_ns() - start < (int64_t)BEFORE_KILL_MS * 1000000)
         if (write_once(client, service, i++, &err) < 0)
             die(&err);
