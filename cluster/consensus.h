@@ -141,4 +141,7 @@ void consensus_remove(struct consensus *consensus, int64_t id, consensus_change_
  * tells. ERR_UNAVAILABLE when there is nobody to hand it to. */
 int consensus_transfer(struct consensus *consensus);
 
+/* As consensus_transfer(), to the voter @id. */
+int consensus_transfer_to(struct consensus *consensus, int64_t id);
+
 #endif

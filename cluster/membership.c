@@ -169,12 +169,17 @@ size_t consensus_members(const struct consensus *c, struct consensus_member *mem
     return conf->n;
 }
 
-int consensus_transfer(struct consensus *c)
+int consensus_transfer_to(struct consensus *c, int64_t id)
 {
     if (c->phase != RUNNING || c->raft.state != RAFT_LEADER)
         return ERR_NOTLEADER;
     if (c->raft.transfer)
         return ERR_BUSY;
-    int rv = raft_transfer(&c->raft, &c->transfer, 0, NULL);
+    int rv = raft_transfer(&c->raft, &c->transfer, (raft_id)id, NULL);
     return rv == 0 ? 0 : ERR_UNAVAILABLE;
+}
+
+int consensus_transfer(struct consensus *c)
+{
+    return consensus_transfer_to(c, 0);
 }

@@ -15,6 +15,7 @@
 #include "node/heartbeat.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
+#include "node/shape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@ enum {
     SULK_MS = 30000,       /* a member that could not get its role is left alone so long */
     DESCRIBE_RETRY_MS = 2000,
     LEAVE_MS = 2000, /* a removed member stays on the bus so long: it is to learn of it */
-    VOTERS_MAX = 5,
     MEMBERS_MAX = 256,
 };
 
@@ -49,17 +49,7 @@ struct members {
     void *free_arg;
 };
 
-/* A member as raft and the store see it. */
-struct standing {
-    int64_t id;
-    bool in_store;
-    bool up;
-    bool sulks; /* could not get its role a while ago */
-    bool in_raft;
-    enum consensus_role role;
-};
-
-static size_t read_standings(struct daemon *d, struct standing *out, size_t max)
+size_t members_standings(struct daemon *d, struct standing *out, size_t max)
 {
     struct node *nodes;
     size_t nodes_n;
@@ -111,107 +101,35 @@ static void assign(struct members *m, int64_t id, enum consensus_role role)
     consensus_assign(m->daemon->consensus, id, role, on_configured, m);
 }
 
-/* The first member that @pick likes, or NULL. */
-static const struct standing *find(const struct standing *s, size_t n, int64_t self,
-                                   bool (*pick)(const struct standing *, int64_t self))
-{
-    for (size_t i = 0; i < n; i++)
-        if (pick(&s[i], self))
-            return &s[i];
-    return NULL;
-}
-
-static bool is_gone(const struct standing *s, int64_t self)
-{
-    return s->in_raft && !s->in_store && s->id != self;
-}
-
-static bool is_new(const struct standing *s, int64_t self)
-{
-    (void)self;
-    return s->in_store && !s->in_raft;
-}
-
-static bool is_idle_spare(const struct standing *s, int64_t self)
-{
-    (void)self;
-    return s->in_store && s->in_raft && s->role == ROLE_SPARE && !s->sulks;
-}
-
-static bool may_be_promoted(const struct standing *s, int64_t self)
-{
-    (void)self;
-    return s->in_store && s->in_raft && s->role == ROLE_STANDBY && s->up && !s->sulks;
-}
-
-static bool is_down_voter(const struct standing *s, int64_t self)
-{
-    return s->in_raft && s->role == ROLE_VOTER && !s->up && s->id != self;
-}
-
-static bool is_other_voter(const struct standing *s, int64_t self)
-{
-    return s->in_raft && s->role == ROLE_VOTER && s->id != self;
-}
-
-/* We lead and were removed: hand leadership to another voter, who takes us out. Where there is
- * none, a standby becomes one first. */
-static void leave(struct members *m, const struct standing *all, size_t n)
-{
-    struct daemon *d = m->daemon;
-    const struct standing *heir = find(all, n, d->id, may_be_promoted);
-    if (!find(all, n, d->id, is_other_voter) && heir) {
-        assign(m, heir->id, ROLE_VOTER);
-        return;
-    }
-    m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
-    consensus_transfer(d->consensus);
-}
-
 /* One step from raft's configuration towards the table of nodes. */
 static void steer(struct members *m)
 {
     struct daemon *d = m->daemon;
     struct standing all[MEMBERS_MAX];
-    size_t n = read_standings(d, all, MEMBERS_MAX);
+    size_t n = members_standings(d, all, MEMBERS_MAX);
     for (size_t i = 0; i < n; i++)
         all[i].sulks = all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
-    if (d->removed) {
-        leave(m, all, n);
-        return;
-    }
-    const struct standing *s = find(all, n, d->id, is_gone);
-    if (s) {
-        log_info("members", "n%lld leaves", (long long)s->id);
+    struct shape_step next = shape_next(all, n, d->id, d->removed);
+    switch (next.kind) {
+    case SHAPE_STAY:
+        break;
+    case SHAPE_ADD:
         m->changing = true;
-        consensus_remove(d->consensus, s->id, on_configured, m);
-        return;
-    }
-    s = find(all, n, d->id, is_new);
-    if (s) {
+        consensus_add(d->consensus, next.id, on_configured, m);
+        break;
+    case SHAPE_REMOVE:
+        log_info("members", "n%lld leaves", (long long)next.id);
         m->changing = true;
-        consensus_add(d->consensus, s->id, on_configured, m);
-        return;
+        consensus_remove(d->consensus, next.id, on_configured, m);
+        break;
+    case SHAPE_ASSIGN:
+        assign(m, next.id, next.role);
+        break;
+    case SHAPE_TRANSFER:
+        m->steer_ms = clock_boot_ms() + STEER_RETRY_MS;
+        consensus_transfer_to(d->consensus, next.id);
+        break;
     }
-    s = find(all, n, d->id, is_idle_spare);
-    if (s) {
-        assign(m, s->id, ROLE_STANDBY);
-        return;
-    }
-    size_t members = 0, voters = 0, voters_up = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool voter = all[i].in_raft && all[i].role == ROLE_VOTER;
-        members += all[i].in_store;
-        voters += voter;
-        voters_up += voter && (all[i].up || all[i].id == d->id);
-    }
-    size_t target = members < VOTERS_MAX ? members : VOTERS_MAX;
-    target -= target % 2 == 0 && target > 0;
-    if (voters_up < target && (s = find(all, n, d->id, may_be_promoted)))
-        assign(m, s->id, ROLE_VOTER);
-    else if (voters > target && ((s = find(all, n, d->id, is_down_voter)) ||
-                                 (s = find(all, n, d->id, is_other_voter))))
-        assign(m, s->id, ROLE_STANDBY);
 }
 
 static void on_described(void *arg, const struct change_result *result)

@@ -4,8 +4,7 @@
  *
  * The table of nodes in the store says who is a member. Every member keeps its bus to them (keys
  * pinned, addresses dialled). The leader makes raft's configuration follow it, one change at a
- * time: the largest odd number of voters up to 5 that the members allow, the rest standbys that
- * hold the whole state; a standby takes over for a voter that is down.
+ * time, as shape.h says.
  *
  * Joining: the new machine shows its token and key to any member's bus as a stranger; that member
  * has the leader add it, and answers with the cluster's CA, the node id and where the others are.
@@ -20,6 +19,7 @@ struct daemon;
 struct err;
 struct members;
 struct node;
+struct standing;
 
 /* The end of founding or joining. err->code 0: done. Borrowed. */
 typedef void (*members_cb)(void *arg, const struct err *err);
@@ -52,5 +52,9 @@ const struct node *members_nodes(const struct members *m, size_t *ret_n);
 
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);
+
+/* How every member stands, for shape.h: the rows, and raft's configuration as far as we know it.
+ * Fills at most @max; returns how many. */
+size_t members_standings(struct daemon *d, struct standing *out, size_t max);
 
 #endif
