@@ -38,7 +38,7 @@ static const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-int cli_connect(const struct cli *cli, struct client **ret_client, struct err *err)
+static int connect_to(const struct cli *cli, struct client **ret_client, struct err *err)
 {
     const char *host = cli->host && *cli->host ? cli->host : getenv("WHERRY_HOST");
     const char *token = cli->token && *cli->token ? cli->token : getenv("WHERRY_TOKEN");
@@ -61,6 +61,14 @@ int cli_connect(const struct cli *cli, struct client **ret_client, struct err *e
                        "with --token or WHERRY_TOKEN",
                        host);
     return client_open(host, token, ret_client, err);
+}
+
+int cli_connect(const struct cli *cli, struct client **ret_client, struct err *err)
+{
+    int rv = connect_to(cli, ret_client, err);
+    if (rv == 0)
+        client_set_stale(*ret_client, cli->stale);
+    return rv;
 }
 
 int cli_call_client(struct client *client, const char *verb, const void *request, void *ret_reply,

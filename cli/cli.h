@@ -48,6 +48,7 @@ struct command {
     int words_max;                            /* -1: any number */
     bool json;                                /* knows --json */
     bool quiet;                               /* knows -q */
+    bool stale;                               /* knows --stale */
     command_run_cb run;                       /* NULL: only subcommands */
     const struct command *const *subcommands; /* NULL-terminated, or NULL */
 };
@@ -67,6 +68,7 @@ struct cli {
     bool version;
     bool json;
     bool quiet;
+    bool stale;            /* read the called member's own copy, as it is */
     struct client *client; /* connected at the first call */
     int exit_status;
 };

@@ -18,6 +18,7 @@
 enum {
     FOUND_MS = 60000, /* init and join write to disk and wait for a leader */
     JOIN_MS = 150000,
+    FRESH_MS = 2500,    /* members hear from the leader twice a second */
     CALL_PORT_STEP = 1, /* calls come in one port above the bus */
 };
 
@@ -248,6 +249,21 @@ static void print_cluster(const struct status_reply *s, struct table *table)
                s->tasks_waiting);
 }
 
+/* How far what this member has may be from the truth. */
+static void print_copy(const struct status_reply *s, struct table *table)
+{
+    char ago[UNITS_TEXT];
+    if (s->contact_ms == 0)
+        table_add(table, "the leader's own");
+    else if (s->contact_ms < FRESH_MS && s->behind == 0)
+        table_add(table, "has what the leader had a moment ago");
+    else if (s->contact_ms < FRESH_MS)
+        table_addf(table, "%" PRId64 " entries behind the leader", s->behind);
+    else
+        table_addf(table, "no word from a leader for %s: it may lack all since then",
+                   units_duration(s->contact_ms, ago));
+}
+
 static void print_member(const struct status_reply *s, struct table *table)
 {
     table_add(table, "answered by");
@@ -256,6 +272,10 @@ static void print_member(const struct status_reply *s, struct table *table)
                    s->node_id, s->term, s->index);
     else
         table_add(table, s->node);
+    if (*str_or_empty(s->cluster)) {
+        table_add(table, "its copy");
+        print_copy(s, table);
+    }
     table_add(table, "version");
     table_add(table, s->version);
     table_add(table, "runtime");

@@ -42,6 +42,12 @@ static const struct arg_option quiet_options[] = {
     ARG_END,
 };
 
+static const struct arg_option stale_options[] = {
+    ARG_OPTION(struct cli, ARG_FLAG, stale, 0, "stale", NULL,
+               "show what the called member has, without asking the leader: it may be late"),
+    ARG_END,
+};
+
 /* --- help --------------------------------------------------------------------------------------
  */
 
@@ -84,6 +90,8 @@ void command_describe(const struct command *command, const char *path, struct bu
         args_describe(json_options, NULL, out);
     if (command->quiet)
         args_describe(quiet_options, NULL, out);
+    if (command->stale)
+        args_describe(stale_options, NULL, out);
     args_describe(global_options, command->options, out);
     if (command->examples)
         buf_printf(out, "\nExamples:\n%s", command->examples);
@@ -194,7 +202,8 @@ static int run_command(struct cli *cli, const struct chosen *chosen, int argc, c
     struct arg_set sets[] = {{command->options, options},
                              {global_options, cli},
                              {command->json ? json_options : NULL, cli},
-                             {command->quiet ? quiet_options : NULL, cli}};
+                             {command->quiet ? quiet_options : NULL, cli},
+                             {command->stale ? stale_options : NULL, cli}};
     int words = args_parse(sets, ARRAY_SIZE(sets), argc, argv, err);
     int rv = words;
     if (rv >= 0 && cli->help)

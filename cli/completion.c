@@ -22,7 +22,8 @@ static void put_words(const struct command *command, struct buf *out)
     for (const struct command *const *sub = command->subcommands; sub && *sub; sub++)
         buf_printf(out, " %s", (*sub)->name);
     put_options(command->options, out);
-    buf_printf(out, "%s%s", command->json ? " --json" : "", command->quiet ? " --quiet" : "");
+    buf_printf(out, "%s%s%s", command->json ? " --json" : "", command->quiet ? " --quiet" : "",
+               command->stale ? " --stale" : "");
     put_options(global_options, out);
 }
 

@@ -79,7 +79,7 @@ static int run_plan(struct cli *cli, const void *options, int words_n, char **wo
 
 const struct command command_plan = {
     .name = "plan",
-    .usage = "[-f FILE] [--prune] [--exit-code] [STACK]",
+    .usage = "[-f FILE] [--prune] [--exit-code] [--stale] [STACK]",
     .summary = "show what a deploy would do",
     .details =
         "Show what 'wherry deploy' would change, and where the first tasks would go. Nothing\n"
@@ -101,6 +101,7 @@ const struct command command_plan = {
     .options_size = sizeof(struct plan_options),
     .words_max = 1,
     .json = true,
+    .stale = true,
     .run = run_plan,
 };
 

@@ -69,12 +69,13 @@ static int run_ls(struct cli *cli, const void *options, int words_n, char **word
 
 const struct command command_ls = {
     .name = "ls",
-    .usage = "[--json] [-q] [STACK]",
+    .usage = "[--json] [-q] [--stale] [STACK]",
     .summary = "list services",
     .examples = "  wherry ls\n"
                 "  wherry ls shop --json\n",
     .words_max = 1,
     .json = true,
+    .stale = true,
     .quiet = true,
     .run = run_ls,
 };
@@ -164,7 +165,7 @@ static int run_ps(struct cli *cli, const void *options, int words_n, char **word
 
 const struct command command_ps = {
     .name = "ps",
-    .usage = "[-a] [--json] [-q] [STACK | SERVICE]",
+    .usage = "[-a] [--json] [-q] [--stale] [STACK | SERVICE]",
     .summary = "list tasks: where each replica runs, or why it waits",
     .examples = "  wherry ps\n"
                 "  wherry ps shop.web -a\n"
@@ -178,6 +179,7 @@ const struct command command_ps = {
     .options_size = sizeof(struct ps_options),
     .words_max = 1,
     .json = true,
+    .stale = true,
     .quiet = true,
     .run = run_ps,
 };
@@ -221,7 +223,7 @@ static int run_inspect(struct cli *cli, const void *options, int words_n, char *
 
 const struct command command_inspect = {
     .name = "inspect",
-    .usage = "STACK | SERVICE | TASK",
+    .usage = "[--stale] STACK | SERVICE | TASK",
     .summary = "show all that is known of a stack's services, a service or a task, as JSON",
     .examples = "  wherry inspect app\n"
                 "  wherry inspect app.web\n"
@@ -229,5 +231,6 @@ const struct command command_inspect = {
     .words_min = 1,
     .words_max = 1,
     .json = true,
+    .stale = true,
     .run = run_inspect,
 };

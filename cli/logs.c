@@ -187,6 +187,7 @@ static int run_logs(struct cli *cli, const void *options, int words_n, char **wo
     bool several = false;
     int rv = 0;
     cleanup_free char **names = mem_alloc(n, sizeof(char *));
+    cli->stale = true; /* logs are to be read also when there is no leader */
     for (size_t i = 0; i < n && rv == 0; i++) {
         rv = cli_resolve(cli, words[i], true, &names[i], err);
         several = several || (rv == 0 && !same_stack(names[0], names[i]));

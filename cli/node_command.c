@@ -75,12 +75,13 @@ static int run_ls(struct cli *cli, const void *options, int words_n, char **word
 
 static const struct command node_ls = {
     .name = "ls",
-    .usage = "[--json] [-q]",
+    .usage = "[--json] [-q] [--stale]",
     .summary = "list the members",
     .details =
         "List the members. CPU and MEMORY are what services have reserved, and what there is.",
     .examples = "  wherry node ls\n",
     .json = true,
+    .stale = true,
     .quiet = true,
     .run = run_ls,
 };
@@ -103,12 +104,13 @@ static int run_inspect(struct cli *cli, const void *options, int words_n, char *
 
 static const struct command node_inspect = {
     .name = "inspect",
-    .usage = "NODE",
+    .usage = "[--stale] NODE",
     .summary = "show all that is known of a member, as JSON",
     .examples = "  wherry node inspect n2\n",
     .words_min = 1,
     .words_max = 1,
     .json = true,
+    .stale = true,
     .run = run_inspect,
 };
 

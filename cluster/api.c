@@ -55,6 +55,8 @@ static const struct field status_reply_fields[] = {
     FIELD_STRING(struct status_reply, leader),
     FIELD_INT(struct status_reply, term),
     FIELD_INT(struct status_reply, index),
+    FIELD_INT(struct status_reply, behind),
+    FIELD_INT(struct status_reply, contact_ms),
     FIELD_INT(struct status_reply, voters),
     FIELD_INT(struct status_reply, voters_up),
     FIELD_INT(struct status_reply, quorum),

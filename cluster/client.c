@@ -20,6 +20,7 @@ struct client {
     struct client_nng *remote;
     char *token;
     int64_t last_id;
+    bool stale;
 };
 
 int client_wait(int fd, short events, int64_t deadline_ms)
@@ -73,6 +74,11 @@ int client_open(const char *target, const char *token, struct client **ret_clien
     return 0;
 }
 
+void client_set_stale(struct client *client, bool stale)
+{
+    client->stale = stale;
+}
+
 void client_close(struct client *client)
 {
     if (!client)
@@ -119,6 +125,7 @@ int client_call_as(struct client *client, const unsigned char request_id[16], co
         .id = ++client->last_id,
         .verb = (char *)(uintptr_t)verb,
         .token = client->token,
+        .stale = client->stale,
         .request_id = {.data = (unsigned char *)(uintptr_t)request_id, .len = 16},
         .body = {.data = (unsigned char *)body.data, .len = body.len},
     };

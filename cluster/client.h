@@ -19,6 +19,10 @@ struct record_type;
  * /run/wherry/wherry.sock; start one with 'wherry node', or name another with -H". */
 int client_open(const char *target, const char *token, struct client **ret_client, struct err *err);
 
+/* From now on reads may be answered from the member's own copy of the state as it is (@stale), not
+ * only after it made sure with the leader that it has everything. */
+void client_set_stale(struct client *client, bool stale);
+
 /* Close and free. NULL is fine. */
 void client_close(struct client *client);
 

@@ -202,6 +202,7 @@ static void tell_failure(struct consensus *c)
 void consensus_free(struct consensus *c)
 {
     check(!c->batches && !c->pending.first && !c->done.first && !c->changes && !c->changes_done);
+    check(c->reads_n == 0);
     fsm_release(c);
     shim_release(c);
     if (c->lock_fd >= 0)
@@ -259,6 +260,7 @@ static void begin_stop(struct consensus *c)
         log_warn("raft", "%s", err.msg);
     propose_give_up(c, ERR_CANCELED);
     membership_give_up(c, ERR_CANCELED);
+    reads_give_up(c, ERR_CANCELED);
     raft_close(&c->raft, on_raft_closed);
 }
 
@@ -269,6 +271,7 @@ static void work(struct consensus *c)
     if (c->failed) {
         propose_give_up(c, ERR_NOTLEADER);
         membership_give_up(c, ERR_NOTLEADER);
+        reads_give_up(c, ERR_NOTLEADER);
         return;
     }
     fsm_advance(c);
@@ -276,12 +279,14 @@ static void work(struct consensus *c)
     propose_flush(c);
     consensus_after_raft(c);
     shim_announce_commit(c);
+    reads_flush(c);
 }
 
 /* Is there something for another turn at once? */
 static bool needs_turn(const struct consensus *c)
 {
-    if (c->sent_first || c->done.first || c->changes || c->changes_done || c->disk_close_turns > 0)
+    if (c->sent_first || c->done.first || c->changes || c->changes_done || c->reads_done.first ||
+        c->disk_close_turns > 0)
         return true;
     return (c->phase == RUNNING && c->pending.first && c->flying_bytes == 0) ||
            (c->phase == STOP_ASKED && !c->progress_writing) || c->phase == RAFT_CLOSED;
@@ -298,6 +303,7 @@ void consensus_turn(struct consensus *c)
         work(c);
     bool answered = membership_deliver(c);
     answered |= propose_deliver(c);
+    answered |= reads_deliver(c);
     if (c->phase < STOPPING) {
         tell_leader(c);
         tell_failure(c);
@@ -364,6 +370,10 @@ void consensus_receive(struct consensus *c, int64_t from, const void *data, size
         return;
     if (from <= 0 || from == c->config.id) {
         shim_complain(c, from, "it has an impossible id");
+        return;
+    }
+    if (reads_is_message(data, len)) {
+        reads_receive(c, from, data, len);
         return;
     }
     if (transport_decode(data, len, &message, &err) < 0) {

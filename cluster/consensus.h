@@ -20,6 +20,8 @@
  *  - a folder that lost its vote, or entries known to be committed, is refused;
  *  - an id is never used twice (apply sees to that).
  *
+ * Reads are confirmed without a write: see consensus_read().
+ *
  * Proposals are collected and appended once per loop turn as one batch of at most BATCH_BYTES_MAX.
  * The file DIR/progress (synced, never ahead of the log on disk) keeps the index known to be
  * committed, so that a member that starts without a quorum applies its log up to there.
@@ -52,6 +54,7 @@ enum consensus_role {
 enum {
     CONSENSUS_CONTROL_MAX = 192 << 10, /* bytes of a message that is not bulk, about */
     CONSENSUS_PENDING_MAX = 64 << 20,  /* bytes of proposals that wait */
+    CONSENSUS_READS_MAX = 16384,       /* reads that wait */
 };
 
 struct consensus_member {
@@ -107,6 +110,20 @@ typedef void (*consensus_propose_cb)(void *arg, int code, const struct change_re
 /* Propose @change (copied) if we are the ready leader. */
 void consensus_propose(struct consensus *consensus, const struct change *change,
                        consensus_propose_cb cb, void *arg);
+
+/* The end of a read. @code 0: the store has all that was committed when the read began, which was
+ * at most @index; ERR_NOTLEADER: not confirmed, ask the leader; ERR_BUSY: CONSENSUS_READS_MAX wait;
+ * ERR_CANCELED at the stop. */
+typedef void (*consensus_read_cb)(void *arg, int code, int64_t index);
+
+/* Linearizable without a write: a majority of the voters confirms that we still lead, after this
+ * call, and our store is as far as the commit index was. Reads that come while a round of questions
+ * is out share the next one. If we are the ready leader. */
+void consensus_read(struct consensus *consensus, consensus_read_cb cb, void *arg);
+
+/* Wait until our store has applied @index, which another member's consensus_read() gave; there is
+ * no time limit but the stop. */
+void consensus_await(struct consensus *consensus, int64_t index, consensus_read_cb cb, void *arg);
 
 /* The member we think leads, 0: none. */
 int64_t consensus_leader(const struct consensus *consensus);

@@ -9,6 +9,7 @@
  *     fsm.c         apply, snapshot, restore
  *     proposal.c     proposals: collected, batched, answered
  *     membership.c  add, assign, remove, transfer
+ *     read.c        reads: confirmed by a majority, answered once applied
  *
  * libraft is entered from four places: its own disk callbacks and timer, consensus_receive(), and
  * the turn. A turn runs before and after the loop polls. It completes sends, starts what was asked
@@ -37,6 +38,7 @@ struct consensus_hazards {
     bool unchecked_snapshot;      /* it has no checksum of a snapshot */
     bool unproven_results;        /* a follower's answer claims all it has on disk */
     bool library_rollback;        /* it crashes rolling membership back, or does not do it */
+    bool unconfirmed_reads;       /* a leader that was deposed does not know it */
 };
 
 /* How a test starts it. */
@@ -57,6 +59,7 @@ struct peer {
     raft_time snapshot_deadline;
     raft_index matched;        /* what it has on disk for sure, as it says */
     raft_index told_committed; /* the commit index that it was sent last */
+    uint64_t read_round;       /* the newest round in which it confirmed our term */
 };
 
 /* A send that waits for its callback. */
@@ -88,6 +91,11 @@ struct proposal {
 /* First and last of a list of proposals. */
 struct proposals {
     struct proposal *first, *last;
+};
+
+/* First and last of a list of reads. */
+struct reads {
+    struct read *first, *last;
 };
 
 /* One log entry under way. */
@@ -205,6 +213,18 @@ struct consensus {
     struct member_change *changes, *changes_done;
     struct member_change *change; /* under way */
 
+    /* Reads. */
+    struct reads reads_asked;   /* for the next round */
+    struct reads reads_out;     /* the round that is out */
+    struct reads reads_awaited; /* their index is known, and not applied here yet */
+    struct reads reads_done;    /* to be answered */
+    size_t reads_n;             /* all of these */
+    int64_t reads_awaited_at;   /* index of the store when the awaited were looked at, 0: anew */
+    raft_term read_term;        /* of the round that is out */
+    uint64_t read_round;        /* number of the last round */
+    int64_t read_index;         /* its commit index */
+    raft_time read_asked_at;
+
     /* Apply and snapshot. */
     struct buf snapshot; /* the copy of the store that is being written */
     int64_t snapshot_index;
@@ -314,5 +334,18 @@ void membership_flush(struct consensus *consensus);
 bool membership_deliver(struct consensus *consensus);
 /* Give up what was not started. */
 void membership_give_up(struct consensus *consensus, int code);
+
+/* read.c */
+
+/* Begin, repeat or end a round; find what is applied now. */
+void reads_flush(struct consensus *consensus);
+/* Answer what is done. True when something was. */
+bool reads_deliver(struct consensus *consensus);
+/* Give up all of them with @code. */
+void reads_give_up(struct consensus *consensus, int code);
+/* True for a message of reads; the others are raft's. */
+bool reads_is_message(const void *data, size_t len);
+/* A message of reads from member @from; hostile until checked. */
+void reads_receive(struct consensus *consensus, int64_t from, const void *data, size_t len);
 
 #endif

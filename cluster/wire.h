@@ -26,6 +26,7 @@ struct call {
     char *verb;              /* "stack.deploy" */
     char *token;             /* who calls; empty on the local socket */
     bool forwarded;          /* by another member: not to be forwarded to a further one */
+    bool stale;              /* a read may be answered from the member's own copy as it is */
     struct bytes request_id; /* 16 bytes: a retry with the same one is not done twice */
     struct bytes body;       /* the verb's request record */
 };

@@ -12,6 +12,7 @@
 #include "cluster/server.h"
 #include "node/daemon.h"
 #include "node/propose.h"
+#include "node/read.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,16 +31,16 @@ static const struct verb verbs[] = {
     VERB("cluster.status", empty, status_reply, api_status, VERB_ANYTIME),
     VERB("cluster.wait", wait_request, wait_reply, api_wait, 0),
     VERB("token.create", token_request, token_reply, api_token, 0),
-    VERB("node.list", empty, node_list_reply, api_node_list, 0),
-    VERB("node.inspect", name_request, node_info, api_node_inspect, 0),
-    VERB("node.remove", node_remove_request, empty, api_node_remove, 0),
-    VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, 0),
-    VERB("stack.plan", deploy_request, plan_reply, api_plan, 0),
+    VERB("node.list", empty, node_list_reply, api_node_list, VERB_READ),
+    VERB("node.inspect", name_request, node_info, api_node_inspect, VERB_READ),
+    VERB("node.remove", node_remove_request, empty, api_node_remove, VERB_FRESH),
+    VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, VERB_FRESH),
+    VERB("stack.plan", deploy_request, plan_reply, api_plan, VERB_READ),
     VERB("stack.remove", name_request, empty, api_stack_remove, 0),
-    VERB("service.list", filter_request, service_list_reply, api_service_list, 0),
-    VERB("service.inspect", name_request, service_info, api_service_inspect, 0),
+    VERB("service.list", filter_request, service_list_reply, api_service_list, VERB_READ),
+    VERB("service.inspect", name_request, service_info, api_service_inspect, VERB_READ),
     VERB("service.scale", scale_request, empty, api_scale, 0),
-    VERB("task.list", filter_request, task_list_reply, api_task_list, 0),
+    VERB("task.list", filter_request, task_list_reply, api_task_list, VERB_READ),
     VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS),
     VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME),
     VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME),
@@ -144,6 +145,46 @@ static int check_token(struct daemon *d, const char *token, struct err *err)
     return known ? 0 : err_set(err, ERR_DENIED, "this token is not (or no longer) good for calls");
 }
 
+/* --- the read barrier ------------------------------------------------------------------------- */
+
+struct waiting_call {
+    struct api_call *call;
+    void *request; /* owned */
+};
+
+static bool needs_barrier(const struct api_call *c, const struct call *call)
+{
+    return (c->verb->flags & VERB_FRESH) || ((c->verb->flags & VERB_READ) && !call->stale);
+}
+
+static void on_barrier(void *arg, const struct err *failed)
+{
+    struct waiting_call *w = arg;
+    const struct verb *verb = w->call->verb;
+    struct err err = *failed;
+    if (err.code == ERR_UNAVAILABLE && (verb->flags & VERB_READ))
+        err_set(&err, ERR_UNAVAILABLE, "%.180s; --stale shows what this member has", failed->msg);
+    if (err.code != 0)
+        api_fail(w->call, &err);
+    else
+        verb->handler(w->call, w->request);
+    record_release(verb->request, w->request);
+    free(w->request);
+    free(w);
+}
+
+static void run_after_barrier(struct api_call *c, void *request)
+{
+    struct waiting_call w = {.call = c, .request = request};
+    int64_t timeout_ms = c->verb->flags & VERB_FRESH ? PROPOSE_TIMEOUT_MS : READ_TIMEOUT_MS;
+    struct waiting_call *waiting = mem_copy(&w, sizeof(w));
+    if (read_barrier_wait(c->daemon->read, timeout_ms, on_barrier, waiting) == 0)
+        return;
+    struct err err;
+    err_set(&err, ERR_BUSY, "%d reads wait on this member already: try again", READ_WAITING_MAX);
+    on_barrier(waiting, &err);
+}
+
 static void dispatch(struct api_call *c, const struct call *call, bool local)
 {
     struct err err = {0};
@@ -190,6 +231,9 @@ static void dispatch(struct api_call *c, const struct call *call, bool local)
     if (record_decode(type, body, call->body.len ? call->body.len : 1, true, request, &err) < 0) {
         err_wrap(&err, "the request of %s", c->verb->name);
         api_fail(c, &err);
+    } else if (needs_barrier(c, call)) {
+        run_after_barrier(c, request);
+        return;
     } else {
         c->verb->handler(c, request);
         record_release(type, request);
@@ -230,6 +274,8 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
     c->id = call.id;
     if (str_equal(call.verb, "member.propose"))
         propose_on_call(d->propose, from, &call, on_served, c);
+    else if (str_equal(call.verb, "member.read_index"))
+        read_barrier_on_call(d->read, on_served, c);
     else
         dispatch(c, &call, false);
     record_release(&call_type, &call);

@@ -37,6 +37,8 @@ enum verb_flags {
     VERB_ANYTIME = 1, /* also before this machine is a member */
     VERB_LOCAL = 2,   /* on the local socket only */
     VERB_MEMBERS = 4, /* also for other members, who forward a caller's request */
+    VERB_READ = 8,    /* linearizable: after the read barrier, unless the call says stale */
+    VERB_FRESH = 16,  /* a change that is planned from the state: always after the barrier */
 };
 
 struct verb {

@@ -7,6 +7,7 @@
 #include "cluster/identity.h"
 #include "node/api.h"
 #include "node/daemon.h"
+#include "node/heartbeat.h"
 #include "node/members.h"
 #include "node/propose.h"
 #include "node/stalls.h"
@@ -205,6 +206,8 @@ void api_status(struct api_call *c, const void *request)
             daemon_node_name(d, id, leader, sizeof(leader));
         s.term = consensus_term(d->consensus);
         s.index = store_index(d->store);
+        s.behind = heartbeat_behind(d->heartbeat);
+        s.contact_ms = heartbeat_out_of_contact_ms(d->heartbeat);
         count_members(d, &s);
         count_tasks(d, &s);
     }

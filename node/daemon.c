@@ -22,6 +22,7 @@
 #include "node/members.h"
 #include "node/netsync.h"
 #include "node/propose.h"
+#include "node/read.h"
 #include "node/reconcile.h"
 #include "node/report.h"
 #include "node/stalls.h"
@@ -186,6 +187,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
         return err_wrap(err, "start from %s", raft_dir);
     d->forward = forward_new(d);
     d->propose = propose_new(d);
+    d->read = read_barrier_new(d);
     d->heartbeat = heartbeat_new(d);
     d->addresses = addresses_new(d);
     d->members = members_new(d);
@@ -232,6 +234,7 @@ static void on_consensus_stopped(void *arg)
     d->consensus = NULL;
     forward_free(d->forward, on_nothing, NULL);
     propose_free(d->propose, on_nothing, NULL);
+    read_barrier_free(d->read, on_nothing, NULL);
     heartbeat_free(d->heartbeat, on_nothing, NULL);
     members_free(d->members, on_nothing, NULL);
     leader_free(d->leader, on_nothing, NULL);

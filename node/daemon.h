@@ -5,7 +5,7 @@
  *             calls                      changes
  *   server ────────► api ─► propose ─────────────► consensus (here or at the leader)
  *                     │                                │ apply
- *                     │ reads                          ▼
+ *                     │ read (a barrier before)        ▼
  *                     └─────────────────────────────► store ──watch──┐
  *                                                                     │
  *   leader    services against tasks, if we lead   ◄──────────────────┤
@@ -60,6 +60,7 @@ struct daemon {
     struct bus *bus;
     struct forward *forward;
     struct propose *propose;
+    struct read_barrier *read;
     struct heartbeat *heartbeat;
     struct leader *leader;
     struct addresses *addresses;

@@ -185,6 +185,8 @@ void heartbeat_on_leader(struct heartbeat *h, bool ready)
             on_beat_timer(&h->beat_timer); /* a new leader elsewhere hears from us at once */
         return;
     }
+    if (!ready)
+        h->answered_ms = clock_boot_ms(); /* so far we were the leader ourselves */
     h->ready = ready;
     h->seen_n = 0;
     h->judged_ms = clock_boot_ms();
@@ -221,6 +223,12 @@ bool heartbeat_is_synced(const struct heartbeat *h)
     return h->leader_commit > 0 && consensus_leader(h->daemon->consensus) != 0 &&
            clock_boot_ms() - h->answered_ms < HEARTBEAT_TTL_MS &&
            store_index(h->daemon->store) >= h->leader_commit;
+}
+
+int64_t heartbeat_behind(const struct heartbeat *h)
+{
+    int64_t behind = h->leader_commit - store_index(h->daemon->store);
+    return h->ready || behind < 0 ? 0 : behind;
 }
 
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h)

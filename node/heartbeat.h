@@ -38,6 +38,9 @@ void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, s
 /* True when the leader (or we as leader) answered lately and our store has all it had committed. */
 bool heartbeat_is_synced(const struct heartbeat *h);
 
+/* Entries that the leader had committed when it last answered and our store lacks. */
+int64_t heartbeat_behind(const struct heartbeat *h);
+
 /* Milliseconds since a leader last answered us; 0 while we lead. */
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h);
 

@@ -78,7 +78,7 @@ running() { tasks "$1" "$2" | jq '[.[] | select(.state == "running" and .desired
 
 running_is() { [ "$(running "$1" "$2")" = "$3" ]; }
 
-leader() { w "$1" node ls --json | jq -r '.[] | select(.leader) | .name' | tr -d n; }
+leader() { w "$1" node ls --stale --json | jq -r '.[] | select(.leader) | .name' | tr -d n; }
 
 has_leader() { [ -n "$(leader "$1")" ]; }
 
