@@ -8,6 +8,8 @@
 static const char *refusal_text(enum refusal refusal)
 {
     switch (refusal) {
+    case REFUSED_WITNESS:
+        return "witness only";
     case REFUSED_DOWN:
         return "down";
     case REFUSED_PAUSED:

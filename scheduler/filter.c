@@ -88,6 +88,8 @@ enum refusal filter_room(const struct demand *demand, const struct node_ledger *
 enum refusal filter_node(const struct demand *demand, const struct node_ledger *page)
 {
     const struct node *node = page->node;
+    if (node->witness)
+        return REFUSED_WITNESS;
     if (node->status != NODE_UP)
         return REFUSED_DOWN;
     if (node->availability == AVAILABLE_PAUSE)

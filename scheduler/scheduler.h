@@ -44,6 +44,7 @@ struct view {
 /* Why a node was turned down for a replica. Filters run in this order and a node is counted once,
  * under the first that refuses it. */
 enum refusal {
+    REFUSED_WITNESS,      /* It votes and does nothing else. */
     REFUSED_DOWN,         /* The leader has lost touch with it. */
     REFUSED_PAUSED,       /* An operator wants no new tasks on it. */
     REFUSED_DRAINING,     /* An operator asked for it to be emptied. */

@@ -28,8 +28,8 @@ static bool is_current(const struct slots *slots, const struct task *task)
 
 /* --- the list ---------------------------------------------------------------------------- */
 
-/* A global service wants a task on every node that meets its constraints and is not being emptied.
- * What a node that is down has stays as it is. */
+/* A global service wants a task on every node that meets its constraints and is not being emptied,
+ * but for witnesses. What a node that is down has stays as it is. */
 static void list_nodes(struct slots *slots)
 {
     const struct view *view = slots->planner->view;
@@ -37,9 +37,11 @@ static void list_nodes(struct slots *slots)
     slots->list = mem_alloc(slots->n, sizeof(*slots->list));
     for (size_t i = 0; i < slots->n; i++) {
         const struct node *node = &view->nodes[i];
+        slots->list[i].id = node->id;
+        if (node->witness)
+            continue;
         bool fits = node->availability != AVAILABLE_DRAIN &&
                     filter_constraints(&slots_service(slots)->spec, node);
-        slots->list[i].id = node->id;
         slots->list[i].wanted = fits || node->status != NODE_UP;
     }
 }

@@ -74,13 +74,18 @@ static int add_node(struct apply *apply, const struct node *given, struct err *e
         return err_set(err, ERR_NOSPACE, "all %d numbers for members were given out", NODE_ID_MAX);
     struct node node;
     record_copy(&node_type, given, &node);
+    if (node.witness && apply->store->meta.last_node_id == 0) {
+        record_release(&node_type, &node);
+        return err_set(err, ERR_INVALID, "a witness cannot be the first member of a cluster");
+    }
     node.id = ++apply->store->meta.last_node_id;
     node.status = NODE_UP;
     node.status_ms = node.joined_ms = apply->now_ms;
     node.created_index = 0;
     apply_put(apply, TABLE_NODE, &node);
     apply->made = node.id;
-    apply_event(apply, "node", node.name, "joined at %s", node.address);
+    apply_event(apply, "node", node.name, "joined at %s%s", node.address,
+                node.witness ? " as a witness" : "");
     record_release(&node_type, &node);
     return 0;
 }

@@ -41,7 +41,9 @@ static int check_node(struct apply *apply, int64_t node_id, struct node *ret_nod
     if (store_get(apply->store, TABLE_NODE, node_id, ret_node) < 0)
         return err_set(err, ERR_CONFLICT, "member %" PRId64 " does not exist", node_id);
     int rv = 0;
-    if (ret_node->status != NODE_UP)
+    if (ret_node->witness)
+        rv = err_set(err, ERR_CONFLICT, "member %s is a witness and runs nothing", ret_node->name);
+    else if (ret_node->status != NODE_UP)
         rv = err_set(err, ERR_CONFLICT, "member %s is down", ret_node->name);
     else if (ret_node->availability != AVAILABLE_ACTIVE)
         rv = err_set(err, ERR_CONFLICT, "member %s takes no new tasks: it is set to %s",

@@ -10,6 +10,11 @@ static const struct field change_cluster_init_fields[] = {
     FIELD_RECORD(struct change_cluster_init, node, node_type),
 };
 
+static const struct field change_cluster_set_fields[] = {
+    FIELD_BOOL(struct change_cluster_set, set_spread),
+    FIELD_STRING(struct change_cluster_set, spread),
+};
+
 static const struct field change_node_add_fields[] = {
     FIELD_RECORD(struct change_node_add, node, node_type),
     FIELD_BYTES(struct change_node_add, token_hash),

@@ -34,7 +34,8 @@
     X(TASK_END, 12, task_end)                                                                      \
     X(TASK_REMOVE, 13, task_remove)                                                                \
     X(TASK_REPORT, 14, task_report)                                                                \
-    X(SERVICE_REMOVE, 15, service_remove)
+    X(SERVICE_REMOVE, 15, service_remove)                                                          \
+    X(CLUSTER_SET, 16, cluster_set)
 
 enum change_kind {
 #define X(kind, number, body) CHANGE_##kind = (number),
@@ -46,6 +47,12 @@ enum change_kind {
 struct change_cluster_init {
     struct cluster cluster; /* without id and indexes */
     struct node node;       /* likewise; it becomes node 1 */
+};
+
+/* An operator sets what holds for the whole cluster. Only the given parts change. */
+struct change_cluster_set {
+    bool set_spread;
+    char *spread; /* key of a node label, "" for none */
 };
 
 /* A machine joins. Refused (ERR_EXISTS) when a member has its name or key, (ERR_DENIED) when no

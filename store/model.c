@@ -134,6 +134,7 @@ static const struct field cluster_fields[] = {
     FIELD_STRING(struct cluster, ca),
     FIELD_STRING(struct cluster, pool),
     FIELD_INT(struct cluster, vxlan_id),
+    FIELD_STRING(struct cluster, spread),
     FIELD_INT(struct cluster, created_ms),
     FIELD_INT(struct cluster, created_index),
     FIELD_INT(struct cluster, modified_index),
@@ -220,6 +221,7 @@ static const struct field node_fields[] = {
     FIELD_STRING(struct node, version),
     FIELD_STRING(struct node, os),
     FIELD_STRING(struct node, arch),
+    FIELD_BOOL(struct node, witness),
     FIELD_ENUM(struct node, availability, availability_names),
     FIELD_ENUM(struct node, status, node_status_names),
     FIELD_INT(struct node, status_ms),
@@ -302,6 +304,17 @@ bool name_is_valid(const char *name)
 bool node_name_is_valid(const char *name)
 {
     return name_of(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+}
+
+bool label_key_is_valid(const char *key)
+{
+    size_t len = strlen(key);
+    if (len == 0 || len > 63)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (key[i] <= ' ' || key[i] > '~' || key[i] == '=')
+            return false;
+    return true;
 }
 
 const char *pair_get(const struct pair *pairs, size_t n, const char *key)

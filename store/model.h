@@ -159,6 +159,7 @@ struct cluster {
     char *ca;         /* its certificate, PEM */
     char *pool;       /* range of all networks, "10.192.0.0/10" */
     int64_t vxlan_id; /* drawn at init, so that two clusters on one link do not mix */
+    char *spread;     /* the node label whose values voters are spread over; "": none */
     int64_t created_ms;
     int64_t created_index;
     int64_t modified_index;
@@ -278,8 +279,9 @@ struct node {
     int64_t cpu_milli;    /* capacity */
     int64_t memory_bytes; /* capacity */
     char *version;
-    char *os;   /* "linux" */
-    char *arch; /* "amd64" */
+    char *os;     /* "linux" */
+    char *arch;   /* "amd64" */
+    bool witness; /* it votes and does nothing else: since it joined, for good */
     enum availability availability;
     enum node_status status;
     int64_t status_ms;
@@ -360,6 +362,9 @@ bool task_is_healthy(const struct task *task);
  * nodes (nodes may also have dots and upper case). */
 bool name_is_valid(const char *name);
 bool node_name_is_valid(const char *name);
+
+/* Keys of labels: 1 to 63 printable characters of ASCII, no blank, no '='. */
+bool label_key_is_valid(const char *key);
 
 /* The value of @key in @n sorted or unsorted pairs, or NULL. Borrowed. */
 const char *pair_get(const struct pair *pairs, size_t n, const char *key);

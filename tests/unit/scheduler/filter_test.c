@@ -68,6 +68,8 @@ static void test_the_first_refusal_counts(void **state)
     assert_int_equal(filter_node(&demand, &page), REFUSED_PAUSED);
     node.status = NODE_DOWN;
     assert_int_equal(filter_node(&demand, &page), REFUSED_DOWN);
+    node.witness = true;
+    assert_int_equal(filter_node(&demand, &page), REFUSED_WITNESS);
 }
 
 static void test_no_reservation_fits_a_full_node(void **state)
@@ -130,14 +132,16 @@ static void test_explanations(void **state)
         {{.nodes = 0}, "no nodes"},
         {{.nodes = 5, .refused = {[REFUSED_DOWN] = 2, [REFUSED_MEMORY] = 3}},
          "0 of 5 nodes fit: 2 down, 3 short of memory"},
-        {{.nodes = 6,
-          .refused = {[REFUSED_PAUSED] = 1,
+        {{.nodes = 7,
+          .refused = {[REFUSED_WITNESS] = 1,
+                      [REFUSED_PAUSED] = 1,
                       [REFUSED_DRAINING] = 1,
                       [REFUSED_CONSTRAINT] = 1,
                       [REFUSED_VOLUME] = 1,
                       [REFUSED_CPU] = 1,
                       [REFUSED_MAX_PER_NODE] = 1}},
-         "0 of 6 nodes fit: 1 paused, 1 draining, 1 do not meet the constraints, 1 are not the "
+         "0 of 7 nodes fit: 1 witness only, 1 paused, 1 draining, 1 do not meet the constraints, 1 "
+         "are not the "
          "home of its volume, 1 short of CPU, 1 at max replicas per node"},
         {{.nodes = 3, .waits_for = "app.db to be healthy"}, "waits for app.db to be healthy"},
     };

@@ -189,6 +189,20 @@ static void test_a_global_service_follows_the_nodes(void **state)
     world_free(w);
 }
 
+static void test_a_witness_runs_nothing(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3);
+    w->nodes[1].witness = true;
+    struct service *agent = world_service(w, "agent", MODE_GLOBAL, 0);
+    world_service(w, "web", MODE_REPLICATED, 4);
+    world_settle(w);
+    assert_int_equal(count_on(w, NULL, 2), 0);
+    assert_int_equal(count_on(w, agent, 1) + count_on(w, agent, 3), 2);
+    assert_int_equal(w->tasks_n, 6);
+    world_free(w);
+}
+
 static void test_a_global_service_without_a_node_says_why(void **state)
 {
     (void)state;
@@ -379,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_with_nowhere_to_go_a_lost_task_stays),
         cmocka_unit_test(test_tasks_of_a_node_that_left_are_forgotten),
         cmocka_unit_test(test_a_global_service_follows_the_nodes),
+        cmocka_unit_test(test_a_witness_runs_nothing),
         cmocka_unit_test(test_a_global_service_without_a_node_says_why),
         cmocka_unit_test(test_a_job_runs_once_per_revision),
         cmocka_unit_test(test_a_completed_job_outlives_its_node),

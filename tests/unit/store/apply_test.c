@@ -37,6 +37,47 @@ static void test_init_checks_its_pool(void **state)
     }
 }
 
+static void test_a_witness_is_not_the_first(void **state)
+{
+    struct change_cluster_init init = {
+        .cluster = {.uuid = "0123456789abcdef0123456789abcdef",
+                    .vxlan_id = 1,
+                    .pool = "10.192.0.0/10"},
+        .node = {.name = "n1", .address = "a", .witness = true, .public_key = BYTES("k")}};
+    refused(*state, CHANGE_CLUSTER_INIT, &init, ERR_INVALID, "first member");
+}
+
+static void test_settings(void **state)
+{
+    struct world *w = *state;
+    struct cluster cluster;
+    struct change_cluster_set set = {.set_spread = true, .spread = "zone"};
+    init_cluster(w);
+    must(w, CHANGE_CLUSTER_SET, &set);
+    assert_int_equal(store_get(w->store, TABLE_CLUSTER, 1, &cluster), 0);
+    assert_string_equal(cluster.spread, "zone");
+    int64_t index = cluster.modified_index;
+    record_release(&cluster_type, &cluster);
+    must(w, CHANGE_CLUSTER_SET, &set); /* says what is so already */
+    struct change_cluster_set nothing = {.spread = "rack"};
+    must(w, CHANGE_CLUSTER_SET, &nothing);
+    assert_int_equal(store_get(w->store, TABLE_CLUSTER, 1, &cluster), 0);
+    assert_string_equal(cluster.spread, "zone");
+    assert_int_equal(cluster.modified_index, index);
+    record_release(&cluster_type, &cluster);
+    char *const bad[] = {"a=b", "a b", "a\n",
+                         "0123456789012345678901234567890123456789012345678901234567890123"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        set.spread = bad[i];
+        refused(w, CHANGE_CLUSTER_SET, &set, ERR_INVALID, "no key of a label");
+    }
+    set.spread = "";
+    must(w, CHANGE_CLUSTER_SET, &set);
+    assert_int_equal(store_get(w->store, TABLE_CLUSTER, 1, &cluster), 0);
+    assert_string_equal(str_or_empty(cluster.spread), "");
+    record_release(&cluster_type, &cluster);
+}
+
 static void test_join(void **state)
 {
     struct world *w = *state;
@@ -65,7 +106,12 @@ static void test_join(void **state)
     refused(w, CHANGE_TOKEN_REMOVE, &removal, ERR_NOTFOUND, "token");
     refused(w, CHANGE_NODE_ADD, &add, ERR_DENIED, "not known");
     add.token_hash = HASH_A;
+    add.node.witness = true;
     assert_int_equal(must(w, CHANGE_NODE_ADD, &add), 3); /* refused ones took no number */
+    struct node witness;
+    assert_int_equal(store_get(w->store, TABLE_NODE, 3, &witness), 0);
+    assert_true(witness.witness);
+    record_release(&node_type, &witness);
 }
 
 static void test_a_call_token_lets_nobody_join(void **state)
@@ -439,6 +485,8 @@ int main(void)
         TEST(test_nothing_before_init),
         TEST(test_init_once),
         TEST(test_init_checks_its_pool),
+        TEST(test_a_witness_is_not_the_first),
+        TEST(test_settings),
         TEST(test_join),
         TEST(test_a_call_token_lets_nobody_join),
         TEST(test_node_update_changes_the_given_parts),
