@@ -29,6 +29,7 @@ struct daemon_options {
     struct arg_texts labels;
     const char *oci_runtime;
     struct arg_texts plain_http;
+    struct arg_number pretend_level;
 };
 
 /* Do the command's work. @options is its options' struct, read; @words are what follows the

@@ -18,7 +18,8 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                            .labels_n = options->labels.n,
                                            .oci_runtime = options->oci_runtime,
                                            .plain_http = options->plain_http.items,
-                                           .plain_http_n = options->plain_http.n},
+                                           .plain_http_n = options->plain_http.n,
+                                           .pretend_level = (int)options->pretend_level.value},
                     err);
 }
 

@@ -167,6 +167,8 @@ static int run_node(struct cli *cli, const void *options, int words_n, char **wo
                        "'%.60s' is no name for a node: letters, digits, '-', '_' and '.', at most "
                        "63",
                        o->name);
+    if (o->pretend_level.given && (o->pretend_level.value < 1 || o->pretend_level.value > 100))
+        return err_set(err, ERR_INVALID, "--pretend-level: from 1 to 100");
     return cli->program->run_daemon(o, err);
 }
 
@@ -196,6 +198,8 @@ const struct command command_node = {
                        "crun, runc or another (default: the first that works)"),
             ARG_OPTION(struct daemon_options, ARG_TEXTS, plain_http, 0, "plain-http", "HOST[:PORT]",
                        "a registry that speaks HTTP without TLS; may be given several times"),
+            ARG_OPTION(struct daemon_options, ARG_NUMBER, pretend_level, 0, "pretend-level", "N",
+                       NULL),
             ARG_END,
         },
     .options_size = sizeof(struct daemon_options),

@@ -57,6 +57,7 @@ static const struct field status_reply_fields[] = {
     FIELD_INT(struct status_reply, index),
     FIELD_INT(struct status_reply, behind),
     FIELD_INT(struct status_reply, contact_ms),
+    FIELD_INT(struct status_reply, level),
     FIELD_INT(struct status_reply, voters),
     FIELD_INT(struct status_reply, voters_up),
     FIELD_INT(struct status_reply, quorum),

@@ -85,6 +85,7 @@ struct status_reply {
     int64_t index;
     int64_t behind;     /* entries this member's copy lacks, as far as it knows */
     int64_t contact_ms; /* since a leader last told it; 0 on the leader */
+    int64_t level;      /* of changes that all members know (store/level.h) */
     int64_t voters;
     int64_t voters_up;
     int64_t quorum;

@@ -8,12 +8,14 @@
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
+#include "node/level.h"
 #include "node/members.h"
 #include "node/propose.h"
 #include "node/stalls.h"
 #include "node/waiters.h"
 #include "runtime/runtime.h"
 #include "scheduler/scheduler.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +195,7 @@ void api_status(struct api_call *c, const void *request)
     struct daemon *d = c->daemon;
     char leader[80] = "";
     (void)request;
-    struct status_reply s = {.version = (char[]){WHERRY_VERSION},
+    struct status_reply s = {.version = (char *)(uintptr_t)level_version(d),
                              .node = d->name,
                              .node_id = d->id,
                              .leader = leader,
@@ -208,6 +210,7 @@ void api_status(struct api_call *c, const void *request)
         s.index = store_index(d->store);
         s.behind = heartbeat_behind(d->heartbeat);
         s.contact_ms = heartbeat_out_of_contact_ms(d->heartbeat);
+        s.level = store_level(d->store);
         count_members(d, &s);
         count_tasks(d, &s);
     }

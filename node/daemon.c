@@ -19,6 +19,7 @@
 #include "node/heartbeat.h"
 #include "node/job.h"
 #include "node/leader.h"
+#include "node/level.h"
 #include "node/members.h"
 #include "node/netsync.h"
 #include "node/propose.h"
@@ -30,6 +31,7 @@
 #include "node/waiters.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
+#include "store/level.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -105,7 +107,11 @@ static void on_leader(void *arg, int64_t leader_id, bool ready)
 
 static void on_raft_fatal(void *arg, const struct err *err)
 {
-    daemon_stop(arg, ERR_IO, err);
+    struct daemon *d = arg;
+    struct err said = *err;
+    if (err->code == ERR_UNSUPPORTED)
+        err_wrap(&said, "wherry %s is too old for this cluster", level_version(d));
+    daemon_stop(d, err->code == ERR_UNSUPPORTED ? ERR_UNSUPPORTED : ERR_IO, &said);
 }
 
 static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const void *data,
@@ -173,6 +179,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     if (server_listen_remote(d->server, calls, d->identity, err) < 0)
         return err->code;
     d->store = store_new();
+    store_pretend_level(d->store, d->options.pretend_level);
     store_watch(d->store, on_watch, d);
     struct consensus_config config = {.loop = &d->loop,
                                       .dir = raft_dir,
@@ -183,8 +190,11 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
                                       .on_leader = on_leader,
                                       .on_fatal = on_raft_fatal,
                                       .arg = d};
-    if (consensus_start(&config, &d->consensus, err) < 0)
+    if (consensus_start(&config, &d->consensus, err) < 0) {
+        if (err->code == ERR_UNSUPPORTED)
+            err_wrap(err, "wherry %s is too old", level_version(d));
         return err_wrap(err, "start from %s", raft_dir);
+    }
     d->forward = forward_new(d);
     d->propose = propose_new(d);
     d->read = read_barrier_new(d);

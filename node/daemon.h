@@ -71,8 +71,9 @@ struct daemon {
     struct dns *dns;
     struct waiters *waiters; /* callers of cluster.wait */
 
-    bool joining; /* a member was asked to let us in */
-    bool removed; /* an operator took this machine out of the cluster; kept in a file */
+    bool raising_level; /* a change of the cluster's level is under way */
+    bool joining;       /* a member was asked to let us in */
+    bool removed;       /* an operator took this machine out of the cluster; kept in a file */
     bool stopping;
     int exit_code;
     struct err fatal;

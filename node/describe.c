@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this machine is: from the daemon's options and the kernel. */
 #include "node/daemon.h"
+#include "node/level.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cluster/identity.h"
 #include "runtime/network.h"
+#include "store/level.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -104,7 +106,8 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
         .call_port = d->port + 1,
         .cpu_milli = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
         .memory_bytes = (int64_t)info.totalram * info.mem_unit,
-        .version = str_copy(WHERRY_VERSION),
+        .version = str_copy(level_version(d)),
+        .level = level_known(d) > LEVEL_FIRST ? level_known(d) : 0,
         .os = str_copy("linux"),
         .arch = str_copy(strcmp(uts.machine, "x86_64") == 0    ? "amd64"
                          : strcmp(uts.machine, "aarch64") == 0 ? "arm64"

@@ -10,17 +10,21 @@
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
 #include "node/daemon.h"
+#include "node/level.h"
 #include "node/propose.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 
 struct beat {
     bool answer;
     int64_t commit; /* answers: the leader's commit index */
+    int64_t level;  /* of changes that the sender knows; the first release says nothing */
 };
 static const struct field beat_fields[] = {
     FIELD_BOOL(struct beat, answer),
     FIELD_INT(struct beat, commit),
+    FIELD_INT(struct beat, level),
 };
 static const struct record_type beat_type = RECORD_TYPE("beat", struct beat, beat_fields);
 
@@ -29,6 +33,7 @@ struct seen {
     int64_t id;
     int64_t last_ms;
     bool heard;     /* since we took over */
+    int64_t level;  /* of changes that it knows, as it said last */
     bool reporting; /* a change of its status is under way */
 };
 
@@ -65,7 +70,9 @@ static struct seen *seen_of(struct heartbeat *h, int64_t id)
 
 static void send_beat(struct heartbeat *h, int64_t to, bool answer)
 {
-    struct beat beat = {.answer = answer, .commit = consensus_commit_index(h->daemon->consensus)};
+    struct beat beat = {.answer = answer,
+                        .commit = consensus_commit_index(h->daemon->consensus),
+                        .level = level_known(h->daemon)};
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&beat_type, &beat, &message);
     bus_send(h->daemon->bus, to, BUS_HEARTBEAT, false, message.data, message.len);
@@ -212,8 +219,17 @@ void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, s
         struct seen *seen = seen_of(h, from);
         seen->last_ms = now;
         seen->heard = true;
+        seen->level = beat.level;
         send_beat(h, from, true);
     }
+}
+
+int heartbeat_level(const struct heartbeat *h, int64_t id)
+{
+    for (size_t i = 0; i < h->seen_n; i++)
+        if (h->seen[i].id == id && h->seen[i].heard)
+            return level_of(h->seen[i].level);
+    return 0;
 }
 
 bool heartbeat_is_synced(const struct heartbeat *h)

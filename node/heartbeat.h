@@ -35,6 +35,10 @@ void heartbeat_on_leader(struct heartbeat *h, bool ready);
 /* A BUS_HEARTBEAT from member @from. */
 void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, size_t len);
 
+/* The level of changes that member @id knows, as its beats to us as the leader say; 0 when there
+ * was none yet. */
+int heartbeat_level(const struct heartbeat *h, int64_t id);
+
 /* True when the leader (or we as leader) answered lately and our store has all it had committed. */
 bool heartbeat_is_synced(const struct heartbeat *h);
 

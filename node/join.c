@@ -13,11 +13,13 @@
 #include "cluster/identity.h"
 #include "node/admission.h"
 #include "node/daemon.h"
+#include "node/level.h"
 #include "node/members.h"
 #include "node/peers.h"
 #include "node/pool.h"
 #include "node/propose.h"
 #include "node/waiters.h"
+#include "store/level.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -69,8 +71,10 @@ static void propose_cluster(struct founding *f, const char *pool)
                     .ca = (char *)(uintptr_t)identity_ca_cert(d->identity),
                     .pool = (char *)(uintptr_t)(*pool ? pool : POOL_DEFAULT),
                     .vxlan_id = 1 + random % 0xfffffe,
+                    .level = level_known(d) > LEVEL_FIRST ? level_known(d) : 0,
                     .created_ms = clock_wall_ms()}};
     daemon_describe(d, &change.node);
+    record_lower(&node_type, &change.node, level_known(d));
     propose_change(d->propose, CHANGE_CLUSTER_INIT, &change, NULL, PROPOSE_TIMEOUT_MS, on_founded,
                    f);
     record_release(&node_type, &change.node);

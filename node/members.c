@@ -13,9 +13,11 @@
 #include "node/daemon.h"
 #include "node/expelled.h"
 #include "node/heartbeat.h"
+#include "node/level.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
 #include "node/shape.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +39,8 @@ struct members {
     int64_t steer_ms;    /* boot time of the next step at the earliest */
     int64_t sulking;     /* the member that could not get its role last */
     int64_t sulk_ms;     /* until then */
-    bool described;      /* our own row is as it should be: nothing of it changes while we run */
+    bool described;      /* our own row is as it should be: only the level changes it */
+    int described_level; /* the cluster's, when that was found */
     bool describing;     /* it is being brought up to date */
     int64_t describe_ms; /* boot time of the next attempt */
     bool was_there;      /* the state had our row */
@@ -147,13 +150,16 @@ static void describe(struct members *m)
 {
     struct daemon *d = m->daemon;
     struct node row;
-    if (m->described || m->describing || clock_boot_ms() < m->describe_ms ||
-        !heartbeat_is_synced(d->heartbeat) || store_get(d->store, TABLE_NODE, d->id, &row) < 0)
+    int level = store_level(d->store);
+    if ((m->described && m->described_level == level) || m->describing ||
+        clock_boot_ms() < m->describe_ms || !heartbeat_is_synced(d->heartbeat) ||
+        store_get(d->store, TABLE_NODE, d->id, &row) < 0)
         return;
     struct change_node_update change = {.node_id = d->id, .set_self = true};
     daemon_describe(d, &change.node);
     struct node merged;
     record_copy(&node_type, &change.node, &merged);
+    level_lower(d, &merged);
     /* What is not ours to say. */
     merged.id = row.id;
     if (!str_equal(merged.name, row.name)) {
@@ -162,6 +168,7 @@ static void describe(struct members *m)
         free(merged.name);
         merged.name = str_copy(row.name);
     }
+    merged.cut_off = row.cut_off;
     merged.availability = row.availability;
     merged.status = row.status;
     merged.status_ms = row.status_ms;
@@ -169,6 +176,7 @@ static void describe(struct members *m)
     merged.created_index = row.created_index;
     merged.modified_index = row.modified_index;
     m->described = record_equal(&node_type, &merged, &row);
+    m->described_level = level;
     if (!m->described) {
         m->describing = true;
         propose_change(d->propose, CHANGE_NODE_UPDATE, &change, NULL, PROPOSE_TIMEOUT_MS,
@@ -185,11 +193,13 @@ static void on_timer(uv_timer_t *timer)
     int64_t now = clock_boot_ms();
     if (m->leave_ms && now >= m->leave_ms)
         members_on_change(m);
-    if (!m->described)
+    if (!m->described || m->described_level != store_level(m->daemon->store))
         describe(m);
     expelled_step(m->expelled, now);
     if (consensus_is_ready(m->daemon->consensus) && !m->changing && now >= m->steer_ms)
         steer(m);
+    if (consensus_is_ready(m->daemon->consensus))
+        level_step(m->daemon);
 }
 
 #define REJOIN "to use it again stop this daemon, delete %s and join anew"

@@ -10,7 +10,7 @@
 struct err;
 struct in_addr;
 
-#define WHERRY_VERSION "0.1.0"
+#define WHERRY_VERSION "0.2.0"
 
 /* How the daemon is started: the options of `wherry node`. Strings are borrowed. */
 struct node_options {
@@ -23,6 +23,7 @@ struct node_options {
     const char *oci_runtime;       /* NULL: by probing */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;
+    int pretend_level; /* 0: none. For tests: know only what the release of that level did */
 };
 
 /* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,

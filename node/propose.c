@@ -19,6 +19,7 @@
 #include "cluster/consensus.h"
 #include "node/daemon.h"
 #include "node/forward.h"
+#include "node/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct proposal {
     int64_t leader;     /* FORWARDED: to whom */
     int64_t forward_id; /* FORWARDED: the call */
     struct change_result result;
+    struct err refused; /* not proposed, for this */
     propose_cb cb;
     void *arg;
 };
@@ -83,7 +85,8 @@ static const struct record_type proposed_type =
 static bool is_leaders_own(int kind)
 {
     return kind == CHANGE_NODE_STATUS || kind == CHANGE_TASK_CREATE || kind == CHANGE_TASK_END ||
-           kind == CHANGE_TASK_REMOVE || kind == CHANGE_SERVICE_REMOVE;
+           kind == CHANGE_TASK_REMOVE || kind == CHANGE_SERVICE_REMOVE ||
+           kind == CHANGE_LEVEL_RAISE || kind == CHANGE_RECOVERED;
 }
 
 static void unlink_free(struct proposal *q)
@@ -113,6 +116,8 @@ static void end_unknown(struct proposal *q)
     struct daemon *d = q->owner->daemon;
     if (q->state == PROPOSAL_CATCHING_UP)
         result = q->result; /* it is done, only not here yet */
+    else if (q->refused.code != 0 && !q->maybe_done)
+        result.err = q->refused;
     else if (q->owner->stopping && !q->maybe_done)
         err_set(&result.err, ERR_CANCELED, "this member is stopping");
     else if (!q->maybe_done && q->state == PROPOSAL_WAITING && is_leaders_own((int)q->change.kind))
@@ -200,7 +205,11 @@ static void start_attempt(struct proposal *q)
 {
     struct daemon *d = q->owner->daemon;
     int64_t leader = consensus_leader(d->consensus);
-    if (consensus_is_ready(d->consensus)) {
+    struct change_result refused = {0};
+    if (consensus_is_ready(d->consensus) && level_check(d, &q->change, &refused.err) < 0) {
+        q->refused = refused.err;
+        q->deadline_ms = 0; /* as below */
+    } else if (consensus_is_ready(d->consensus)) {
         q->state = PROPOSAL_LOCAL;
         consensus_propose(d->consensus, &q->change, on_proposed, q);
     } else if (is_leaders_own((int)q->change.kind)) {
@@ -298,6 +307,10 @@ void propose_change(struct propose *p, enum change_kind kind, const void *body,
         random_bytes(q->change.request_id, REQUEST_ID_BYTES);
     q->change.body = mem_alloc(1, type->size);
     record_copy(type, body, q->change.body);
+    if (kind == CHANGE_NODE_UPDATE)
+        level_lower(p->daemon, &((struct change_node_update *)q->change.body)->node);
+    else if (kind == CHANGE_NODE_ADD)
+        level_lower(p->daemon, &((struct change_node_add *)q->change.body)->node);
     start_attempt(q);
 }
 
@@ -378,7 +391,8 @@ void propose_on_call(struct propose *p, int64_t from, const struct call *call, p
         reply_with(&served, &err);
         return;
     }
-    if (check_sender(p->daemon->store, &change, from, &err) < 0)
+    if (check_sender(p->daemon->store, &change, from, &err) < 0 ||
+        (consensus_is_ready(p->daemon->consensus) && level_check(p->daemon, &change, &err) < 0))
         reply_with(&served, &err);
     else
         consensus_propose(p->daemon->consensus, &change, on_served,

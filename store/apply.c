@@ -8,6 +8,7 @@
  *                → meta → COMMIT → watchers
  */
 #include "store/apply.h"
+#include "store/level.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -36,6 +37,8 @@ void apply_put(struct apply *apply, enum table table, void *row)
     *index_at(row, info->modified_index) = apply->index;
     row_put(apply->store, table, row);
     apply->changed |= 1U << table;
+    if (table == TABLE_CLUSTER)
+        apply->store->level = 0;
 }
 
 void apply_delete(struct apply *apply, enum table table, int64_t id)
@@ -97,6 +100,7 @@ static unsigned apply_new(struct store *store, const struct change *change,
         check(err.code != 0);
         sql_run(sql(&store->sql, SQL_ROLLBACK));
         store->meta = before;
+        store->level = 0;
     }
     sql_run(sql(&store->sql, SQL_RELEASE));
     *ret_result = (struct change_result){.index = apply.index};
@@ -118,6 +122,16 @@ static unsigned apply_change(struct store *store, const struct change *change,
     return changed;
 }
 
+/* What this build only pretends not to know must stop it like what it does not know. */
+static int check_known(const struct store *store, const struct change *changes, size_t n,
+                       struct err *err)
+{
+    for (size_t i = 0; i < n && store->pretend_level != 0; i++)
+        if (change_level(&changes[i]) > store->pretend_level)
+            return change_unknown((uint64_t)changes[i].kind, err);
+    return 0;
+}
+
 int store_apply(struct store *store, int64_t index, const void *batch, size_t len,
                 struct change_result **ret_results, size_t *ret_n, struct err *err)
 {
@@ -128,6 +142,13 @@ int store_apply(struct store *store, int64_t index, const void *batch, size_t le
     int rv = batch_decode(batch, len, &now_ms, &changes, &n, err);
     if (rv < 0)
         return rv;
+    rv = check_known(store, changes, n, err);
+    if (rv < 0) {
+        for (size_t i = 0; i < n; i++)
+            change_release(&changes[i]);
+        free(changes);
+        return rv;
+    }
     struct change_result *results = mem_alloc(n, sizeof(*results));
     unsigned changed = 0;
     store->meta.index = index;

@@ -2,6 +2,7 @@
 /* The cluster and its members. */
 #include "store/address.h"
 #include "store/apply.h"
+#include "store/level.h"
 
 #include "base/cleanup.h"
 #include "base/digest.h"
@@ -143,6 +144,12 @@ static int join_is_allowed(struct apply *apply, const struct bytes *hash, struct
 int apply_node_add(struct apply *apply, const struct change_node_add *change, struct err *err)
 {
     int rv = join_is_allowed(apply, &change->token_hash, err);
+    int active = store_level(apply->store);
+    if (rv == 0 && level_of(change->node.level) < active)
+        rv = err_set(err, ERR_UNSUPPORTED,
+                     "wherry %.40s on this machine is too old for this cluster: it knows level "
+                     "%d, the cluster is at %d; install the members' version",
+                     str_or_empty(change->node.version), level_of(change->node.level), active);
     return rv < 0 ? rv : add_node(apply, &change->node, err);
 }
 
@@ -169,6 +176,7 @@ static void set_self(struct node *node, const struct node *given)
     set_string(&node->version, given->version);
     set_string(&node->os, given->os);
     set_string(&node->arch, given->arch);
+    node->level = given->level;
     node->call_port = given->call_port;
     node->cpu_milli = given->cpu_milli;
     node->memory_bytes = given->memory_bytes;

@@ -111,6 +111,15 @@ static const struct field change_task_report_fields[] = {
     FIELD_INT(struct change_task_report, node_id),
     FIELD_LIST(struct change_task_report, observations, task_observation_type),
 };
+
+static const struct field change_level_raise_fields[] = {
+    FIELD_INT(struct change_level_raise, level),
+};
+
+static const struct field change_recovered_fields[] = {
+    FIELD_INT(struct change_recovered, incarnation),
+    FIELD_INT(struct change_recovered, node_id),
+};
 /* clang-format on */
 
 #define X(kind, number, body)                                                                      \

@@ -9,7 +9,8 @@
  *     u32 magic "WHB1" | u32 version | i64 now_ms | msgpack array of changes,
  *     each an array [kind, request id (16 bytes or nil), body]
  *
- * A kind's number never changes its meaning; new ones are added at the end.
+ * A kind's number never changes its meaning; new ones are added at the end, and wait until all
+ * members know them (level.h).
  */
 #ifndef WHERRY_STORE_CHANGE_H
 #define WHERRY_STORE_CHANGE_H
@@ -35,7 +36,9 @@
     X(TASK_REMOVE, 13, task_remove)                                                                \
     X(TASK_REPORT, 14, task_report)                                                                \
     X(SERVICE_REMOVE, 15, service_remove)                                                          \
-    X(CLUSTER_SET, 16, cluster_set)
+    X(CLUSTER_SET, 16, cluster_set)                                                                \
+    X(LEVEL_RAISE, 25, level_raise)                                                                \
+    X(RECOVERED, 26, recovered)
 
 enum change_kind {
 #define X(kind, number, body) CHANGE_##kind = (number),
@@ -174,6 +177,20 @@ struct change_task_report {
     size_t observations_n;
 };
 
+/* The leader: every voter and every member that is up knows @level. Refused unless it is above the
+ * active one. */
+struct change_level_raise {
+    int64_t level;
+};
+
+/* The leader, after this cluster lost its quorum and was recovered on one member
+ * (cluster/recovery.h): members other than @node_id are cut off and down. Refused (ERR_EXISTS)
+ * unless @incarnation is above the cluster's. */
+struct change_recovered {
+    int64_t incarnation;
+    int64_t node_id;
+};
+
 extern const struct record_type task_observation_type, deploy_service_type;
 #define X(kind, number, body) extern const struct record_type change_##body##_type;
 CHANGE_KINDS(X)
@@ -214,6 +231,9 @@ void change_encode(const struct change *change, struct buf *out);
 
 /* Decode one change. ERR_UNSUPPORTED for an unknown kind, ERR_CORRUPT otherwise. */
 int change_decode(const void *data, size_t len, struct change *ret_change, struct err *err);
+
+/* ERR_UNSUPPORTED for a kind that is not known here. */
+int change_unknown(uint64_t kind, struct err *err);
 
 /* Append a batch of already encoded changes to @out: header, then the array. */
 void batch_encode(int64_t now_ms, const struct buf *changes, size_t n, struct buf *out);

@@ -73,6 +73,14 @@ static int read_request_id(struct scan *scan, struct change *change, struct err 
     return 0;
 }
 
+int change_unknown(uint64_t kind, struct err *err)
+{
+    return err_set(err, ERR_UNSUPPORTED,
+                   "change: kind %" PRIu64 " is not known to this version of wherry; "
+                   "upgrade this member",
+                   kind);
+}
+
 static int decode(const void *data, size_t len, size_t *memory, struct change *ret_change,
                   struct err *err)
 {
@@ -85,10 +93,7 @@ static int decode(const void *data, size_t len, size_t *memory, struct change *r
         return err_set(err, ERR_CORRUPT, "change: not an array of kind, request id and body");
     const struct record_type *type = kind <= INT_MAX ? change_type((int)kind) : NULL;
     if (!type)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "change: kind %" PRIu64 " is not known to this version of wherry; "
-                       "upgrade this member",
-                       kind);
+        return change_unknown(kind, err);
     int rv = read_request_id(&scan, &change, err);
     if (rv < 0)
         return rv;

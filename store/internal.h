@@ -41,7 +41,9 @@ struct store {
     struct store_meta meta;
     struct watcher watchers[WATCHERS_MAX];
     size_t watchers_n;
-    bool applying; /* watchers must not apply */
+    bool applying;     /* watchers must not apply */
+    int level;         /* the active one, 0: to be read from the cluster's row */
+    int pretend_level; /* 0: no */
 };
 
 /* How a table of rows maps to its record. Columns end at a NULL name. */

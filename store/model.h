@@ -160,6 +160,9 @@ struct cluster {
     char *pool;       /* range of all networks, "10.192.0.0/10" */
     int64_t vxlan_id; /* drawn at init, so that two clusters on one link do not mix */
     char *spread;     /* the node label whose values voters are spread over; "": none */
+    int64_t level;    /* of changes that may be used (level.h); 0 is the first */
+    /* How often it was recovered from a lost quorum. */
+    int64_t incarnation;
     int64_t created_ms;
     int64_t created_index;
     int64_t modified_index;
@@ -282,6 +285,10 @@ struct node {
     char *os;     /* "linux" */
     char *arch;   /* "amd64" */
     bool witness; /* it votes and does nothing else: since it joined, for good */
+    /* Of changes that it knows (level.h); 0 is the first. */
+    int64_t level;
+    /* The cluster was recovered without it: its log contradicts the others'. */
+    bool cut_off;
     enum availability availability;
     enum node_status status;
     int64_t status_ms;
@@ -304,6 +311,7 @@ struct volume {
     int64_t stack_id;
     char *name;           /* full name, "stack_data" */
     int64_t home_node_id; /* where its content is; 0 until a task of it was placed */
+    char *home_name;      /* after a restore: the member that had it and has not come back yet */
     int64_t created_index;
     int64_t modified_index;
 };

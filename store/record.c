@@ -423,6 +423,23 @@ static void release_field(const struct field *f, void *record)
     }
 }
 
+bool record_field_is_empty(const struct field *f, const void *record)
+{
+    return is_empty(record, f);
+}
+
+void record_field_clear(const struct field *f, void *record)
+{
+    void *value = at_mut(record, f->offset);
+    release_field(f, record);
+    if (f->kind == FIELD_KIND_INT)
+        *(int64_t *)value = 0;
+    else if (f->kind == FIELD_KIND_BOOL)
+        *(bool *)value = false;
+    else if (f->kind == FIELD_KIND_ENUM)
+        *(int *)value = 0;
+}
+
 void record_release(const struct record_type *type, void *record)
 {
     for (size_t i = 0; i < type->fields_n; i++)

@@ -14,6 +14,9 @@
  *     };
  *     const struct record_type point_type = RECORD_TYPE("point", struct point, point_fields);
  *
+ * A field that a later release adds to a part of the state or of a change says so behind its other
+ * arguments: FIELD_INT(struct point, y, .since = 2), see level.h.
+ *
  * A list is two members, X and X_n: an array and its length. Pure functions; any thread.
  */
 #ifndef WHERRY_STORE_RECORD_H
@@ -53,6 +56,7 @@ struct field {
     const struct record_type *type; /* records and lists of them */
     const char *const *names;       /* enums: NULL-terminated, by value */
     bool secret;                    /* printed as "***" */
+    int since;                      /* the level that knows it (level.h); 0: the first */
 };
 
 struct record_type {
@@ -68,41 +72,42 @@ struct record_type {
         .fields_n = sizeof(table) / sizeof((table)[0])                                             \
     }
 #define FIELD_OF(s, m, k) .name = #m, .kind = (k), .offset = offsetof(s, m)
-#define FIELD_STRING(s, m)                                                                         \
+#define FIELD_STRING(s, m, ...)                                                                    \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_STRING)                                                          \
+        FIELD_OF(s, m, FIELD_KIND_STRING), ##__VA_ARGS__                                           \
     }
-#define FIELD_SECRET(s, m)                                                                         \
+#define FIELD_SECRET(s, m, ...)                                                                    \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_STRING), .secret = true                                          \
+        FIELD_OF(s, m, FIELD_KIND_STRING), .secret = true, ##__VA_ARGS__                           \
     }
-#define FIELD_INT(s, m)                                                                            \
+#define FIELD_INT(s, m, ...)                                                                       \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_INT)                                                             \
+        FIELD_OF(s, m, FIELD_KIND_INT), ##__VA_ARGS__                                              \
     }
-#define FIELD_BOOL(s, m)                                                                           \
+#define FIELD_BOOL(s, m, ...)                                                                      \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_BOOL)                                                            \
+        FIELD_OF(s, m, FIELD_KIND_BOOL), ##__VA_ARGS__                                             \
     }
-#define FIELD_ENUM(s, m, n)                                                                        \
+#define FIELD_ENUM(s, m, n, ...)                                                                   \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_ENUM), .names = (n)                                              \
+        FIELD_OF(s, m, FIELD_KIND_ENUM), .names = (n), ##__VA_ARGS__                               \
     }
-#define FIELD_BYTES(s, m)                                                                          \
+#define FIELD_BYTES(s, m, ...)                                                                     \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_BYTES)                                                           \
+        FIELD_OF(s, m, FIELD_KIND_BYTES), ##__VA_ARGS__                                            \
     }
-#define FIELD_RECORD(s, m, t)                                                                      \
+#define FIELD_RECORD(s, m, t, ...)                                                                 \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_RECORD), .type = &(t)                                            \
+        FIELD_OF(s, m, FIELD_KIND_RECORD), .type = &(t), ##__VA_ARGS__                             \
     }
-#define FIELD_LIST(s, m, t)                                                                        \
+#define FIELD_LIST(s, m, t, ...)                                                                   \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_LIST), .count_offset = offsetof(s, m##_n), .type = &(t)          \
+        FIELD_OF(s, m, FIELD_KIND_LIST), .count_offset = offsetof(s, m##_n), .type = &(t),         \
+                                         ##__VA_ARGS__                                             \
     }
-#define FIELD_STRINGS(s, m)                                                                        \
+#define FIELD_STRINGS(s, m, ...)                                                                   \
     {                                                                                              \
-        FIELD_OF(s, m, FIELD_KIND_STRINGS), .count_offset = offsetof(s, m##_n)                     \
+        FIELD_OF(s, m, FIELD_KIND_STRINGS), .count_offset = offsetof(s, m##_n), ##__VA_ARGS__      \
     }
 
 enum {
@@ -137,6 +142,12 @@ void record_copy(const struct record_type *type, const void *from, void *to);
 
 /* True when both hold the same values. */
 bool record_equal(const struct record_type *type, const void *a, const void *b);
+
+/* True when field @f of @record is not set: it is left out on the wire. */
+bool record_field_is_empty(const struct field *f, const void *record);
+
+/* Free what field @f of @record owns and empty it. */
+void record_field_clear(const struct field *f, void *record);
 
 /* Append @record as a JSON object: every field, in the table's order; enums by name, bytes in
  * hexadecimal, secrets as "***". @indent < 0: on one line; else pretty, starting at that depth. */

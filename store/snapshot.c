@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole state as bytes, back again, and its digest. */
 #include "store/internal.h"
+#include "store/level.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -13,12 +14,18 @@ void store_snapshot(struct store *store, struct buf *out)
 {
     check(!store->applying);
     meta_save(&store->sql, &store->meta);
+    /* Members of the first release must be able to read it while they may be among us. */
+    bool first = store_level(store) == LEVEL_FIRST;
+    if (first)
+        sql_trim_schema(&store->sql);
     sqlite3_int64 len = 0;
     /* No copy of theirs: the pages as they are in the vfs. */
     const unsigned char *image =
         sqlite3_serialize(store->sql.db, "main", &len, SQLITE_SERIALIZE_NOCOPY);
     check(image && len > 0);
     buf_append(out, image, (size_t)len);
+    if (first)
+        sql_fill_schema(&store->sql);
 }
 
 static int64_t largest_id(struct sql *sql_, enum table table)

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The columns that are searched, plus the record. Leases: who holds number @number of @pool, a
+/* New statements come at the end, never between: a database whose statements are the first ones of
+ * these, at least SCHEMA_FIRST of them, is one of an earlier release and gets the others when it
+ * is opened.
+ *
+ * The columns that are searched, plus the record. Leases: who holds number @number of @pool, a
  * network's id or 0 for the cluster's range; owner 0 is free since index @freed. */
 static const char *const schema[] = {
     "CREATE TABLE meta(key INTEGER PRIMARY KEY, value INTEGER NOT NULL)",
@@ -102,6 +106,29 @@ void sql_open(struct sql *sql)
     execute(sql->db, "COMMIT");
 }
 
+/* "CREATE TABLE secret(…" to "DROP TABLE secret". */
+static void drop_statement(const char *create, char *out, size_t size)
+{
+    bool index = str_starts(create, "CREATE INDEX ");
+    const char *name = create + strlen(index ? "CREATE INDEX " : "CREATE TABLE ");
+    snprintf(out, size, "DROP %s %.*s", index ? "INDEX" : "TABLE", (int)strcspn(name, " ("), name);
+}
+
+void sql_trim_schema(struct sql *sql)
+{
+    char text[80];
+    for (size_t i = ARRAY_SIZE(schema); i > SCHEMA_FIRST; i--) {
+        drop_statement(schema[i - 1], text, sizeof(text));
+        execute(sql->db, text);
+    }
+}
+
+void sql_fill_schema(struct sql *sql)
+{
+    for (size_t i = SCHEMA_FIRST; i < ARRAY_SIZE(schema); i++)
+        execute(sql->db, schema[i]);
+}
+
 void sql_close(struct sql *sql)
 {
     for (size_t i = 0; i < SQL_MAX; i++)
@@ -138,8 +165,9 @@ static bool pages_are_sound(sqlite3 *db)
     return sound;
 }
 
-/* Exactly our tables and indexes: nothing else can hide in the database, such as a trigger. */
-static bool schema_is_ours(sqlite3 *db)
+/* Exactly our tables and indexes, or those of an earlier release: nothing else can hide in the
+ * database, such as a trigger. @ret_n is how many of our statements there are. */
+static bool schema_is_ours(sqlite3 *db, size_t *ret_n)
 {
     static const char text[] = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
     sqlite3_stmt *stmt = NULL;
@@ -154,11 +182,13 @@ static bool schema_is_ours(sqlite3 *db)
         n++;
     }
     sqlite3_finalize(stmt);
-    return ours && rc == SQLITE_DONE && n == ARRAY_SIZE(schema);
+    *ret_n = n;
+    return ours && rc == SQLITE_DONE && n >= SCHEMA_FIRST;
 }
 
 static int inspect(sqlite3 *db, struct err *err)
 {
+    size_t statements;
     for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++)
         if (sqlite3_exec(db, pragmas[i], NULL, NULL, NULL) != SQLITE_OK)
             return err_set(err, ERR_CORRUPT, "snapshot: not a database: %s", sqlite3_errmsg(db));
@@ -166,13 +196,16 @@ static int inspect(sqlite3 *db, struct err *err)
     if (ask(db, "PRAGMA application_id") != APPLICATION_ID)
         return err_set(err, ERR_CORRUPT, "snapshot: not a state of wherry");
     if (version != SCHEMA_VERSION)
-        return err_set(err, ERR_CORRUPT, "snapshot: schema version %lld, not %d",
-                       (long long)version, SCHEMA_VERSION);
-    if (!schema_is_ours(db))
+        return err_set(err, version > SCHEMA_VERSION ? ERR_UNSUPPORTED : ERR_CORRUPT,
+                       "snapshot: schema version %lld, and this build knows %d", (long long)version,
+                       SCHEMA_VERSION);
+    if (!schema_is_ours(db, &statements))
         return err_set(err, ERR_CORRUPT, "snapshot: its tables are not those of version %d",
                        SCHEMA_VERSION);
     if (!pages_are_sound(db))
         return err_set(err, ERR_CORRUPT, "snapshot: its pages are damaged");
+    for (; statements < ARRAY_SIZE(schema); statements++)
+        execute(db, schema[statements]);
     return 0;
 }
 

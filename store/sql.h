@@ -23,6 +23,7 @@
 
 enum {
     SCHEMA_VERSION = 1,
+    SCHEMA_FIRST = 22,           /* statements of the first release */
     APPLICATION_ID = 0x57485259, /* "WHRY" */
 };
 
@@ -91,6 +92,11 @@ void sql_open(struct sql *sql);
 /* Open the database in @len bytes at @image, which are copied. The schema and the pages are
  * checked, the rows are not. ERR_CORRUPT; then there is nothing to close. */
 int sql_open_image(struct sql *sql, const void *image, size_t len, struct err *err);
+
+/* Drop the tables and indexes that the first release does not have, which must be empty, and make
+ * them again. */
+void sql_trim_schema(struct sql *sql);
+void sql_fill_schema(struct sql *sql);
 
 /* Close. Fine when zeroed. */
 void sql_close(struct sql *sql);

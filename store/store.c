@@ -179,6 +179,8 @@ void store_notify(struct store *store, unsigned tables)
 {
     if (tables == 0)
         return;
+    if (tables & 1U << TABLE_CLUSTER)
+        store->level = 0;
     store->applying = true;
     for (size_t i = 0; i < store->watchers_n; i++)
         store->watchers[i].cb(store->watchers[i].arg, tables);
