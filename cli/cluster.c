@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* init, join, token, status: the cluster as a whole. */
+/* init, join, status: the cluster as a whole. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -18,8 +18,7 @@
 enum {
     FOUND_MS = 60000, /* init and join write to disk and wait for a leader */
     JOIN_MS = 150000,
-    FRESH_MS = 2500,    /* members hear from the leader twice a second */
-    CALL_PORT_STEP = 1, /* calls come in one port above the bus */
+    FRESH_MS = 2500, /* members hear from the leader twice a second */
 };
 
 /* --- init --------------------------------------------------------------------------------------
@@ -110,115 +109,6 @@ const struct command command_join = {
     .words_min = 1,
     .words_max = 1,
     .run = run_join,
-};
-
-/* --- token -------------------------------------------------------------------------------------
- */
-
-struct token_options {
-    int64_t ttl_ms;
-};
-
-static int make_token(struct cli *cli, enum token_kind kind, const struct token_options *o,
-                      struct token_reply *ret, struct err *err)
-{
-    struct token_request request = {.kind = kind, .ttl_ms = o->ttl_ms};
-    return cli_call(cli, "token.create", &request, ret, err);
-}
-
-static const char *valid_for(const struct token_reply *reply, char out[UNITS_TEXT])
-{
-    /* Half a second of the way here is not worth a "23h59m". */
-    return units_duration(reply->expires_ms - clock_wall_ms() + 500, out);
-}
-
-static int run_token(struct cli *cli, const void *options, int words_n, char **words,
-                     struct err *err)
-{
-    struct token_reply reply;
-    char left[UNITS_TEXT];
-    (void)words_n;
-    (void)words;
-    if (make_token(cli, TOKEN_JOIN, options, &reply, err) < 0)
-        return err->code;
-    if (cli->quiet) {
-        puts(reply.token);
-    } else {
-        printf("To add a machine, start 'wherry node' there and run on it within %s:\n\n",
-               valid_for(&reply, left));
-        printf("  wherry join %s --token %s\n", reply.address, reply.token);
-    }
-    record_release(&token_reply_type, &reply);
-    return 0;
-}
-
-/* Where a member takes calls, from where its bus is. */
-static char *call_address(const char *bus)
-{
-    const char *colon = strrchr(bus, ':');
-    if (!colon)
-        return str_copy(bus);
-    return str_printf("%.*s:%ld", (int)(colon - bus), bus,
-                      strtol(colon + 1, NULL, 10) + CALL_PORT_STEP);
-}
-
-static int run_token_create(struct cli *cli, const void *options, int words_n, char **words,
-                            struct err *err)
-{
-    struct token_reply reply;
-    char left[UNITS_TEXT];
-    (void)words_n;
-    (void)words;
-    if (make_token(cli, TOKEN_CALL, options, &reply, err) < 0)
-        return err->code;
-    cleanup_free char *address = call_address(str_or_empty(reply.address));
-    if (cli->quiet) {
-        puts(reply.token);
-    } else {
-        printf("Whoever has this token is an administrator of the cluster%s%s.\n"
-               "To use it on another machine:\n\n",
-               reply.expires_ms ? " for " : "", reply.expires_ms ? valid_for(&reply, left) : "");
-        printf("  export WHERRY_HOST=%s\n  export WHERRY_TOKEN=%s\n  wherry status\n", address,
-               reply.token);
-    }
-    record_release(&token_reply_type, &reply);
-    return 0;
-}
-
-static const struct command token_create = {
-    .name = "create",
-    .usage = "[--ttl DURATION]",
-    .summary = "make a token with which another machine's wherry may call this cluster",
-    .examples = "  wherry token create --ttl 1h\n"
-                "  export WHERRY_TOKEN=$(wherry token create -q)\n",
-    .options =
-        (const struct arg_option[]){
-            ARG_OPTION(struct token_options, ARG_DURATION, ttl_ms, 0, "ttl", "DURATION",
-                       "how long it is good for (default: for ever)"),
-            ARG_END,
-        },
-    .options_size = sizeof(struct token_options),
-    .quiet = true,
-    .run = run_token_create,
-};
-
-const struct command command_token = {
-    .name = "token",
-    .usage = "[--ttl DURATION]",
-    .summary = "make a token and print how another machine joins with it",
-    .examples = "  wherry token\n"
-                "  wherry token --ttl 10m\n"
-                "  wherry token create --ttl 1h\n",
-    .options =
-        (const struct arg_option[]){
-            ARG_OPTION(struct token_options, ARG_DURATION, ttl_ms, 0, "ttl", "DURATION",
-                       "how long it is good for (default 24h)"),
-            ARG_END,
-        },
-    .options_size = sizeof(struct token_options),
-    .quiet = true,
-    .run = run_token,
-    .subcommands = (const struct command *const[]){&token_create, NULL},
 };
 
 /* --- status ------------------------------------------------------------------------------------

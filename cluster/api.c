@@ -87,9 +87,25 @@ static const struct field wait_reply_fields[] = {
 const struct record_type wait_reply_type =
     RECORD_TYPE("wait_reply", struct wait_reply, wait_reply_fields);
 
+static const struct field session_reply_fields[] = {
+    FIELD_STRING(struct session_reply, cluster),
+    FIELD_STRING(struct session_reply, node),
+    FIELD_STRING(struct session_reply, name),
+    FIELD_STRING(struct session_reply, role),
+    FIELD_STRINGS(struct session_reply, stacks),
+    FIELD_INT(struct session_reply, expires_ms),
+    FIELD_STRINGS(struct session_reply, addresses),
+};
+const struct record_type session_reply_type =
+    RECORD_TYPE("session_reply", struct session_reply, session_reply_fields);
+
 static const struct field token_request_fields[] = {
     FIELD_ENUM(struct token_request, kind, token_kind_names),
     FIELD_INT(struct token_request, ttl_ms),
+    FIELD_STRING(struct token_request, name),
+    FIELD_ENUM(struct token_request, role, token_role_names),
+    FIELD_STRINGS(struct token_request, stacks),
+    FIELD_BOOL(struct token_request, witness),
 };
 const struct record_type token_request_type =
     RECORD_TYPE("token_request", struct token_request, token_request_fields);
@@ -98,9 +114,34 @@ static const struct field token_reply_fields[] = {
     FIELD_STRING(struct token_reply, token),
     FIELD_STRING(struct token_reply, address),
     FIELD_INT(struct token_reply, expires_ms),
+    FIELD_INT(struct token_reply, id),
+    FIELD_STRING(struct token_reply, name),
+    FIELD_ENUM(struct token_reply, kind, token_kind_names),
+    FIELD_ENUM(struct token_reply, role, token_role_names),
+    FIELD_STRINGS(struct token_reply, stacks),
 };
 const struct record_type token_reply_type =
     RECORD_TYPE("token_reply", struct token_reply, token_reply_fields);
+
+static const struct field token_info_fields[] = {
+    FIELD_INT(struct token_info, id),
+    FIELD_STRING(struct token_info, name),
+    FIELD_STRING(struct token_info, kind),
+    FIELD_STRING(struct token_info, role),
+    FIELD_STRINGS(struct token_info, stacks),
+    FIELD_STRING(struct token_info, created_by),
+    FIELD_INT(struct token_info, created_ms),
+    FIELD_INT(struct token_info, expires_ms),
+    FIELD_BOOL(struct token_info, expired),
+};
+const struct record_type token_info_type =
+    RECORD_TYPE("token_info", struct token_info, token_info_fields);
+
+static const struct field token_list_reply_fields[] = {
+    FIELD_LIST(struct token_list_reply, tokens, token_info_type),
+};
+const struct record_type token_list_reply_type =
+    RECORD_TYPE("token_list_reply", struct token_list_reply, token_list_reply_fields);
 
 static const struct field node_info_fields[] = {
     FIELD_INT(struct node_info, id),

@@ -20,7 +20,11 @@
     X("cluster.join", join_request, join_reply)                                                    \
     X("cluster.status", empty, status_reply)                                                       \
     X("cluster.wait", wait_request, wait_reply)                                                    \
+    X("cluster.session", empty, session_reply)                                                     \
     X("token.create", token_request, token_reply)                                                  \
+    X("token.list", empty, token_list_reply)                                                       \
+    X("token.remove", name_request, empty)                                                         \
+    X("token.rotate", name_request, token_reply)                                                   \
     X("node.list", empty, node_list_reply)                                                         \
     X("node.inspect", name_request, node_info)                                                     \
     X("node.remove", node_remove_request, empty)                                                   \
@@ -109,16 +113,63 @@ struct wait_reply {
     int64_t index;
 };
 
+/* What the member knows of its caller, and where the others take calls. */
+struct session_reply {
+    char *cluster; /* its uuid */
+    char *node;    /* name of the member that answers */
+    char *name;    /* of the token; "" when it has none */
+    char *role;    /* "admin", "deployer", "viewer" */
+    char **stacks; /* the only ones it may see; none: all */
+    size_t stacks_n;
+    int64_t expires_ms; /* 0: never */
+    char **addresses;   /* "10.0.0.1:7401", of all members, by node id */
+    size_t addresses_n;
+};
+
+/* --- tokens ------------------------------------------------------------------------------- */
+
 struct token_request {
     enum token_kind kind;
     int64_t ttl_ms; /* 0: a day for join, for ever for call */
+    char *name;     /* may be "" */
+    enum token_role role;
+    char **stacks;
+    size_t stacks_n;
+    bool witness;
 };
 
 struct token_reply {
     char *token;
     char *address; /* where to use it */
     int64_t expires_ms;
+    int64_t id;
+    char *name;
+    enum token_kind kind;
+    enum token_role role;
+    char **stacks;
+    size_t stacks_n;
 };
+
+/* All of a token but its secret, which only its holder knows. */
+struct token_info {
+    int64_t id;
+    char *name;
+    char *kind;    /* "join", "call" */
+    char *role;    /* "admin", "deployer", "viewer"; of join tokens "member", "witness" */
+    char **stacks; /* its scope; none: all */
+    size_t stacks_n;
+    char *created_by;
+    int64_t created_ms;
+    int64_t expires_ms; /* 0: never */
+    bool expired;
+};
+
+struct token_list_reply {
+    struct token_info *tokens;
+    size_t tokens_n;
+};
+
+/* --- nodes -------------------------------------------------------------------------------- */
 
 struct node_info {
     int64_t id;
@@ -343,6 +394,7 @@ struct stalls_reply {
 #define X(verb, request, reply) extern const struct record_type request##_type, reply##_type;
 API_VERBS(X)
 #undef X
-extern const struct record_type plan_item_type, task_info_type, image_info_type, deploy_spec_type;
+extern const struct record_type plan_item_type, task_info_type, image_info_type, deploy_spec_type,
+    token_info_type;
 
 #endif

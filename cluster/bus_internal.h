@@ -29,6 +29,7 @@
 #include "cluster/bus.h"
 
 #include "base/buf.h"
+#include "cluster/source.h"
 #include "cluster/tls.h"
 
 #include <uv.h>
@@ -39,7 +40,8 @@ enum {
     READ_BYTES = 64 << 10,          /* read from a socket at once */
     FLIGHT_MAX = 256 << 10,         /* encrypted bytes the kernel has not taken yet */
     FLUSH_MAX = 1 << 20,            /* encrypted in one turn of the loop */
-    PENDING_MAX = 32,               /* accepted connections that have not said who they are */
+    PENDING_MAX = 64,               /* accepted connections that have not said who they are */
+    PENDING_SOURCE_MAX = 32,        /* of these from one machine */
     STRANGERS_MAX = 8,              /* join requests being answered */
     PAST_MAX = 8,                   /* earlier incarnations remembered per peer */
     HANDSHAKE_MS = 5000,            /* until HELLO is over */
@@ -113,6 +115,7 @@ struct conn {
     const unsigned char *ca_hash; /* a joiner's: whom to believe */
     int code;                     /* of the error that closed it, where one is known */
     char remote[64];              /* its address, for the log */
+    char source[SOURCE_TEXT];     /* of an accepted one: without the port */
     int64_t deadline_ms;          /* of the state; 0: none */
     int64_t up_at_ms;             /* when it got UP */
     enum channel_kind channel;    /* a member's */
@@ -173,6 +176,7 @@ struct bus {
     struct peer *removed; /* on_peer(down) is still to be said */
     struct conn *conns;
     size_t strangers_n;
+    struct sources sources;
     struct join *joins;
     bool stopping;
     void (*on_stopped)(void *arg);

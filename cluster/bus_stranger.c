@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct bus_stranger {
     struct conn *conn; /* NULL when it hung up, or the time was over */
@@ -112,40 +113,35 @@ static const struct conn_ops accept_ops = {
     .on_closed = on_accept_closed,
 };
 
-/* Make room among those who have not said who they are: the oldest goes. Refusing the newest would
- * let anybody keep members out by holding connections open. */
-static void limit_pending(struct bus *bus)
+/* Make room among those who have not said who they are: the oldest goes, of the source of the
+ * @newest when it has many. Refusing the newest would let anybody keep members out by holding
+ * connections open. */
+static void limit_pending(struct bus *bus, const struct conn *newest)
 {
     struct conn *oldest = NULL;
+    struct conn *oldest_same = NULL;
     size_t n = 0;
+    size_t same = 0;
     for (struct conn *c = bus->conns; c; c = c->next) {
         if (!c->accepted || c->peer || c->stranger || c->state == CONN_CLOSED)
             continue;
         n++;
         oldest = c; /* new ones are put in front */
+        if (strcmp(c->source, newest->source) != 0)
+            continue;
+        same++;
+        oldest_same = c;
     }
-    if (n > PENDING_MAX)
+    if (same > PENDING_SOURCE_MAX)
+        conn_close(oldest_same, "too many connections at once from there");
+    else if (n > PENDING_MAX)
         conn_close(oldest, "too many connections at once");
 }
 
 static void name_remote(struct conn *c)
 {
-    struct sockaddr_storage sa;
-    int len = sizeof(sa);
-    char host[48] = "?";
-    unsigned port = 0;
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&sa, &len) == 0) {
-        if (sa.ss_family == AF_INET) {
-            const struct sockaddr_in *v4 = (const struct sockaddr_in *)&sa;
-            uv_ip4_name(v4, host, sizeof(host));
-            port = ntohs(v4->sin_port);
-        } else if (sa.ss_family == AF_INET6) {
-            const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&sa;
-            uv_ip6_name(v6, host, sizeof(host));
-            port = ntohs(v6->sin6_port);
-        }
-    }
-    snprintf(c->remote, sizeof(c->remote), "%s:%u", host, port);
+    unsigned port = sources_name(&c->tcp, c->source);
+    snprintf(c->remote, sizeof(c->remote), "%s:%u", c->source, port);
 }
 
 void bus_on_accept(uv_stream_t *listener, int status)
@@ -161,8 +157,12 @@ void bus_on_accept(uv_stream_t *listener, int status)
         return;
     }
     name_remote(c);
+    if (!sources_admit(&bus->sources, c->source, bus_now(bus))) {
+        conn_close(c, "too many connections from there in a short time");
+        return;
+    }
     c->deadline_ms = bus_now(bus) + HANDSHAKE_MS;
     conn_start(c);
-    limit_pending(bus);
+    limit_pending(bus, c);
     bus_schedule(bus);
 }

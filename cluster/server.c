@@ -88,16 +88,50 @@ void server_call_gone(struct server_call *call)
         server->config.on_gone(server->config.arg, call);
 }
 
+static void unlink_call(struct server_call *handle)
+{
+    if (handle->prev)
+        handle->prev->next = handle->next;
+    else
+        handle->server->calls = handle->next;
+    if (handle->next)
+        handle->next->prev = handle->prev;
+}
+
+const char *server_source(const struct server_call *handle)
+{
+    return handle->server && handle->slot ? remote_source(handle->slot) : "";
+}
+
+void server_hang_up(struct server_call *handle)
+{
+    if (handle->server) {
+        unlink_call(handle);
+        if (handle->local)
+            local_hang_up(handle->local);
+        else if (handle->slot)
+            remote_hang_up(handle->slot);
+    }
+    free(handle);
+}
+
+void server_tag(struct server_call *handle, int64_t tag)
+{
+    if (handle->server && handle->slot)
+        remote_tag(handle->slot, tag);
+}
+
+void server_end_if(struct server *server, bool (*is_over)(void *arg, int64_t tag), void *arg)
+{
+    if (server->remote)
+        remote_end_if(server->remote, is_over, arg);
+}
+
 void server_reply(struct server_call *handle, const struct reply *reply)
 {
     struct server *server = handle->server;
     if (server) {
-        if (handle->prev)
-            handle->prev->next = handle->next;
-        else
-            server->calls = handle->next;
-        if (handle->next)
-            handle->next->prev = handle->prev;
+        unlink_call(handle);
         struct reply out = *reply;
         out.id = handle->id;
         reply_on(handle->local, handle->slot, &out);

@@ -39,6 +39,19 @@ int server_listen_remote(struct server *server, const char *listen, const struct
 /* Send the reply (copied) and free @handle. Fine when the caller is gone. */
 void server_reply(struct server_call *handle, const struct reply *reply);
 
+/* The address of the machine that the call came from, without a port; "" for the local socket and
+ * for a caller that hung up. Borrowed for as long as @handle lives. */
+const char *server_source(const struct server_call *handle);
+
+/* Close the connection of the caller without a reply, and free @handle. */
+void server_hang_up(struct server_call *handle);
+
+/* Put a number other than 0 on the connection of a remote caller: who he has shown to be. */
+void server_tag(struct server_call *handle, int64_t tag);
+
+/* Close the connections whose number @is_over says so of, once what was replied on them is sent. */
+void server_end_if(struct server *server, bool (*is_over)(void *arg, int64_t tag), void *arg);
+
 /* Close all; @on_stopped comes when nothing is left on the loop, then @server is freed. Calls that
  * still wait may be replied to until then. */
 void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg);

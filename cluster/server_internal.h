@@ -23,6 +23,7 @@ enum {
     LOCAL_MAX = 64,                /* connections on the socket */
     LOCAL_CALLS_MAX = 16,          /* calls of one connection that wait for a reply */
     REMOTE_CALLERS_MAX = 256,      /* connections from other machines */
+    REMOTE_SOURCE_MAX = 128,       /* of these from one machine */
     REMOTE_CALLS_MAX = 256,        /* their calls that wait for a reply */
     REMOTE_WAITING_MAX = 32 << 20, /* bytes of their incomplete messages */
 };
@@ -73,6 +74,8 @@ int local_listen(struct server *server, struct err *err);
 void local_stop(struct server *server);
 /* Send @reply to one of the calls that wait for it. */
 void local_reply(struct local *local, const struct reply *reply);
+/* Close the connection. */
+void local_hang_up(struct local *local);
 
 /* --- server_remote.c --- */
 
@@ -80,5 +83,10 @@ void local_reply(struct local *local, const struct reply *reply);
 void remote_stop(struct remote *remote);
 /* Send @reply to the caller and free @slot. */
 void remote_reply(struct remote_slot *slot, const struct reply *reply);
+/* See server.h. */
+const char *remote_source(const struct remote_slot *slot);
+void remote_hang_up(struct remote_slot *slot);
+void remote_tag(struct remote_slot *slot, int64_t tag);
+void remote_end_if(struct remote *remote, bool (*is_over)(void *arg, int64_t tag), void *arg);
 
 #endif

@@ -69,6 +69,11 @@ static void local_close(struct local *l)
     }
 }
 
+void local_hang_up(struct local *l)
+{
+    local_close(l);
+}
+
 static void send_frame(struct local *l, const struct reply *reply);
 
 /* --- reading ------------------------------------------------------------------------------- */

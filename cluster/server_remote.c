@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cluster/address.h"
+#include "cluster/source.h"
 #include "cluster/tls.h"
 
 #include <netinet/tcp.h>
@@ -35,6 +36,7 @@ enum {
     SP_REQUEST = 4,
     READY_MS = 5000,    /* until both headers were exchanged */
     MESSAGE_MS = 20000, /* from a message's first byte to its last */
+    ENDING_MS = 2000,   /* for what was written before it is closed */
     TICK_MS = 500,      /* how often deadlines are looked at */
     KEEPALIVE_S = 10,
     USER_TIMEOUT_MS = 20000, /* unacknowledged bytes end a connection */
@@ -62,8 +64,11 @@ struct caller {
     size_t calls_n;
     bool paused; /* not reading: it has too much under way */
     bool parsing;
+    bool ending;          /* close when what was written is sent, or at the deadline */
     uint64_t deadline_ms; /* 0: none */
     uint64_t used_at;     /* when it last said something */
+    int64_t tag;          /* who he has shown to be */
+    char source[SOURCE_TEXT];
 };
 
 /* A call of it that waits for its reply. */
@@ -81,6 +86,7 @@ struct remote {
     size_t callers_n;
     size_t calls_n;
     size_t waiting; /* bytes of incomplete messages */
+    struct sources sources;
     int handles;
     char read_buf[READ_BYTES];
     char text[TLS_RECORD_MAX];
@@ -158,7 +164,7 @@ static void on_written(uv_write_t *request, int status)
     free(w);
     if (c->state == CALLER_CLOSED)
         return;
-    if (status < 0)
+    if (status < 0 || (c->ending && uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) == 0))
         caller_close(c);
     else if (c->paused && !c->parsing)
         parse(c);
@@ -200,6 +206,11 @@ static void send_text(struct caller *c, const void *data, size_t len)
     }
 }
 
+static uint64_t now_ms(const struct remote *remote)
+{
+    return uv_now(remote->server->config.loop);
+}
+
 static void put_length(struct buf *out, size_t at, size_t len)
 {
     for (size_t i = 0; i < SP_LENGTH; i++)
@@ -231,12 +242,48 @@ void remote_reply(struct remote_slot *slot, const struct reply *reply)
     flush(c);
 }
 
-/* --- in ------------------------------------------------------------------------------------- */
+/* --- who he is ------------------------------------------------------------------------------ */
 
-static uint64_t now_ms(const struct remote *remote)
+const char *remote_source(const struct remote_slot *slot)
 {
-    return uv_now(remote->server->config.loop);
+    return slot->caller->source;
 }
+
+void remote_hang_up(struct remote_slot *slot)
+{
+    struct caller *c = slot->caller;
+    check(c->calls_n > 0);
+    c->calls_n--;
+    c->remote->calls_n--;
+    free(slot);
+    caller_close(c);
+}
+
+void remote_tag(struct remote_slot *slot, int64_t tag)
+{
+    slot->caller->tag = tag;
+}
+
+/* Read no more from @c, and close it when all is sent that was written. */
+static void end_caller(struct caller *c)
+{
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->ending = true;
+    c->deadline_ms = now_ms(c->remote) + ENDING_MS;
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) == 0)
+        caller_close(c);
+}
+
+void remote_end_if(struct remote *remote, bool (*is_over)(void *arg, int64_t tag), void *arg)
+{
+    for (struct caller *c = remote->callers, *next; c; c = next) {
+        next = c->next;
+        if (c->tag != 0 && !c->ending && is_over(arg, c->tag))
+            end_caller(c);
+    }
+}
+
+/* --- in ------------------------------------------------------------------------------------- */
 
 static void refuse_busy(struct remote_slot *slot)
 {
@@ -326,12 +373,13 @@ static void parse(struct caller *c)
     size_t at = 0;
     size_t size;
     c->parsing = true;
-    while (c->state == CALLER_READY && !is_busy(c) && (size = whole_message(c, at)) > 0) {
+    while (c->state == CALLER_READY && !c->ending && !is_busy(c) &&
+           (size = whole_message(c, at)) > 0) {
         take_request(c, c->in.data + at + SP_LENGTH, size - SP_LENGTH);
         at += size;
     }
     c->parsing = false;
-    if (c->state == CALLER_CLOSED)
+    if (c->state == CALLER_CLOSED || c->ending)
         return;
     buf_consume(&c->in, at);
     if (at > 0)
@@ -409,16 +457,28 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 /* --- accepting ------------------------------------------------------------------------------ */
 
-/* Of those with no call under way the one that was silent longest goes; else the newest, @c. */
-static void limit_callers(struct remote *remote, struct caller *c)
+/* Of those with no call under way, from the source of @c or all, the one that was silent longest;
+ * else @c. */
+static struct caller *silent_longest(struct remote *remote, struct caller *c, bool same_source)
 {
     struct caller *oldest = c;
-    if (remote->callers_n <= REMOTE_CALLERS_MAX)
-        return;
     for (struct caller *o = remote->callers; o; o = o->next)
-        if (o->calls_n == 0 && o->used_at <= oldest->used_at)
+        if (o->calls_n == 0 && o->used_at <= oldest->used_at &&
+            (!same_source || strcmp(o->source, c->source) == 0))
             oldest = o; /* new ones are put in front */
-    caller_close(oldest);
+    return oldest;
+}
+
+/* One source must not push out the others; all of them together have a limit too. */
+static void limit_callers(struct remote *remote, struct caller *c)
+{
+    size_t n = 0;
+    for (struct caller *o = remote->callers; o; o = o->next)
+        n += strcmp(o->source, c->source) == 0;
+    if (n > REMOTE_SOURCE_MAX)
+        caller_close(silent_longest(remote, c, true));
+    else if (remote->callers_n > REMOTE_CALLERS_MAX)
+        caller_close(silent_longest(remote, c, false));
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -439,7 +499,10 @@ static void on_connection(uv_stream_t *listener, int status)
     remote->callers = c;
     remote->callers_n++;
     remote->handles++;
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 ||
+    bool accepted = uv_accept(listener, (uv_stream_t *)&c->tcp) == 0;
+    if (accepted)
+        sources_name(&c->tcp, c->source);
+    if (!accepted || !sources_admit(&remote->sources, c->source, (int64_t)c->used_at) ||
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) {
         caller_close(c);
         return;

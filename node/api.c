@@ -3,13 +3,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/bus.h"
-#include "cluster/identity.h"
 #include "cluster/server.h"
+#include "node/callers.h"
 #include "node/daemon.h"
 #include "node/propose.h"
 #include "node/read.h"
@@ -28,44 +26,88 @@
 static const struct verb verbs[] = {
     VERB("cluster.init", init_request, init_reply, api_init, VERB_ANYTIME | VERB_LOCAL),
     VERB("cluster.join", join_request, join_reply, api_join, VERB_ANYTIME | VERB_LOCAL),
-    VERB("cluster.status", empty, status_reply, api_status, VERB_ANYTIME),
-    VERB("cluster.wait", wait_request, wait_reply, api_wait, 0),
+    VERB("cluster.status", empty, status_reply, api_status, VERB_ANYTIME | VERB_SEE),
+    VERB("cluster.wait", wait_request, wait_reply, api_wait, VERB_SEE),
+    VERB("cluster.session", empty, session_reply, api_session, VERB_SEE),
     VERB("token.create", token_request, token_reply, api_token, 0),
-    VERB("node.list", empty, node_list_reply, api_node_list, VERB_READ),
-    VERB("node.inspect", name_request, node_info, api_node_inspect, VERB_READ),
+    VERB("token.list", empty, token_list_reply, api_token_list, VERB_READ),
+    VERB("token.remove", name_request, empty, api_token_remove, VERB_FRESH),
+    VERB("token.rotate", name_request, token_reply, api_token_rotate, VERB_FRESH),
+    VERB("node.list", empty, node_list_reply, api_node_list, VERB_READ | VERB_SEE),
+    VERB("node.inspect", name_request, node_info, api_node_inspect, VERB_READ | VERB_SEE),
     VERB("node.remove", node_remove_request, empty, api_node_remove, VERB_FRESH),
-    VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, VERB_FRESH),
-    VERB("stack.plan", deploy_request, plan_reply, api_plan, VERB_READ),
-    VERB("stack.remove", name_request, empty, api_stack_remove, 0),
-    VERB("service.list", filter_request, service_list_reply, api_service_list, VERB_READ),
-    VERB("service.inspect", name_request, service_info, api_service_inspect, VERB_READ),
-    VERB("service.scale", scale_request, empty, api_scale, 0),
-    VERB("task.list", filter_request, task_list_reply, api_task_list, VERB_READ),
-    VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS),
-    VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME),
-    VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME),
-    VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_ANYTIME),
-    VERB("image.progress", job_request, job_progress, api_image_progress, VERB_ANYTIME),
-    VERB("image.list", empty, image_list_reply, api_image_list, VERB_ANYTIME),
-    VERB("image.remove", name_request, empty, api_image_remove, VERB_ANYTIME),
+    VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, VERB_FRESH | VERB_DEPLOY),
+    VERB("stack.plan", deploy_request, plan_reply, api_plan, VERB_READ | VERB_SEE),
+    VERB("stack.remove", name_request, empty, api_stack_remove, VERB_DEPLOY),
+    VERB("service.list", filter_request, service_list_reply, api_service_list,
+         VERB_READ | VERB_SEE),
+    VERB("service.inspect", name_request, service_info, api_service_inspect, VERB_READ | VERB_SEE),
+    VERB("service.scale", scale_request, empty, api_scale, VERB_DEPLOY),
+    VERB("task.list", filter_request, task_list_reply, api_task_list, VERB_READ | VERB_SEE),
+    VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS | VERB_SEE),
+    VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("image.progress", job_request, job_progress, api_image_progress,
+         VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("image.list", empty, image_list_reply, api_image_list, VERB_ANYTIME | VERB_VIEWER),
+    VERB("image.remove", name_request, empty, api_image_remove, VERB_ANYTIME | VERB_DEPLOYER),
     VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
 };
 
+const struct verb *api_verbs(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(verbs);
+    return verbs;
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void send_reply(struct api_call *c, struct reply *reply)
+static void say(struct api_call *c, struct reply *reply)
 {
     struct daemon *d = c->daemon;
     reply->id = c->id;
     reply->index = d->store ? store_index(d->store) : 0;
-    if (c->server) {
+    if (c->over) {
+        /* It was answered. */
+    } else if (c->server) {
         server_reply(c->server, reply);
     } else if (d->bus) {
         cleanup_buf struct buf message = BUF_INIT;
         record_encode(&reply_type, reply, &message);
         bus_send(d->bus, c->from, BUS_REPLY, false, message.data, message.len);
     }
+}
+
+static void call_free(struct api_call *c)
+{
+    callers_done(c);
+    caller_release(&c->caller);
     free(c);
+}
+
+static void send_reply(struct api_call *c, struct reply *reply)
+{
+    say(c, reply);
+    call_free(c);
+}
+
+void api_cut(struct api_call *c, const struct err *err)
+{
+    struct reply reply = {0};
+    callers_done(c);
+    reply_set_err(&reply, err);
+    say(c, &reply);
+    c->over = true;
+    c->server = NULL;
+    free(reply.message);
+}
+
+void api_hang_up(struct api_call *c)
+{
+    if (c->server)
+        server_hang_up(c->server);
+    call_free(c);
 }
 
 void api_reply(struct api_call *c, const void *record)
@@ -105,10 +147,21 @@ static void on_proposed(void *arg, const struct change_result *result)
         api_reply(arg, &empty);
 }
 
+bool api_may_change(struct api_call *c, int kind, const void *body)
+{
+    struct err err;
+    if (rights_check_change(c->daemon->store, &c->caller, kind, body, &err) == 0)
+        return true;
+    api_fail(c, &err);
+    return false;
+}
+
 void api_propose(struct api_call *c, int kind, const void *body)
 {
-    propose_change(c->daemon->propose, (enum change_kind)kind, body,
-                   c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_proposed, c);
+    if (api_may_change(c, kind, body))
+        propose_change_for(c->daemon->propose, &c->caller, (enum change_kind)kind, body,
+                           c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS,
+                           on_proposed, c);
 }
 
 /* --- entrances -------------------------------------------------------------------------------- */
@@ -119,30 +172,6 @@ static const struct verb *find_verb(const char *name)
         if (str_equal(verbs[i].name, name))
             return &verbs[i];
     return NULL;
-}
-
-/* Callers from elsewhere show a token; the store has its hash. */
-static int check_token(struct daemon *d, const char *token, struct err *err)
-{
-    enum token_kind kind;
-    unsigned char ca_hash[DIGEST_BYTES];
-    unsigned char secret_hash[DIGEST_BYTES];
-    if (!d->store)
-        return err_set(err, ERR_UNAVAILABLE, "this machine is not a member of a cluster");
-    if (token_parse(str_or_empty(token), &kind, ca_hash, secret_hash, err) < 0)
-        return err_set(err, ERR_DENIED,
-                       "a token is needed: 'wherry token create' on a member "
-                       "prints one; give it in WHERRY_TOKEN");
-    struct token *tokens;
-    size_t n;
-    bool known = false;
-    store_list(d->store, TABLE_TOKEN, BY_NONE, 0, &tokens, &n);
-    for (size_t i = 0; i < n; i++)
-        known |= tokens[i].kind == TOKEN_CALL && tokens[i].hash.len == sizeof(secret_hash) &&
-                 memcmp(tokens[i].hash.data, secret_hash, sizeof(secret_hash)) == 0 &&
-                 (tokens[i].expires_ms == 0 || tokens[i].expires_ms > clock_wall_ms());
-    record_free_list(&token_type, tokens, n);
-    return known ? 0 : err_set(err, ERR_DENIED, "this token is not (or no longer) good for calls");
 }
 
 /* --- the read barrier ------------------------------------------------------------------------- */
@@ -162,6 +191,8 @@ static void on_barrier(void *arg, const struct err *failed)
     struct waiting_call *w = arg;
     const struct verb *verb = w->call->verb;
     struct err err = *failed;
+    if (w->call->over)
+        err_set(&err, ERR_CANCELED, "the call was cut");
     if (err.code == ERR_UNAVAILABLE && (verb->flags & VERB_READ))
         err_set(&err, ERR_UNAVAILABLE, "%.180s; --stale shows what this member has", failed->msg);
     if (err.code != 0)
@@ -185,7 +216,7 @@ static void run_after_barrier(struct api_call *c, void *request)
     on_barrier(waiting, &err);
 }
 
-static void dispatch(struct api_call *c, const struct call *call, bool local)
+void api_dispatch(struct api_call *c, const struct call *call)
 {
     struct err err = {0};
     struct daemon *d = c->daemon;
@@ -203,8 +234,12 @@ static void dispatch(struct api_call *c, const struct call *call, bool local)
         api_fail_with(c, ERR_DENIED, "%s is not for members to call", c->verb->name);
         return;
     }
-    if ((c->verb->flags & VERB_LOCAL) && !local) {
+    if ((c->verb->flags & VERB_LOCAL) && !c->local) {
         api_fail_with(c, ERR_DENIED, "%s works on the machine's own socket only", c->verb->name);
+        return;
+    }
+    if (rights_check_verb(&c->caller, c->verb, &err) < 0) {
+        api_fail(c, &err);
         return;
     }
     if (!(c->verb->flags & VERB_ANYTIME) && !d->waiters) {
@@ -241,17 +276,34 @@ static void dispatch(struct api_call *c, const struct call *call, bool local)
     free(request);
 }
 
+/* Who calls? The call is served, or refused. */
+static void identify(struct api_call *c, const struct call *call)
+{
+    struct daemon *d = c->daemon;
+    struct err err;
+    if (!d->callers) {
+        api_fail_with(c, ERR_UNAVAILABLE, "this machine is not a member of a cluster");
+        return;
+    }
+    int rv = callers_admit(d->callers, c, call, &err);
+    if (rv == 0)
+        api_dispatch(c, call);
+    else if (rv == ERR_UNAVAILABLE)
+        api_fail(c, &err);
+}
+
 void api_on_call(void *arg, struct server_call *handle, const struct call *call, bool local)
 {
     struct api_call *c = mem_alloc(1, sizeof(*c));
-    struct err err;
     c->daemon = arg;
     c->server = handle;
     c->id = call->id;
-    if (!local && check_token(arg, call->token, &err) < 0)
-        api_fail(c, &err);
+    c->local = local;
+    c->caller.trusted = local;
+    if (local)
+        api_dispatch(c, call);
     else
-        dispatch(c, call, local);
+        identify(c, call);
 }
 
 static void on_served(void *arg, const struct reply *reply)
@@ -272,12 +324,16 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
     c->daemon = d;
     c->from = from;
     c->id = call.id;
+    /* Without a token it is the member's own, or came over its socket. */
+    c->caller.trusted = !*str_or_empty(call.token);
     if (str_equal(call.verb, "member.propose"))
         propose_on_call(d->propose, from, &call, on_served, c);
     else if (str_equal(call.verb, "member.read_index"))
         read_barrier_on_call(d->read, on_served, c);
+    else if (c->caller.trusted)
+        api_dispatch(c, &call);
     else
-        dispatch(c, &call, false);
+        identify(c, &call);
     record_release(&call_type, &call);
 }
 

@@ -12,11 +12,13 @@
 
 #include "cluster/api.h"
 #include "cluster/wire.h"
+#include "node/rights.h"
 
 #include "base/err.h"
 
 #include <stdbool.h>
 
+struct callers;
 struct daemon;
 struct server_call;
 
@@ -29,16 +31,28 @@ struct api_call {
     bool has_request_id;
     unsigned char request_id[16];
     const struct verb *verb;
+    struct caller caller;    /* who calls */
+    bool local;              /* over this machine's own socket */
+    bool over;               /* it was cut: what is still answered goes nowhere */
+    struct callers *watcher; /* callers.c: with the list it is in */
+    struct api_call *next, *prev;
 };
 
 typedef void (*api_handler)(struct api_call *c, const void *request);
 
+/* A verb without VERB_VIEWER or VERB_DEPLOYER is for admins; one without VERB_SCOPED for tokens of
+ * all stacks: its handler does not look at caller_sees(). */
 enum verb_flags {
-    VERB_ANYTIME = 1, /* also before this machine is a member */
-    VERB_LOCAL = 2,   /* on the local socket only */
-    VERB_MEMBERS = 4, /* also for other members, who forward a caller's request */
-    VERB_READ = 8,    /* linearizable: after the read barrier, unless the call says stale */
-    VERB_FRESH = 16,  /* a change that is planned from the state: always after the barrier */
+    VERB_ANYTIME = 1,   /* also before this machine is a member */
+    VERB_LOCAL = 2,     /* on the local socket only */
+    VERB_MEMBERS = 4,   /* also for other members, who forward a caller's request */
+    VERB_READ = 8,      /* linearizable: after the read barrier, unless the call says stale */
+    VERB_FRESH = 16,    /* a change that is planned from the state: always after the barrier */
+    VERB_VIEWER = 32,   /* viewers, deployers and admins may call it */
+    VERB_DEPLOYER = 64, /* deployers and admins may */
+    VERB_SCOPED = 128,  /* also for tokens of some stacks: it shows and changes no others */
+    VERB_SEE = VERB_VIEWER | VERB_SCOPED,
+    VERB_DEPLOY = VERB_DEPLOYER | VERB_SCOPED,
 };
 
 struct verb {
@@ -53,6 +67,18 @@ struct verb {
 void api_on_call(void *arg, struct server_call *handle, const struct call *call, bool local);
 void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len);
 
+/* Serve @call, whose caller is known. */
+void api_dispatch(struct api_call *c, const struct call *call);
+
+/* All verbs. */
+const struct verb *api_verbs(size_t *ret_n);
+
+/* Answer with an error now; whoever serves @c answers later all the same, which goes nowhere. */
+void api_cut(struct api_call *c, const struct err *err);
+
+/* Close the caller's connection without an answer and free @c. */
+void api_hang_up(struct api_call *c);
+
 /* Answer with a record of the verb's reply type (borrowed) and free @c. */
 void api_reply(struct api_call *c, const void *record);
 
@@ -66,6 +92,9 @@ void api_fail_with(struct api_call *c, int code, const char *fmt, ...)
 /* Propose a change for @c; when it is applied, answer with an empty record, or with the refusal. */
 void api_propose(struct api_call *c, int kind, const void *body);
 
+/* May the caller of @c have this change made? False: @c was answered with why not. */
+bool api_may_change(struct api_call *c, int kind, const void *body);
+
 /* Split "stack", "stack.service", "stack.service.3" into owned parts; parts not given are NULL,
  * slot 0. ERR_INVALID says how it should look. */
 struct object_name {
@@ -76,6 +105,13 @@ struct object_name {
 int object_name_parse(const char *text, struct object_name *ret, struct err *err);
 void object_name_release(struct object_name *name);
 
+/* Make a token of a kind with rights as in @request, on behalf of @c, and say so: the reply has
+ * everything but the address, or an error; both are borrowed. False: @err says why not. */
+typedef void (*token_made_cb)(struct api_call *c, const struct err *err,
+                              const struct token_reply *reply);
+bool api_token_make(struct api_call *c, const struct token_request *request, token_made_cb cb,
+                    struct err *err);
+
 /* Delete what uploads of an earlier process left. */
 void api_clean_uploads(struct daemon *d);
 
@@ -84,7 +120,8 @@ void api_clean_uploads(struct daemon *d);
 /* One for each verb of cluster/api.h, which says what is asked and answered. */
 /* clang-format off */
 #define API_HANDLERS(X)                                          \
-    X(init) X(join) X(status) X(wait) X(token) X(stalls)         \
+    X(init) X(join) X(status) X(wait) X(session) X(stalls)       \
+    X(token) X(token_list) X(token_remove) X(token_rotate)       \
     X(node_list) X(node_inspect) X(node_remove)                  \
     X(deploy) X(plan) X(stack_remove)                            \
     X(service_list) X(service_inspect) X(scale) X(task_list)     \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verbs about the cluster as a whole: init, join, status, wait, tokens. */
+/* Verbs about the cluster as a whole: init, join, status, wait, who calls. */
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
@@ -20,94 +19,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DAY_MS = 24 * 3600 * 1000,
-    TTL_DAYS_MAX = 36500,
-};
-
-/* --- tokens ----------------------------------------------------------------------------------- */
-
-struct token_work {
-    struct api_call *call;
-    char *token;
-    int64_t expires_ms;
-    void (*done)(struct token_work *work, const struct err *err);
-};
-
-static void on_token_added(void *arg, const struct change_result *result)
-{
-    struct token_work *work = arg;
-    work->done(work, &result->err);
-    free(work->token);
-    free(work);
-}
-
-static int add_token(struct api_call *c, enum token_kind kind, int64_t ttl_ms,
-                     void (*done)(struct token_work *, const struct err *), struct err *err)
-{
-    struct daemon *d = c->daemon;
-    char *token;
-    unsigned char ca_hash[32];
-    unsigned char secret_hash[32];
-    if (token_make(d->identity, kind, &token, err) < 0)
-        return err->code;
-    check(token_parse(token, &kind, ca_hash, secret_hash, err) == 0);
-    struct token_work *work = mem_alloc(1, sizeof(*work));
-    int64_t now = clock_wall_ms();
-    *work = (struct token_work){
-        .call = c, .token = token, .expires_ms = ttl_ms ? now + ttl_ms : 0, .done = done};
-    struct change_token_add change = {
-        .token = {.kind = kind, .expires_ms = work->expires_ms, .created_ms = now}};
-    bytes_set(&change.token.hash, secret_hash, sizeof(secret_hash));
-    propose_change(d->propose, CHANGE_TOKEN_ADD, &change, NULL, PROPOSE_TIMEOUT_MS, on_token_added,
-                   work);
-    record_release(&token_type, &change.token);
-    return 0;
-}
-
-static void on_token(struct token_work *work, const struct err *err)
-{
-    struct token_reply reply = {.token = work->token,
-                                .address = work->call->daemon->address,
-                                .expires_ms = work->expires_ms};
-    if (err->code != 0)
-        api_fail(work->call, err);
-    else
-        api_reply(work->call, &reply);
-}
-
-void api_token(struct api_call *c, const void *request)
-{
-    const struct token_request *r = request;
-    struct err err;
-    int64_t ttl = r->ttl_ms;
-    if (ttl < 0 || ttl > (int64_t)TTL_DAYS_MAX * DAY_MS)
-        err_set(&err, ERR_INVALID, "the time to live must be from 0 to %d days", TTL_DAYS_MAX);
-    else if (add_token(c, r->kind, ttl == 0 && r->kind == TOKEN_JOIN ? DAY_MS : ttl, on_token,
-                       &err) == 0)
-        return;
-    api_fail(c, &err);
-}
-
 /* --- init and join ---------------------------------------------------------------------------- */
 
-static void on_first_token(struct token_work *work, const struct err *err)
+static void on_first_token(struct api_call *c, const struct err *err,
+                           const struct token_reply *token)
 {
-    struct daemon *d = work->call->daemon;
+    struct daemon *d = c->daemon;
     struct init_reply reply = {.cluster = (char *)(uintptr_t)identity_cluster(d->identity),
                                .address = d->address,
-                               .join_token = work->token};
+                               .join_token = token->token};
     if (err->code != 0)
-        api_fail(work->call, err);
+        api_fail(c, err);
     else
-        api_reply(work->call, &reply);
+        api_reply(c, &reply);
 }
 
 static void on_founded(void *arg, const struct err *failed)
 {
     struct api_call *c = arg;
     struct err err = *failed;
-    if (err.code != 0 || add_token(c, TOKEN_JOIN, DAY_MS, on_first_token, &err) < 0)
+    struct token_request first = {.kind = TOKEN_JOIN};
+    if (err.code != 0 || !api_token_make(c, &first, on_first_token, &err))
         api_fail(c, &err);
 }
 
@@ -174,20 +106,25 @@ static bool is_up(struct daemon *d, int64_t node_id)
     return up;
 }
 
-static void count_tasks(struct daemon *d, struct status_reply *s)
+/* What the caller may see of it. */
+static void count_tasks(struct daemon *d, const struct caller *caller, struct status_reply *s)
 {
     struct task *tasks;
     size_t n;
     store_list(d->store, TABLE_TASK, BY_NONE, 0, &tasks, &n);
     for (size_t i = 0; i < n; i++) {
-        if (tasks[i].desired != DESIRED_RUN)
+        if (tasks[i].desired != DESIRED_RUN || !caller_sees(caller, tasks[i].stack))
             continue;
         s->tasks++;
         s->tasks_running += tasks[i].state == TASK_RUNNING && is_up(d, tasks[i].node_id);
         s->tasks_waiting += tasks[i].state < TASK_RUNNING;
     }
     record_free_list(&task_type, tasks, n);
-    s->services = store_count(d->store, TABLE_SERVICE);
+    struct service *services;
+    store_list(d->store, TABLE_SERVICE, BY_NONE, 0, &services, &n);
+    for (size_t i = 0; i < n; i++)
+        s->services += caller_sees(caller, services[i].stack);
+    record_free_list(&service_type, services, n);
 }
 
 void api_status(struct api_call *c, const void *request)
@@ -212,7 +149,7 @@ void api_status(struct api_call *c, const void *request)
         s.contact_ms = heartbeat_out_of_contact_ms(d->heartbeat);
         s.level = store_level(d->store);
         count_members(d, &s);
-        count_tasks(d, &s);
+        count_tasks(d, &c->caller, &s);
     }
     api_reply(c, &s);
 }
@@ -223,6 +160,43 @@ void api_stalls(struct api_call *c, const void *request)
     (void)request;
     stalls_take(c->daemon->stalls, &reply);
     api_reply(c, &reply);
+}
+
+/* --- session ---------------------------------------------------------------------------------- */
+
+/* Where the members take calls: "10.0.0.1:7401". */
+static void list_addresses(struct daemon *d, struct session_reply *s)
+{
+    struct node *nodes;
+    size_t n;
+    store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
+    s->addresses = mem_alloc(n, sizeof(*s->addresses));
+    for (size_t i = 0; i < n; i++) {
+        const char *address = str_or_empty(nodes[i].address);
+        const char *colon = strrchr(address, ':');
+        if (colon && nodes[i].call_port > 0)
+            s->addresses[s->addresses_n++] = str_printf("%.*s:%lld", (int)(colon - address),
+                                                        address, (long long)nodes[i].call_port);
+    }
+    record_free_list(&node_type, nodes, n);
+}
+
+void api_session(struct api_call *c, const void *request)
+{
+    struct daemon *d = c->daemon;
+    const struct token *token = &c->caller.token;
+    (void)request;
+    struct session_reply reply = {.cluster = str_copy(identity_cluster(d->identity)),
+                                  .node = str_copy(d->name),
+                                  .name = str_copy(str_or_empty(token->name)),
+                                  .role = str_copy(token_role_names[token->role]),
+                                  .expires_ms = token->expires_ms};
+    reply.stacks = mem_alloc(token->stacks_n, sizeof(*reply.stacks));
+    for (size_t i = 0; i < token->stacks_n; i++)
+        reply.stacks[reply.stacks_n++] = str_copy(token->stacks[i]);
+    list_addresses(d, &reply);
+    api_reply(c, &reply);
+    record_release(&session_reply_type, &reply);
 }
 
 /* --- wait ------------------------------------------------------------------------------------- */

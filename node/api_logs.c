@@ -165,7 +165,12 @@ void api_logs(struct api_call *c, const void *request)
     const struct logs_request *r = request;
     struct daemon *d = c->daemon;
     struct task task;
-    if (store_get(d->store, TABLE_TASK, r->task_id, &task) < 0) {
+    bool there = store_get(d->store, TABLE_TASK, r->task_id, &task) == 0;
+    if (there && !caller_sees(&c->caller, task.stack)) {
+        record_release(&task_type, &task);
+        there = false;
+    }
+    if (!there) {
         api_fail_with(c, ERR_NOTFOUND, "task %lld is gone", (long long)r->task_id);
         return;
     }
@@ -178,6 +183,7 @@ void api_logs(struct api_call *c, const void *request)
     cleanup_buf struct buf body = BUF_INIT;
     record_encode(&logs_request_type, r, &body);
     struct call call = {.verb = (char[]){"logs.read"},
+                        .token = c->caller.secret,
                         .body = {(unsigned char *)body.data, body.len}};
     int64_t wait = r->wait_ms < WAIT_MAX_MS ? r->wait_ms : WAIT_MAX_MS;
     forward_call(d->forward, node, &call, (wait > 0 ? wait : 0) + FORWARD_EXTRA_MS, on_forwarded,

@@ -14,14 +14,16 @@
 /* The whole picture: rows, and what the scheduler says of the slots that have no task. Any member
  * can ask it: it is a pure function of the state. */
 struct picture {
+    const struct caller *caller; /* who looks: it sees its stacks only */
     struct view view;
     struct plan plan;
 };
 
-static void picture_read(struct daemon *d, struct picture *p)
+static void picture_read(const struct api_call *c, struct picture *p)
 {
     memset(p, 0, sizeof(*p));
-    view_read(d->store, clock_wall_ms(), &p->view);
+    p->caller = &c->caller;
+    view_read(c->daemon->store, clock_wall_ms(), &p->view);
     scheduler_plan(&p->view, &p->plan);
 }
 
@@ -56,9 +58,10 @@ static const struct spec *spec_of(const struct picture *p, const struct service 
 }
 
 /* Parts are compared whole: app.web is not app.web2. */
-static bool matches(const struct service *s, const struct object_name *name)
+static bool matches(const struct picture *p, const struct service *s,
+                    const struct object_name *name)
 {
-    return (!name->stack || str_equal(s->stack, name->stack)) &&
+    return caller_sees(p->caller, s->stack) && (!name->stack || str_equal(s->stack, name->stack)) &&
            (!name->service || str_equal(s->name, name->service));
 }
 
@@ -72,7 +75,7 @@ static int read_filter(const struct picture *p, const char *text, struct object_
     if (object_name_parse(text, ret, err) < 0)
         return err->code;
     for (size_t i = 0; i < p->view.services_n; i++)
-        if (matches(&p->view.services[i], ret))
+        if (matches(p, &p->view.services[i], ret))
             return 0;
     bool service = ret->service;
     object_name_release(ret);
@@ -176,7 +179,7 @@ void api_service_list(struct api_call *c, const void *request)
     struct object_name filter;
     struct picture p;
     struct err err;
-    picture_read(c->daemon, &p);
+    picture_read(c, &p);
     if (read_filter(&p, r->name, &filter, &err) < 0) {
         api_fail(c, &err);
         picture_release(&p);
@@ -184,7 +187,7 @@ void api_service_list(struct api_call *c, const void *request)
     }
     reply.services = mem_alloc(p.view.services_n, sizeof(*reply.services));
     for (size_t i = 0; i < p.view.services_n; i++)
-        if (matches(&p.view.services[i], &filter))
+        if (matches(&p, &p.view.services[i], &filter))
             describe_service(&p, &p.view.services[i], &reply.services[reply.services_n++]);
     api_reply(c, &reply);
     record_release(&service_list_reply_type, &reply);
@@ -198,14 +201,14 @@ void api_service_inspect(struct api_call *c, const void *request)
     struct object_name name = {0};
     struct picture p;
     struct err err = {0};
-    picture_read(c->daemon, &p);
+    picture_read(c, &p);
     int rv = read_filter(&p, r->name, &name, &err);
     if (rv == 0 && (!name.service || name.slot))
         rv = err_set(&err, ERR_INVALID, "'%.60s' is not a service: STACK.SERVICE is",
                      str_or_empty(r->name));
     for (size_t i = 0; rv == 0 && i < p.view.services_n; i++) {
         struct service_info info;
-        if (!matches(&p.view.services[i], &name))
+        if (!matches(&p, &p.view.services[i], &name))
             continue;
         describe_service(&p, &p.view.services[i], &info);
         api_reply(c, &info);
@@ -300,7 +303,7 @@ void api_task_list(struct api_call *c, const void *request)
     struct object_name filter;
     struct picture p;
     struct err err;
-    picture_read(c->daemon, &p);
+    picture_read(c, &p);
     if (read_filter(&p, r->name, &filter, &err) < 0) {
         api_fail(c, &err);
         picture_release(&p);
@@ -310,13 +313,13 @@ void api_task_list(struct api_call *c, const void *request)
     for (size_t i = 0; i < p.view.tasks_n; i++) {
         const struct task *t = &p.view.tasks[i];
         const struct service *s = service_of(&p, t->service_id);
-        if (s && matches(s, &filter) && (!filter.slot || filter.slot == t->slot))
+        if (s && matches(&p, s, &filter) && (!filter.slot || filter.slot == t->slot))
             describe_task(&p, t, s, &reply.tasks[reply.tasks_n++]);
     }
     for (size_t i = 0; i < p.plan.unplaced_n; i++) {
         const struct unplaced *u = &p.plan.unplaced[i];
         const struct service *s = service_of(&p, u->service_id);
-        if (s && matches(s, &filter) && (!filter.slot || filter.slot == u->slot))
+        if (s && matches(&p, s, &filter) && (!filter.slot || filter.slot == u->slot))
             describe_unplaced(u, s, &reply.tasks[reply.tasks_n++]);
     }
     qsort(reply.tasks, reply.tasks_n, sizeof(*reply.tasks), by_name);

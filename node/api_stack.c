@@ -86,12 +86,17 @@ void api_deploy(struct api_call *c, const void *request)
 {
     const struct deploy_request *r = request;
     struct change_stack_deploy change = change_of(c->daemon, r);
+    if (!api_may_change(c, CHANGE_STACK_DEPLOY, &change)) {
+        free(change.services);
+        return;
+    }
     struct deploying *w = mem_alloc(1, sizeof(*w));
     w->call = c;
     w->stack = str_copy(str_or_empty(r->name));
     find_left(c->daemon, r, &w->reply);
-    propose_change(c->daemon->propose, CHANGE_STACK_DEPLOY, &change,
-                   c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_deployed, w);
+    propose_change_for(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
+                       c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_deployed,
+                       w);
     free(change.services);
 }
 
@@ -99,7 +104,13 @@ void api_plan(struct api_call *c, const void *request)
 {
     struct err err = {0};
     struct plan_reply reply = {0};
-    struct change_stack_deploy change = change_of(c->daemon, request);
+    const struct deploy_request *r = request;
+    if (!caller_sees(&c->caller, str_or_empty(r->name))) {
+        api_fail_with(c, ERR_DENIED, "this token is for other stacks than '%.63s'",
+                      str_or_empty(r->name));
+        return;
+    }
+    struct change_stack_deploy change = change_of(c->daemon, r);
     int rv = stack_plan(c->daemon->store, &change, &reply, &err);
     free(change.services);
     if (rv < 0)

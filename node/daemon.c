@@ -14,6 +14,7 @@
 #include "cluster/server.h"
 #include "node/addresses.h"
 #include "node/api.h"
+#include "node/callers.h"
 #include "node/dns.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
@@ -81,6 +82,8 @@ static void on_watch(void *arg, unsigned tables)
     leader_on_change(d->leader, tables);
     reconcile_on_change(d->reconcile, tables);
     netsync_on_change(d->netsync, tables);
+    if (tables & 1U << TABLE_TOKEN)
+        callers_on_change(d->callers);
     waiters_wake(d->waiters);
 }
 
@@ -206,6 +209,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->netsync = netsync_new(d);
     d->dns = dns_new(d);
     d->reconcile = reconcile_new(d);
+    d->callers = callers_new(d);
     d->waiters = waiters_new(&d->loop);
     members_on_change(d->members);
     on_leader(d, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
@@ -250,6 +254,8 @@ static void on_consensus_stopped(void *arg)
     leader_free(d->leader, on_nothing, NULL);
     waiters_free(d->waiters, on_nothing, NULL);
     d->waiters = NULL;
+    callers_free(d->callers, on_nothing, NULL);
+    d->callers = NULL;
     reconcile_free(d->reconcile);
     netsync_free(d->netsync);
     addresses_free(d->addresses);

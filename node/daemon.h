@@ -70,6 +70,7 @@ struct daemon {
     struct netsync *netsync;
     struct dns *dns;
     struct waiters *waiters; /* callers of cluster.wait */
+    struct callers *callers; /* those who call from elsewhere */
 
     bool raising_level; /* a change of the cluster's level is under way */
     bool joining;       /* a member was asked to let us in */

@@ -48,6 +48,8 @@ struct heartbeat {
     int64_t judged_ms;
     int64_t answered_ms;   /* when a leader last answered us */
     int64_t leader_commit; /* what it said */
+    bool was_synced;
+    int64_t synced_ms; /* with was_synced: when our copy was last as far as the leader's */
     int handles;
     void (*on_freed)(void *arg);
     void *free_arg;
@@ -192,8 +194,10 @@ void heartbeat_on_leader(struct heartbeat *h, bool ready)
             on_beat_timer(&h->beat_timer); /* a new leader elsewhere hears from us at once */
         return;
     }
-    if (!ready)
-        h->answered_ms = clock_boot_ms(); /* so far we were the leader ourselves */
+    /* While we led we were as far as anybody. */
+    if (h->ready && !ready)
+        h->answered_ms = h->synced_ms = clock_boot_ms();
+    h->was_synced |= ready;
     h->ready = ready;
     h->seen_n = 0;
     h->judged_ms = clock_boot_ms();
@@ -250,4 +254,15 @@ int64_t heartbeat_behind(const struct heartbeat *h)
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h)
 {
     return h->ready ? 0 : clock_boot_ms() - h->answered_ms;
+}
+
+int64_t heartbeat_unsynced_ms(struct heartbeat *h)
+{
+    if (heartbeat_is_synced(h)) {
+        h->was_synced = true;
+        h->synced_ms = h->ready ? clock_boot_ms() : h->answered_ms;
+    }
+    if (h->ready)
+        return 0;
+    return h->was_synced ? clock_boot_ms() - h->synced_ms : INT64_MAX;
 }

@@ -45,6 +45,10 @@ bool heartbeat_is_synced(const struct heartbeat *h);
 /* Entries that the leader had committed when it last answered and our store lacks. */
 int64_t heartbeat_behind(const struct heartbeat *h);
 
+/* Milliseconds since our copy of the state was last known to have all that a leader had committed;
+ * 0 while we lead, INT64_MAX when it never was since the daemon started. */
+int64_t heartbeat_unsynced_ms(struct heartbeat *h);
+
 /* Milliseconds since a leader last answered us; 0 while we lead. */
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h);
 

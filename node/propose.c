@@ -20,6 +20,7 @@
 #include "node/daemon.h"
 #include "node/forward.h"
 #include "node/level.h"
+#include "node/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct proposal {
     struct proposal *next;
     struct propose *owner;
     struct change change;
+    struct caller caller; /* on whose behalf */
     enum proposal_state state;
     bool maybe_done; /* an attempt's outcome is not known */
     bool abandoned;  /* the caller was answered; waits for its attempt to end */
@@ -97,6 +99,7 @@ static void unlink_free(struct proposal *q)
             break;
         }
     change_release(&q->change);
+    caller_release(&q->caller);
     free(q);
 }
 
@@ -201,13 +204,24 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
         complete(q, &q->result);
 }
 
+/* We lead: may it be proposed, by its caller and by the level of the cluster? */
+static int check_here(const struct proposal *q, struct err *err)
+{
+    struct daemon *d = q->owner->daemon;
+    if (!caller_is_valid(d->store, &q->caller, clock_wall_ms()))
+        return err_set(err, ERR_DENIED, "the token was taken back, or has expired");
+    if (rights_check_change(d->store, &q->caller, (int)q->change.kind, q->change.body, err) < 0)
+        return err->code;
+    return level_check(d, &q->change, err);
+}
+
 static void start_attempt(struct proposal *q)
 {
     struct daemon *d = q->owner->daemon;
     int64_t leader = consensus_leader(d->consensus);
-    struct change_result refused = {0};
-    if (consensus_is_ready(d->consensus) && level_check(d, &q->change, &refused.err) < 0) {
-        q->refused = refused.err;
+    struct err refused = {0};
+    if (consensus_is_ready(d->consensus) && check_here(q, &refused) < 0) {
+        q->refused = refused;
         q->deadline_ms = 0; /* as below */
     } else if (consensus_is_ready(d->consensus)) {
         q->state = PROPOSAL_LOCAL;
@@ -218,6 +232,7 @@ static void start_attempt(struct proposal *q)
         cleanup_buf struct buf body = BUF_INIT;
         change_encode(&q->change, &body);
         struct call call = {.verb = (char[]){"member.propose"},
+                            .token = q->caller.secret,
                             .body = {(unsigned char *)body.data, body.len}};
         q->state = PROPOSAL_FORWARDED;
         q->leader = leader;
@@ -296,8 +311,17 @@ static struct proposal *add(struct propose *p, int64_t timeout_ms, propose_cb cb
 void propose_change(struct propose *p, enum change_kind kind, const void *body,
                     const unsigned char *request_id, int64_t timeout_ms, propose_cb cb, void *arg)
 {
+    struct caller machine = {.trusted = true};
+    propose_change_for(p, &machine, kind, body, request_id, timeout_ms, cb, arg);
+}
+
+void propose_change_for(struct propose *p, const struct caller *caller, enum change_kind kind,
+                        const void *body, const unsigned char *request_id, int64_t timeout_ms,
+                        propose_cb cb, void *arg)
+{
     check(!p->stopping);
     struct proposal *q = add(p, timeout_ms, cb, arg);
+    caller_copy(caller, &q->caller);
     const struct record_type *type = change_type((int)kind);
     q->change.kind = kind;
     q->change.has_request_id = true;
@@ -381,6 +405,21 @@ static int check_sender(struct store *store, const struct change *change, int64_
     return 0;
 }
 
+/* A change on behalf of a remote caller shows its token, which is looked at again: the member that
+ * took the call is not to be believed. One without is the member's own, or came over its socket. */
+static int check_caller(struct store *store, const struct change *change, const char *token,
+                        struct err *err)
+{
+    struct caller caller;
+    if (!*str_or_empty(token))
+        return 0;
+    if (caller_from_token(store, token, clock_wall_ms(), &caller, err) < 0)
+        return err->code;
+    int rv = rights_check_change(store, &caller, (int)change->kind, change->body, err);
+    caller_release(&caller);
+    return rv;
+}
+
 void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,
                      void *arg)
 {
@@ -392,6 +431,7 @@ void propose_on_call(struct propose *p, int64_t from, const struct call *call, p
         return;
     }
     if (check_sender(p->daemon->store, &change, from, &err) < 0 ||
+        check_caller(p->daemon->store, &change, call->token, &err) < 0 ||
         (consensus_is_ready(p->daemon->consensus) && level_check(p->daemon, &change, &err) < 0))
         reply_with(&served, &err);
     else

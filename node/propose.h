@@ -17,6 +17,7 @@
 #include "store/change.h"
 
 struct call;
+struct caller;
 struct daemon;
 struct propose;
 struct reply;
@@ -39,8 +40,15 @@ void propose_free(struct propose *p, void (*on_freed)(void *arg), void *arg);
 void propose_change(struct propose *p, enum change_kind kind, const void *body,
                     const unsigned char *request_id, int64_t timeout_ms, propose_cb cb, void *arg);
 
+/* As propose_change() on behalf of @caller (copied), whose right to it is looked at here, wherever
+ * the leader is: what it may not do ends with ERR_DENIED or ERR_NOTFOUND (rights.h). */
+void propose_change_for(struct propose *p, const struct caller *caller, enum change_kind kind,
+                        const void *body, const unsigned char *request_id, int64_t timeout_ms,
+                        propose_cb cb, void *arg);
+
 /* A member forwarded a change to us as the leader (verb "member.propose"): check that it may, and
- * propose it. @cb gets the reply, which is borrowed. */
+ * that the caller may whose token it shows, if it shows one, and propose it. @cb gets the reply,
+ * which is borrowed. */
 typedef void (*propose_reply_cb)(void *arg, const struct reply *reply);
 void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,
                      void *arg);

@@ -122,7 +122,8 @@ int apply_cluster_init(struct apply *apply, const struct change_cluster_init *ch
     return add_node(apply, &change->node, err);
 }
 
-static int join_is_allowed(struct apply *apply, const struct bytes *hash, struct err *err)
+static int join_is_allowed(struct apply *apply, const struct bytes *hash, bool witness,
+                           struct err *err)
 {
     cleanup_free char *hex = mem_alloc(2 * hash->len + 1, 1);
     hex_encode(hash->data, hash->len, hex);
@@ -130,6 +131,7 @@ static int join_is_allowed(struct apply *apply, const struct bytes *hash, struct
     bool known = store_find(apply->store, TABLE_TOKEN, hex, &token) == 0;
     bool joins = known && token.kind == TOKEN_JOIN;
     bool expired = joins && token.expires_ms != 0 && token.expires_ms <= apply->now_ms;
+    bool witness_only = joins && token.witness;
     if (known)
         record_release(&token_type, &token);
     if (!joins)
@@ -138,12 +140,16 @@ static int join_is_allowed(struct apply *apply, const struct bytes *hash, struct
     if (expired)
         return err_set(err, ERR_DENIED,
                        "the join token has expired; get a new one with wherry token");
+    if (witness_only && !witness)
+        return err_set(err, ERR_DENIED,
+                       "this join token is for a witness; start the daemon with --witness, or get "
+                       "a token for a member with wherry token");
     return 0;
 }
 
 int apply_node_add(struct apply *apply, const struct change_node_add *change, struct err *err)
 {
-    int rv = join_is_allowed(apply, &change->token_hash, err);
+    int rv = join_is_allowed(apply, &change->token_hash, change->node.witness, err);
     int active = store_level(apply->store);
     if (rv == 0 && level_of(change->node.level) < active)
         rv = err_set(err, ERR_UNSUPPORTED,

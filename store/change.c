@@ -41,6 +41,19 @@ static const struct field change_token_add_fields[] = {
     FIELD_RECORD(struct change_token_add, token, token_type),
 };
 
+static const struct field change_token_create_fields[] = {
+    FIELD_RECORD(struct change_token_create, token, token_type),
+};
+
+static const struct field change_token_rotate_fields[] = {
+    FIELD_INT(struct change_token_rotate, token_id),
+    FIELD_BYTES(struct change_token_rotate, hash),
+};
+
+static const struct field change_token_delete_fields[] = {
+    FIELD_INT(struct change_token_delete, token_id),
+};
+
 static const struct field change_token_remove_fields[] = {
     FIELD_INT(struct change_token_remove, token_id),
 };

@@ -38,7 +38,10 @@
     X(SERVICE_REMOVE, 15, service_remove)                                                          \
     X(CLUSTER_SET, 16, cluster_set)                                                                \
     X(LEVEL_RAISE, 25, level_raise)                                                                \
-    X(RECOVERED, 26, recovered)
+    X(RECOVERED, 26, recovered)                                                                    \
+    X(TOKEN_CREATE, 35, token_create)                                                              \
+    X(TOKEN_ROTATE, 36, token_rotate)                                                              \
+    X(TOKEN_DELETE, 37, token_delete)
 
 enum change_kind {
 #define X(kind, number, body) CHANGE_##kind = (number),
@@ -59,7 +62,8 @@ struct change_cluster_set {
 };
 
 /* A machine joins. Refused (ERR_EXISTS) when a member has its name or key, (ERR_DENIED) when no
- * join token has the hash or it has expired at the batch's time. Result id: the node's. */
+ * join token has the hash, it has expired at the batch's time, or it lets witnesses join only.
+ * Result id: the node's. */
 struct change_node_add {
     struct node node;
     struct bytes token_hash;
@@ -86,11 +90,30 @@ struct change_node_remove {
     bool force;
 };
 
+/* A token of before there were names and roles: those fields are empty. */
 struct change_token_add {
     struct token token;
 };
 
+/* A token. Refused when a part of it is not as model.h says, (ERR_EXISTS) when there is one of its
+ * name. Tokens that have expired are deleted. Result id: the token's. */
+struct change_token_create {
+    struct token token; /* without id and indexes */
+};
+
+/* Another secret for a token, whose rights stay as they are. ERR_DENIED when it has expired. Result
+ * id: the token's. */
+struct change_token_rotate {
+    int64_t token_id;
+    struct bytes hash;
+};
+
 struct change_token_remove {
+    int64_t token_id;
+};
+
+/* As TOKEN_REMOVE, and an event says so. */
+struct change_token_delete {
     int64_t token_id;
 };
 

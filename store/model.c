@@ -18,6 +18,7 @@ const char *const task_health_names[] = {"none", "starting", "healthy", "unhealt
 const char *const availability_names[] = {"active", "pause", "drain", NULL};
 const char *const node_status_names[] = {"up", "down", NULL};
 const char *const token_kind_names[] = {"join", "call", NULL};
+const char *const token_role_names[] = {"admin", "deployer", "viewer", NULL};
 
 /* clang-format off */
 static const struct field pair_fields[] = {
@@ -258,7 +259,12 @@ const struct record_type volume_type = RECORD_TYPE("volume", struct volume, volu
 
 static const struct field token_fields[] = {
     FIELD_INT(struct token, id),
+    FIELD_STRING(struct token, name, .since = 2),
     FIELD_ENUM(struct token, kind, token_kind_names),
+    FIELD_ENUM(struct token, role, token_role_names, .since = 2),
+    FIELD_STRINGS(struct token, stacks, .since = 2),
+    FIELD_BOOL(struct token, witness, .since = 2),
+    FIELD_STRING(struct token, created_by, .since = 2),
     FIELD_BYTES(struct token, hash),
     FIELD_INT(struct token, expires_ms),
     FIELD_INT(struct token, created_ms),
@@ -320,6 +326,11 @@ bool label_key_is_valid(const char *key)
         if (key[i] <= ' ' || key[i] > '~' || key[i] == '=')
             return false;
     return true;
+}
+
+bool token_name_is_valid(const char *name)
+{
+    return node_name_is_valid(name) && strspn(name, "0123456789") < strlen(name);
 }
 
 const char *pair_get(const struct pair *pairs, size_t n, const char *key)

@@ -321,10 +321,29 @@ enum token_kind {
     TOKEN_CALL, /* lets a remote CLI call, as admin */
 };
 
+/* What whoever shows a call token may do. */
+enum token_role {
+    TOKEN_ADMIN,    /* everything but what only a machine's own socket takes */
+    TOKEN_DEPLOYER, /* reads; deploys, scales and removes stacks; images */
+    TOKEN_VIEWER,   /* reads */
+};
+
+enum {
+    TOKENS_MAX = 1000,     /* that have not expired */
+    TOKEN_STACKS_MAX = 64, /* of one token */
+    TOKEN_MAKER_MAX = 200, /* bytes of created_by */
+};
+
 /* What somebody who comes from outside shows. Only its hash is kept. */
 struct token {
     int64_t id;
+    char *name; /* as node names, but not digits alone; "" or one that no other token has */
     enum token_kind kind;
+    enum token_role role; /* of a call token */
+    char **stacks;        /* of a deployer or viewer: the stacks it is for; none: all */
+    size_t stacks_n;
+    bool witness;       /* of a join token: the machine becomes a witness, else a full member */
+    char *created_by;   /* "n1" (its own socket), or "n1, token ci" */
     struct bytes hash;  /* SHA-256 of the secret */
     int64_t expires_ms; /* 0: never */
     int64_t created_ms;
@@ -353,12 +372,14 @@ extern const struct record_type cluster_type, stack_type, service_type, revision
     node_type, network_type, volume_type, token_type, event_type;
 
 /* The names of the enums' values, as users see them. */
-extern const char *const task_state_names[],
-    *const task_desired_names[], *const task_health_names[],
-                                     *const service_mode_names[],
-                                         *const node_status_names[],
-                                             *const availability_names[],
-                                                 *const protocol_names[], *const token_kind_names[];
+extern const char *const task_state_names[], *const task_desired_names[],
+                                                 *const task_health_names[],
+                                                     *const service_mode_names[],
+                                                         *const node_status_names[],
+                                                             *const availability_names[],
+                                                                 *const protocol_names[],
+                                                                     *const token_kind_names[],
+                                                                         *const token_role_names[];
 
 /* True for the states after which a task never runs again. */
 bool task_is_terminal(enum task_state state);
@@ -373,6 +394,9 @@ bool node_name_is_valid(const char *name);
 
 /* Keys of labels: 1 to 63 printable characters of ASCII, no blank, no '='. */
 bool label_key_is_valid(const char *key);
+
+/* Tokens: as nodes, but not digits alone, which are an id. */
+bool token_name_is_valid(const char *name);
 
 /* The value of @key in @n sorted or unsorted pairs, or NULL. Borrowed. */
 const char *pair_get(const struct pair *pairs, size_t n, const char *key);
