@@ -20,6 +20,7 @@ struct command;
     X(status)                                                                                      \
     X(init)                                                                                        \
     X(join)                                                                                        \
+    X(connect)                                                                                     \
     X(token)                                                                                       \
     X(node)                                                                                        \
     X(version)                                                                                     \

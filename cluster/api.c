@@ -74,6 +74,19 @@ static const struct field status_reply_fields[] = {
 const struct record_type status_reply_type =
     RECORD_TYPE("status_reply", struct status_reply, status_reply_fields);
 
+static const struct field connect_request_fields[] = {
+    FIELD_STRING(struct connect_request, address),
+};
+const struct record_type connect_request_type =
+    RECORD_TYPE("connect_request", struct connect_request, connect_request_fields);
+
+static const struct field connect_reply_fields[] = {
+    FIELD_INT(struct connect_reply, node_id),
+    FIELD_STRING(struct connect_reply, name),
+};
+const struct record_type connect_reply_type =
+    RECORD_TYPE("connect_reply", struct connect_reply, connect_reply_fields);
+
 static const struct field wait_request_fields[] = {
     FIELD_INT(struct wait_request, after),
     FIELD_INT(struct wait_request, wait_ms),

@@ -21,6 +21,7 @@
     X("cluster.status", empty, status_reply)                                                       \
     X("cluster.wait", wait_request, wait_reply)                                                    \
     X("cluster.session", empty, session_reply)                                                     \
+    X("cluster.connect", connect_request, connect_reply)                                           \
     X("token.create", token_request, token_reply)                                                  \
     X("token.list", empty, token_list_reply)                                                       \
     X("token.remove", name_request, empty)                                                         \
@@ -124,6 +125,16 @@ struct session_reply {
     int64_t expires_ms; /* 0: never */
     char **addresses;   /* "10.0.0.1:7401", of all members, by node id */
     size_t addresses_n;
+};
+
+/* Dial a member where its address in our book is of no use any more. */
+struct connect_request {
+    char *address;
+};
+
+struct connect_reply {
+    int64_t node_id; /* who answered */
+    char *name;
 };
 
 /* --- tokens ------------------------------------------------------------------------------- */

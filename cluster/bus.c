@@ -37,6 +37,7 @@ static int64_t work_off(struct bus *bus)
 {
     int64_t next_ms = INT64_MAX;
     join_check_due(bus, &next_ms);
+    connect_check_due(bus, &next_ms);
     peer_dial_due(bus, &next_ms);
     /* Closed ones stay in the list until libuv lets them go, later. */
     for (struct conn *c = bus->conns; c; c = c->next) {
@@ -217,6 +218,7 @@ void bus_stop(struct bus *bus, void (*on_stopped)(void *arg), void *arg)
     bus->on_stopped = on_stopped;
     bus->stop_arg = arg;
     join_cancel_all(bus);
+    connect_cancel_all(bus);
     for (struct conn *c = bus->conns; c; c = c->next) {
         c->peer = NULL;
         conn_close(c, "the daemon stops");

@@ -38,6 +38,7 @@ enum {
     BUS_MESSAGE_MAX = 512 << 20,
     BUS_CONTROL_QUEUE_MAX = 8 << 20, /* bytes waiting for one peer */
     BUS_STRANGER_MAX = 64 << 10,
+    BUS_ADDRESSES_MAX = 8, /* of one member; the rest is left out */
 };
 
 /* What a message is. The number is the kind byte. */
@@ -46,11 +47,15 @@ enum bus_kind {
     BUS_HEARTBEAT = 2,
     BUS_CALL = 3,
     BUS_REPLY = 4,
+    BUS_BOOK = 5,
+    BUS_KIND_LAST = BUS_BOOK,
 };
 
 struct bus_peer {
     int64_t id;
-    const char *address; /* "10.0.0.2:7400" */
+    const char *address;     /* "10.0.0.2:7400" */
+    const char *const *more; /* dialled in turn when nobody answers there */
+    size_t more_n;
     struct bytes public_key;
 };
 
@@ -88,6 +93,13 @@ int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const v
 
 /* True when the control connection to @id stands. */
 bool bus_is_connected(const struct bus *bus, int64_t id);
+
+/* The end of bus_connect(): code 0 and the id of the member that answered, or an error. */
+typedef void (*bus_connect_cb)(void *arg, const struct err *err, int64_t id);
+
+/* Dial @address (HOST[:PORT]), whoever is there: it must prove the key of a member. From then on it
+ * is a connection like any other, and the address is dialled again after it broke. 10 s. */
+void bus_connect(struct bus *bus, const char *address, bus_connect_cb cb, void *arg);
 
 /* Answer a stranger, with at most BUS_FRAME_MAX bytes, and hang up after it was sent. */
 void bus_stranger_reply(struct bus_stranger *stranger, const void *data, size_t len);

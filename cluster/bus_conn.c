@@ -81,6 +81,7 @@ void conn_close(struct conn *c, const char *fmt, ...)
     c->peer = NULL;
     c->stranger = NULL;
     c->join = NULL;
+    c->connecting = NULL;
     free_queue(c);
     uv_close((uv_handle_t *)&c->tcp, on_tcp_closed);
 }

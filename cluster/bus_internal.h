@@ -7,6 +7,7 @@
  *     bus_peer.c     members: dialling, hello, which connection stays
  *     bus_stranger.c the listener's side of a join, and what else comes in
  *     bus_join.c     the joiner's side
+ *     bus_connect.c  dialling an address that an operator gave
  *
  * A connection's life, with the function of each edge:
  *
@@ -48,6 +49,7 @@ enum {
     STRANGER_MS = 10000,            /* for the answer to a join request */
     GOODBYE_MS = 5000,              /* from the answer until the joiner hangs up */
     JOIN_MS = 15000,                /* for a whole join */
+    CONNECT_MS = 10000,             /* for bus_connect() */
     LAME_MS = 1000,                 /* from being replaced to the end */
     BACKOFF_MIN_MS = 50,            /* between two diallings */
     BACKOFF_MAX_MS = 1000,          /* … at most */
@@ -123,6 +125,7 @@ struct conn {
     uint64_t incarnation;         /* of the other side, once it said hello */
     struct bus_stranger *stranger;
     struct join *join;
+    struct connecting *connecting; /* bus_connect() waits for it */
 
     /* In. */
     size_t message_max; /* longest message acceptable now */
@@ -143,16 +146,23 @@ struct conn {
 struct channel {
     struct conn *conn;     /* UP */
     struct conn *dialling; /* ours, on its way */
+    size_t target;         /* of the peer's, to dial next */
     int64_t retry_at_ms;
     int backoff_ms;
+};
+
+/* Somewhere to dial. */
+struct target {
+    char *address;
+    union socket_address numeric;
 };
 
 struct peer {
     struct peer *next;
     int64_t id;
-    char *address;
-    bool has_address; /* numeric is set */
-    union socket_address numeric;
+    struct target targets[BUS_ADDRESSES_MAX];
+    size_t targets_n;
+    char *given; /* by bus_connect(): the last of targets; NULL: none */
     struct bytes public_key;
     struct channel channels[CHANNEL_MAX];
     uint64_t incarnation; /* of its process; 0: never met */
@@ -178,6 +188,7 @@ struct bus {
     size_t strangers_n;
     struct sources sources;
     struct join *joins;
+    struct connecting *connectings;
     bool stopping;
     void (*on_stopped)(void *arg);
     void *stop_arg;
@@ -235,6 +246,10 @@ struct peer *peer_find_key(const struct bus *bus, const struct conn *conn);
 void peer_on_frame(struct conn *conn, unsigned kind, const void *data, size_t len);
 /* A connection of conn->peer was closed. */
 void peer_on_closed(struct conn *conn, const char *reason);
+/* Dial @p at @address too, a numeric one, from now on. */
+void peer_add_address(struct bus *bus, struct peer *p, const char *address);
+/* Say hello on a dialled connection whose key is that of conn->peer. */
+void peer_say_hello(struct conn *conn);
 /* Dial what is due; the earliest of what is not lowers *@next_ms. */
 void peer_dial_due(struct bus *bus, int64_t *next_ms);
 /* Say what was put off about removed ones and free them. */
@@ -251,5 +266,12 @@ void bus_on_accept(uv_stream_t *listener, int status);
 void join_check_due(struct bus *bus, int64_t *next_ms);
 /* End all with ERR_CANCELED. */
 void join_cancel_all(struct bus *bus);
+
+/* --- bus_connect.c --- */
+
+/* End those that are due; the earliest of the others lowers *@next_ms. */
+void connect_check_due(struct bus *bus, int64_t *next_ms);
+/* End all with ERR_CANCELED. */
+void connect_cancel_all(struct bus *bus);
 
 #endif

@@ -95,15 +95,17 @@ static void dial(struct bus *bus, struct peer *p, enum channel_kind channel)
     c->peer = p;
     c->channel = channel;
     c->deadline_ms = bus_now(bus) + HANDSHAKE_MS;
-    str_fill(c->remote, sizeof(c->remote), p->address);
-    p->channels[channel].dialling = c;
-    conn_dial(c, &p->numeric);
+    struct channel *ch = &p->channels[channel];
+    const struct target *to = &p->targets[ch->target++ % p->targets_n];
+    str_fill(c->remote, sizeof(c->remote), to->address);
+    ch->dialling = c;
+    conn_dial(c, &to->numeric);
 }
 
 void peer_dial_due(struct bus *bus, int64_t *next_ms)
 {
     for (struct peer *p = bus->peers; p; p = p->next) {
-        for (enum channel_kind i = 0; p->has_address && i < CHANNEL_MAX; i++) {
+        for (enum channel_kind i = 0; p->targets_n > 0 && i < CHANNEL_MAX; i++) {
             struct channel *ch = &p->channels[i];
             if (!ch->conn && !ch->dialling && ch->retry_at_ms <= bus_now(bus))
                 dial(bus, p, i);
@@ -128,6 +130,11 @@ static void send_hello(struct conn *c)
     record_encode(&hello_type, &hello, &out);
     record_release(&hello_type, &hello);
     conn_queue(c, FRAME_HELLO, out.data, out.len);
+}
+
+void peer_say_hello(struct conn *c)
+{
+    send_hello(c);
 }
 
 static void on_dial_secure(struct conn *c)
@@ -213,7 +220,9 @@ static bool take_over(struct conn *c, struct conn *old)
         conn_close(c, "there is another one");
     } else {
         /* The other side may have it in use until it sees the one that stays. */
-        c->peer->channels[c->channel].dialling = NULL;
+        struct channel *ch = &c->peer->channels[c->channel];
+        if (ch->dialling == c)
+            ch->dialling = NULL;
         make_lame(c);
     }
     return false;
@@ -302,7 +311,7 @@ void peer_on_frame(struct conn *c, unsigned kind, const void *data, size_t len)
         return;
     }
     /* Kinds of a newer version are skipped. */
-    if (kind >= BUS_RAFT && kind <= BUS_REPLY)
+    if (kind >= BUS_RAFT && kind <= BUS_KIND_LAST)
         bus->config.on_message(bus->config.arg, c->peer->id, (enum bus_kind)kind, data, len);
 }
 
@@ -340,9 +349,17 @@ const struct conn_ops peer_dial_ops = {
 
 /* --- the list of members ------------------------------------------------------------------- */
 
+static void drop_targets(struct peer *p)
+{
+    for (size_t i = 0; i < p->targets_n; i++)
+        free(p->targets[i].address);
+    p->targets_n = 0;
+}
+
 static void peer_free(struct peer *p)
 {
-    free(p->address);
+    drop_targets(p);
+    free(p->given);
     bytes_set(&p->public_key, NULL, 0);
     free(p);
 }
@@ -372,22 +389,70 @@ static void remove_peer(struct bus *bus, struct peer *p)
     bus_wake(bus);
 }
 
-static void set_address(struct bus *bus, struct peer *p, const char *address)
+/* Add @address to @targets of @n. Returns how many there are then. */
+static size_t add_target(const struct bus *bus, struct peer *p, struct target *targets, size_t n,
+                         const char *address)
 {
-    if (p->address && strcmp(p->address, address) == 0)
-        return;
     struct address split;
     struct err err;
-    free(p->address);
-    p->address = str_copy(address);
-    p->has_address = address_split(address, NULL, &split, &err) == 0 &&
-                     address_numeric(&split, &p->numeric, &err) == 0;
-    if (!p->has_address)
-        log_warn("bus", "n%" PRId64 " cannot be dialled: %s", p->id, err.msg);
-    for (size_t i = 0; i < CHANNEL_MAX; i++)
+    union socket_address numeric;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(targets[i].address, address) == 0)
+            return n;
+    if (address_split(address, NULL, &split, &err) < 0 ||
+        address_numeric(&split, &numeric, &err) < 0) {
+        if (may_warn(p, bus))
+            log_warn("bus", "n%" PRId64 " cannot be dialled: %s", p->id, err.msg);
+        return n;
+    }
+    targets[n] = (struct target){.address = str_copy(address), .numeric = numeric};
+    return n + 1;
+}
+
+static bool same_targets(const struct peer *p, const struct target *targets, size_t n)
+{
+    if (p->targets_n != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(p->targets[i].address, targets[i].address) != 0)
+            return false;
+    return true;
+}
+
+/* Dial @p where @wanted says, and at the address that was given by hand. What is under way to an
+ * address that counts no more ends. */
+static void set_targets(struct bus *bus, struct peer *p, const struct bus_peer *wanted)
+{
+    struct target targets[BUS_ADDRESSES_MAX];
+    size_t n = add_target(bus, p, targets, 0, str_or_empty(wanted->address));
+    for (size_t i = 0; i < wanted->more_n && n < BUS_ADDRESSES_MAX - 1; i++)
+        n = add_target(bus, p, targets, n, wanted->more[i]);
+    if (p->given)
+        n = add_target(bus, p, targets, n, p->given);
+    if (same_targets(p, targets, n)) {
+        for (size_t i = 0; i < n; i++)
+            free(targets[i].address);
+        return;
+    }
+    drop_targets(p);
+    memcpy(p->targets, targets, n * sizeof(targets[0]));
+    p->targets_n = n;
+    for (size_t i = 0; i < CHANNEL_MAX; i++) {
+        p->channels[i].target = 0;
         if (p->channels[i].dialling)
             conn_close(p->channels[i].dialling, "its address changed");
+    }
     dial_soon(bus, p);
+}
+
+void peer_add_address(struct bus *bus, struct peer *p, const char *address)
+{
+    if (p->targets_n == BUS_ADDRESSES_MAX)
+        free(p->targets[--p->targets_n].address);
+    free(p->given);
+    p->given = str_copy(address);
+    p->targets_n = add_target(bus, p, p->targets, p->targets_n, address);
+    bus_schedule(bus);
 }
 
 static bool same_key(const struct peer *p, const struct bus_peer *wanted)
@@ -420,7 +485,7 @@ void bus_set_peers(struct bus *bus, int64_t self_id, const struct bus_peer *peer
         }
         p->next = bus->peers;
         bus->peers = p;
-        set_address(bus, p, str_or_empty(peers[i].address));
+        set_targets(bus, p, &peers[i]);
     }
     while (old) {
         struct peer *p = old;

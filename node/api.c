@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
     VERB("cluster.status", empty, status_reply, api_status, VERB_ANYTIME | VERB_SEE),
     VERB("cluster.wait", wait_request, wait_reply, api_wait, VERB_SEE),
     VERB("cluster.session", empty, session_reply, api_session, VERB_SEE),
+    VERB("cluster.connect", connect_request, connect_reply, api_connect, VERB_LOCAL),
     VERB("token.create", token_request, token_reply, api_token, 0),
     VERB("token.list", empty, token_list_reply, api_token_list, VERB_READ),
     VERB("token.remove", name_request, empty, api_token_remove, VERB_FRESH),

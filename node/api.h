@@ -120,7 +120,8 @@ void api_clean_uploads(struct daemon *d);
 /* One for each verb of cluster/api.h, which says what is asked and answered. */
 /* clang-format off */
 #define API_HANDLERS(X)                                          \
-    X(init) X(join) X(status) X(wait) X(session) X(stalls)       \
+    X(init) X(join) X(status) X(wait) X(session) X(connect)     \
+    X(stalls)                                                    \
     X(token) X(token_list) X(token_remove) X(token_rotate)       \
     X(node_list) X(node_inspect) X(node_remove)                  \
     X(deploy) X(plan) X(stack_remove)                            \

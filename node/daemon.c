@@ -137,6 +137,9 @@ static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const vo
     case BUS_REPLY:
         forward_on_reply(d->forward, from, data, len);
         break;
+    case BUS_BOOK:
+        addresses_on_message(d->addresses, from, data, len);
+        break;
     }
 }
 
@@ -145,7 +148,9 @@ static void on_bus_peer(void *arg, int64_t id, bool up)
     struct daemon *d = arg;
     if (!d->waiters)
         return;
-    if (!up)
+    if (up)
+        addresses_on_up(d->addresses, id);
+    else
         forward_on_down(d->forward, id);
 }
 

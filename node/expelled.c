@@ -2,11 +2,13 @@
 #include "node/expelled.h"
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/bus.h"
 #include "cluster/identity.h"
+#include "node/addresses.h"
 #include "node/admission.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
@@ -69,5 +71,6 @@ void expelled_step(struct expelled *e, int64_t now_ms)
     struct admission question = {.ask = true, .node = {.id = d->id}};
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&admission_type, &question, &message);
-    bus_join(d->bus, str_or_empty(node->address), ca_hash, message.data, message.len, on_answer, d);
+    cleanup_free char *address = addresses_of(d->addresses, node->id, node->address);
+    bus_join(d->bus, address, ca_hash, message.data, message.len, on_answer, d);
 }

@@ -28,6 +28,7 @@ const struct record_type known_peer_type =
 
 static const struct field peers_fields[] = {
     FIELD_LIST(struct peers, members, known_peer_type),
+    FIELD_RECORD(struct peers, self, known_peer_type),
 };
 const struct record_type peers_type = RECORD_TYPE("peers", struct peers, peers_fields);
 
@@ -43,6 +44,14 @@ void peers_from_nodes(const struct node *nodes, size_t n, int64_t self_id, struc
         p->address = str_copy(str_or_empty(nodes[i].address));
         bytes_set(&p->public_key, nodes[i].public_key.data, nodes[i].public_key.len);
     }
+}
+
+struct known_peer *peers_find(const struct peers *peers, int64_t id)
+{
+    for (size_t i = 0; i < peers->members_n; i++)
+        if (peers->members[i].id == id)
+            return &peers->members[i];
+    return NULL;
 }
 
 void peers_encode(const struct peers *peers, struct buf *out)

@@ -35,14 +35,18 @@ struct known_peer {
 };
 
 struct peers {
-    struct known_peer *members;
+    struct known_peer *members; /* the others */
     size_t members_n;
+    struct known_peer self; /* id, record and signature only */
 };
 
 extern const struct record_type known_peer_type, peers_type;
 
-/* The members in @nodes but @self_id. Release with record_release(&peers_type). */
+/* The members in @nodes but @self_id, without records. Release with record_release(&peers_type). */
 void peers_from_nodes(const struct node *nodes, size_t n, int64_t self_id, struct peers *ret_peers);
+
+/* The member @id among the others, or NULL. Borrowed. */
+struct known_peer *peers_find(const struct peers *peers, int64_t id);
 
 /* Append the content of the file to @out. */
 void peers_encode(const struct peers *peers, struct buf *out);

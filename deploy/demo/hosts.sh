@@ -9,6 +9,7 @@
 #   host_kill N           its power goes: link cut, daemon, shims and containers killed
 #   host_boot N           and comes back
 #   host_cut N, host_heal N       its link only
+#   host_readdress N IP   its link has another address, IP/24; the daemon must be down
 #   daemon_start N [OPTION...], daemon_stop N, daemon_kill N
 #   w N COMMAND...        wherry, through the socket of host N
 #   lab_down              everything is gone: processes, mounts, cgroups, namespaces, links, files
@@ -69,11 +70,13 @@ daemon_start() { # daemon_start N [OPTION...]; the options are remembered
     shift
     mkdir -p "$LAB_RUN/$n" "$LAB_DATA/$n"
     [ $# -eq 0 ] || printf '%s\n' "$@" >"$LAB_RUN/$n.options"
-    local options=()
+    # Where the machine has been given another address the daemon finds it by itself.
+    local options=() address=(--address "$PREFIX.$n")
+    [ ! -e "$LAB_RUN/$n.readdressed" ] || address=()
     [ ! -e "$LAB_RUN/$n.options" ] || mapfile -t options <"$LAB_RUN/$n.options"
     # A simple command: $! is the daemon itself once these have called exec.
     setsid nsenter --net="/run/netns/$LAB-$n" "$WHERRY" node --name "n$n" --data "$LAB_DATA/$n" --run "$LAB_RUN/$n" \
-        --address "$PREFIX.$n" "${options[@]}" >>"$LAB_RUN/$n.log" 2>&1 </dev/null &
+        "${address[@]}" "${options[@]}" >>"$LAB_RUN/$n.log" 2>&1 </dev/null &
     echo $! >"$LAB_RUN/$n.pid"
     disown
     wait_for 20 "daemon of host $n" test -S "$LAB_RUN/$n/wherry.sock"
@@ -97,6 +100,13 @@ not() { ! "$@"; }
 
 host_cut() { ip -n "$LAB-lan" link set "p$1" down; }
 host_heal() { ip -n "$LAB-lan" link set "p$1" up; }
+
+host_readdress() { # host_readdress N IP
+    : >"$LAB_RUN/$1.readdressed"
+    ip -n "$LAB-$1" addr flush dev eth0
+    ip -n "$LAB-$1" addr add "$2/24" dev eth0
+    ip -n "$LAB-$1" route replace default via "${2%.*}.254"
+}
 
 # The cgroup that all containers and shims of host N are below, as the daemon names it.
 host_cgroup() { echo "wherry-$(printf %s "$(realpath "$LAB_DATA/$1")" | sha256sum | cut -c1-8)"; }

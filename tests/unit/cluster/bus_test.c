@@ -185,6 +185,76 @@ static void changed_address_is_dialled(void **state)
     assert_true(run_until(&loop, peer_is_back, NULL, 2000));
 }
 
+struct outcome {
+    bool ended;
+    struct err err;
+    int64_t id;
+};
+
+static void on_connect(void *arg, const struct err *err, int64_t id)
+{
+    struct outcome *o = arg;
+    o->ended = true;
+    o->err = *err;
+    o->id = id;
+}
+
+static struct outcome connect_to(struct test_node *n, const char *address)
+{
+    struct outcome o = {0};
+    bus_connect(n->bus, address, on_connect, &o);
+    assert_false(o.ended);
+    assert_true(run_until(&loop, is_set, &o.ended, 15000));
+    return o;
+}
+
+static void lost_members_are_connected_by_hand(void **state)
+{
+    (void)state;
+    make_nodes(3);
+    struct bus_peer peers[2] = {peer_of(two), peer_of(three)};
+    peers[0].address = peers[1].address = "127.0.0.1:1";
+    bus_set_peers(one->bus, 1, peers, 2);
+    peers[0] = peer_of(one);
+    peers[0].address = "127.0.0.1:1";
+    bus_set_peers(two->bus, 2, peers, 1);
+    assert_false(run_until(&loop, peer_is_back, NULL, 300));
+    struct outcome o = connect_to(one, "127.0.0.1:2");
+    assert_int_equal(o.err.code, ERR_UNAVAILABLE);
+    o = connect_to(one, "no address");
+    assert_int_equal(o.err.code, ERR_INVALID);
+    o = connect_to(one, two->address);
+    assert_int_equal(o.err.code, 0);
+    assert_int_equal(o.id, 2);
+    assert_true(bus_is_connected(one->bus, 2));
+    assert_true(run_until(&loop, bulk_works, NULL, 3000));
+    /* Again, though it stands. */
+    o = connect_to(one, two->address);
+    assert_int_equal(o.err.code, 0);
+    assert_true(bus_is_connected(one->bus, 2));
+    /* A machine whose key is of no member. */
+    bus_set_peers(one->bus, 1, NULL, 0);
+    o = connect_to(one, three->address);
+    assert_int_equal(o.err.code, ERR_DENIED);
+}
+
+static void several_addresses_are_dialled_in_turn(void **state)
+{
+    (void)state;
+    make_nodes(2);
+    struct bus_peer peer = peer_of(two);
+    const char *const more[] = {"127.0.0.1:2", two->address};
+    peer.address = "127.0.0.1:1";
+    peer.more = more;
+    peer.more_n = 2;
+    bus_set_peers(one->bus, 1, &peer, 1);
+    peer = peer_of(one);
+    peer.address = "127.0.0.1:1";
+    bus_set_peers(two->bus, 2, &peer, 1);
+    assert_true(run_until(&loop, peer_is_back, NULL, 5000));
+    assert_true(run_until(&loop, bulk_works, NULL, 5000));
+}
+
 static void removed_peer_is_cut(void **state)
 {
     (void)state;
@@ -300,6 +370,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_connection_each, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted_peer_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(changed_address_is_dialled, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_members_are_connected_by_hand, setup, teardown),
+        cmocka_unit_test_setup_teardown(several_addresses_are_dialled_in_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(removed_peer_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_key_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_cluster_is_refused, setup, teardown),
