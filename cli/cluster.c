@@ -194,6 +194,11 @@ static int run_status(struct cli *cli, const void *options, int words_n, char **
         table_print(&table, &out);
         table_release(&table);
         fputs(out.data, stdout);
+        for (size_t i = 0; i < reply.warnings_n; i++) {
+            cleanup_buf struct buf clean = BUF_INIT;
+            text_clean(reply.warnings[i], &clean);
+            printf("\n%s\n", clean.data);
+        }
         if (!member)
             printf("\nThis machine is in no cluster: 'wherry init' makes one, 'wherry join' goes "
                    "into one.\n");

@@ -21,6 +21,7 @@ struct command;
     X(init)                                                                                        \
     X(join)                                                                                        \
     X(connect)                                                                                     \
+    X(cluster)                                                                                     \
     X(token)                                                                                       \
     X(node)                                                                                        \
     X(version)                                                                                     \

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/node_set.h"
 #include "cli/table.h"
 #include "cli/units.h"
 
@@ -28,7 +29,8 @@ static void add_node(struct table *table, const struct node_info *n)
                str_equal(n->availability, "active")  ? ""
                : str_equal(n->availability, "pause") ? ", paused"
                                                      : ", draining");
-    table_add(table, n->leader ? "leader" : n->role);
+    bool silent = str_equal(n->role, "witness") && !n->votes;
+    table_add(table, n->leader ? "leader" : silent ? "witness, no vote" : n->role);
     table_add(table, n->address);
     table_addf(table, "%" PRId64, n->tasks);
     table_addf(table, "%s/%s", units_cpu(n->cpu_reserved_milli, reserved),
@@ -86,7 +88,7 @@ static const struct command node_ls = {
     .run = run_ls,
 };
 
-/* --- inspect and rm ----------------------------------------------------------------------------
+/* --- inspect ----------------------------------------------------------------------------
  */
 
 static int run_inspect(struct cli *cli, const void *options, int words_n, char **words,
@@ -114,42 +116,6 @@ static const struct command node_inspect = {
     .run = run_inspect,
 };
 
-struct rm_options {
-    bool force;
-};
-
-static int run_rm(struct cli *cli, const void *options, int words_n, char **words, struct err *err)
-{
-    const struct rm_options *o = options;
-    struct node_remove_request request = {.name = words[0], .force = o->force};
-    struct empty reply;
-    (void)words_n;
-    if (cli_call(cli, "node.remove", &request, &reply, err) < 0)
-        return err->code;
-    printf("%s is no member any more.\n", words[0]);
-    return 0;
-}
-
-static const struct command node_rm = {
-    .name = "rm",
-    .usage = "[--force] NODE",
-    .summary = "remove a member for good; its tasks go elsewhere",
-    .details =
-        "Remove a member for good. Its tasks are started elsewhere. The machine comes back only\n"
-        "as a new member: by 'wherry join', once the --data folder of its daemon was deleted.",
-    .examples = "  wherry node rm n3\n",
-    .options =
-        (const struct arg_option[]){
-            ARG_OPTION(struct rm_options, ARG_FLAG, force, 'f', "force", NULL,
-                       "also when it is up"),
-            ARG_END,
-        },
-    .options_size = sizeof(struct rm_options),
-    .words_min = 1,
-    .words_max = 1,
-    .run = run_rm,
-};
-
 /* --- the daemon --------------------------------------------------------------------------------
  */
 
@@ -175,7 +141,7 @@ static int run_node(struct cli *cli, const void *options, int words_n, char **wo
 const struct command command_node = {
     .name = "node",
     .usage = "[--name NAME] [--data DIR] [--run DIR] [--address IP[:PORT]] [--label K=V]...",
-    .summary = "run the daemon of this machine; list, show or remove members",
+    .summary = "run the daemon of this machine; list, drain or remove members",
     .details =
         "Without a command: run the daemon of this machine in the foreground, as root, logging to\n"
         "stderr. SIGTERM stops it and leaves the containers running.",
@@ -204,5 +170,6 @@ const struct command command_node = {
         },
     .options_size = sizeof(struct daemon_options),
     .run = run_node,
-    .subcommands = (const struct command *const[]){&node_ls, &node_inspect, &node_rm, NULL},
+    .subcommands = (const struct command *const[]){&node_ls, &node_inspect, &node_drain,
+                                                   &node_pause, &node_activate, &node_rm, NULL},
 };

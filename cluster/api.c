@@ -68,6 +68,7 @@ static const struct field status_reply_fields[] = {
     FIELD_INT(struct status_reply, tasks),
     FIELD_INT(struct status_reply, tasks_running),
     FIELD_INT(struct status_reply, tasks_waiting),
+    FIELD_STRINGS(struct status_reply, warnings),
     FIELD_STRING(struct status_reply, oci_runtime),
     FIELD_STRING(struct status_reply, cgroups),
 };
@@ -163,6 +164,7 @@ static const struct field node_info_fields[] = {
     FIELD_STRING(struct node_info, status),
     FIELD_STRING(struct node_info, availability),
     FIELD_STRING(struct node_info, role),
+    FIELD_BOOL(struct node_info, votes),
     FIELD_BOOL(struct node_info, leader),
     FIELD_LIST(struct node_info, labels, pair_type),
     FIELD_INT(struct node_info, cpu_milli),
@@ -188,9 +190,42 @@ const struct record_type node_list_reply_type =
 static const struct field node_remove_request_fields[] = {
     FIELD_STRING(struct node_remove_request, name),
     FIELD_BOOL(struct node_remove_request, force),
+    FIELD_BOOL(struct node_remove_request, yes),
 };
 const struct record_type node_remove_request_type =
     RECORD_TYPE("node_remove_request", struct node_remove_request, node_remove_request_fields);
+
+static const struct field node_set_request_fields[] = {
+    FIELD_STRING(struct node_set_request, name),
+    FIELD_STRING(struct node_set_request, availability),
+    FIELD_BOOL(struct node_set_request, yes),
+};
+const struct record_type node_set_request_type =
+    RECORD_TYPE("node_set_request", struct node_set_request, node_set_request_fields);
+
+static const struct field node_change_reply_fields[] = {
+    FIELD_BOOL(struct node_change_reply, done),
+    FIELD_STRING(struct node_change_reply, warning),
+};
+const struct record_type node_change_reply_type =
+    RECORD_TYPE("node_change_reply", struct node_change_reply, node_change_reply_fields);
+
+static const struct field cluster_info_fields[] = {
+    FIELD_STRING(struct cluster_info, cluster),
+    FIELD_STRING(struct cluster_info, pool),
+    FIELD_STRING(struct cluster_info, spread),
+    FIELD_INT(struct cluster_info, vxlan_id),
+    FIELD_INT(struct cluster_info, created_ms),
+};
+const struct record_type cluster_info_type =
+    RECORD_TYPE("cluster_info", struct cluster_info, cluster_info_fields);
+
+static const struct field cluster_set_request_fields[] = {
+    FIELD_BOOL(struct cluster_set_request, set_spread),
+    FIELD_STRING(struct cluster_set_request, spread),
+};
+const struct record_type cluster_set_request_type =
+    RECORD_TYPE("cluster_set_request", struct cluster_set_request, cluster_set_request_fields);
 
 static const struct field deploy_spec_fields[] = {
     FIELD_STRING(struct deploy_spec, name),

@@ -22,13 +22,16 @@
     X("cluster.wait", wait_request, wait_reply)                                                    \
     X("cluster.session", empty, session_reply)                                                     \
     X("cluster.connect", connect_request, connect_reply)                                           \
+    X("cluster.inspect", empty, cluster_info)                                                      \
+    X("cluster.set", cluster_set_request, empty)                                                   \
     X("token.create", token_request, token_reply)                                                  \
     X("token.list", empty, token_list_reply)                                                       \
     X("token.remove", name_request, empty)                                                         \
     X("token.rotate", name_request, token_reply)                                                   \
     X("node.list", empty, node_list_reply)                                                         \
     X("node.inspect", name_request, node_info)                                                     \
-    X("node.remove", node_remove_request, empty)                                                   \
+    X("node.set", node_set_request, node_change_reply)                                             \
+    X("node.remove", node_remove_request, node_change_reply)                                       \
     X("stack.deploy", deploy_request, deploy_reply)                                                \
     X("stack.plan", deploy_request, plan_reply)                                                    \
     X("stack.remove", name_request, empty)                                                         \
@@ -101,8 +104,23 @@ struct status_reply {
     int64_t tasks;
     int64_t tasks_running;
     int64_t tasks_waiting; /* desired to run and not running, and slots without a task */
+    char **warnings;       /* what somebody should look after, a sentence each */
+    size_t warnings_n;
     char *oci_runtime;
     char *cgroups;
+};
+
+struct cluster_info {
+    char *cluster; /* its uuid */
+    char *pool;
+    char *spread; /* the node label that voters are spread over, "" for none */
+    int64_t vxlan_id;
+    int64_t created_ms;
+};
+
+struct cluster_set_request {
+    bool set_spread;
+    char *spread;
 };
 
 struct wait_request {
@@ -188,7 +206,8 @@ struct node_info {
     char *address;
     char *status;       /* "up", "down" */
     char *availability; /* "active", "pause", "drain" */
-    char *role;         /* "voter", "standby", "joining" */
+    char *role;         /* "voter", "standby", "witness", "joining" */
+    bool votes;
     bool leader;
     struct pair *labels;
     size_t labels_n;
@@ -212,6 +231,20 @@ struct node_list_reply {
 struct node_remove_request {
     char *name;
     bool force; /* also when it is up */
+    bool yes;   /* whatever it costs */
+};
+
+struct node_set_request {
+    char *name;
+    char *availability; /* "active", "pause", "drain" */
+    bool yes;           /* whatever it costs */
+};
+
+/* A change that would cost more than the member it is about is made only with `yes`; else the
+ * answer says what it would cost, one thing a line, and nothing is done. */
+struct node_change_reply {
+    bool done;
+    char *warning; /* when it is not */
 };
 
 /* --- stacks and services ------------------------------------------------------------------ */

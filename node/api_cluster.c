@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs about the cluster as a whole: init, join, status, wait, who calls. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cluster/consensus.h"
@@ -7,6 +8,7 @@
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
+#include "node/impact.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/propose.h"
@@ -127,6 +129,17 @@ static void count_tasks(struct daemon *d, const struct caller *caller, struct st
     record_free_list(&service_type, services, n);
 }
 
+/* Each line of @text is a warning. */
+static void add_warnings(struct status_reply *s, const struct buf *text)
+{
+    for (const char *line = text->data; line && *line;) {
+        const char *end = strchr(line, '\n');
+        s->warnings = mem_resize(s->warnings, s->warnings_n + 1, sizeof(char *));
+        s->warnings[s->warnings_n++] = str_printf("%.*s", (int)(end - line), line);
+        line = end + 1;
+    }
+}
+
 void api_status(struct api_call *c, const void *request)
 {
     struct daemon *d = c->daemon;
@@ -150,8 +163,15 @@ void api_status(struct api_call *c, const void *request)
         s.level = store_level(d->store);
         count_members(d, &s);
         count_tasks(d, &c->caller, &s);
+        cleanup_buf struct buf warnings = BUF_INIT;
+        if (id != 0) /* only a leader knows who is up */
+            impact_of_shape(d, &warnings);
+        add_warnings(&s, &warnings);
     }
     api_reply(c, &s);
+    for (size_t i = 0; i < s.warnings_n; i++)
+        free(s.warnings[i]);
+    free(s.warnings);
 }
 
 void api_stalls(struct api_call *c, const void *request)

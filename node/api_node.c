@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs about members. */
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "cluster/consensus.h"
 #include "node/api.h"
 #include "node/daemon.h"
+#include "node/impact.h"
+#include "node/propose.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char *role_of(struct daemon *d, int64_t id)
+static const char *role_of(struct daemon *d, int64_t id, bool *ret_votes)
 {
     struct consensus_member members[256];
     size_t n = consensus_members(d->consensus, members, 256);
@@ -17,6 +21,7 @@ static const char *role_of(struct daemon *d, int64_t id)
             continue;
         switch (members[i].role) {
         case ROLE_VOTER:
+            *ret_votes = true;
             return "voter";
         case ROLE_STANDBY:
             return "standby";
@@ -47,13 +52,18 @@ static void count_tasks(struct daemon *d, struct node_info *info)
 /* Moves what @node owns into @info. */
 static void describe(struct daemon *d, struct node *node, struct node_info *info)
 {
+    bool votes = false;
+    const char *role = role_of(d, node->id, &votes);
+    if (node->witness && !str_equal(role, "joining"))
+        role = "witness";
     *info = (struct node_info){
         .id = node->id,
         .name = str_copy(node->name),
         .address = str_copy(node->address),
         .status = str_copy(node_status_names[node->status]),
         .availability = str_copy(availability_names[node->availability]),
-        .role = str_copy(role_of(d, node->id)),
+        .role = str_copy(role),
+        .votes = votes,
         .leader = consensus_leader(d->consensus) == node->id,
         .labels = node->labels,
         .labels_n = node->labels_n,
@@ -98,32 +108,89 @@ static int find_node(struct daemon *d, const char *name, struct node *ret)
     return ERR_NOTFOUND;
 }
 
+/* The node called @name; answers @c when there is none. */
+static bool get_node(struct api_call *c, const char *name, struct node *ret)
+{
+    if (find_node(c->daemon, str_or_empty(name), ret) == 0)
+        return true;
+    api_fail_with(c, ERR_NOTFOUND, "there is no node '%.80s' ('wherry node ls' lists them)",
+                  str_or_empty(name));
+    return false;
+}
+
 void api_node_inspect(struct api_call *c, const void *request)
 {
     const struct name_request *r = request;
     struct node node;
     struct node_info info;
-    if (find_node(c->daemon, str_or_empty(r->name), &node) < 0) {
-        api_fail_with(c, ERR_NOTFOUND, "there is no node '%s' ('wherry node ls' lists them)",
-                      str_or_empty(r->name));
+    if (!get_node(c, r->name, &node))
         return;
-    }
     describe(c->daemon, &node, &info);
     api_reply(c, &info);
     record_release(&node_info_type, &info);
     record_release(&node_type, &node);
 }
 
+/* --- changes -----------------------------------------------------------------------------------
+ */
+
+static void on_changed(void *arg, const struct change_result *result)
+{
+    struct node_change_reply reply = {.done = true};
+    if (result->err.code != 0)
+        api_fail(arg, &result->err);
+    else
+        api_reply(arg, &reply);
+}
+
+/* Make the change, unless it costs something that was not agreed to. */
+static void change_or_warn(struct api_call *c, const struct buf *warning, enum change_kind kind,
+                           const void *body)
+{
+    if (warning->len) {
+        api_reply(c, &(struct node_change_reply){.warning = warning->data});
+        return;
+    }
+    if (api_may_change(c, (int)kind, body))
+        propose_change_for(c->daemon->propose, &c->caller, kind, body,
+                           c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_changed,
+                           c);
+}
+
+void api_node_set(struct api_call *c, const void *request)
+{
+    const struct node_set_request *r = request;
+    struct node node;
+    struct change_node_update change = {.set_availability = true};
+    cleanup_buf struct buf warning = BUF_INIT;
+    int value = 0;
+    while (availability_names[value] && !str_equal(availability_names[value], r->availability))
+        value++;
+    if (!availability_names[value]) {
+        api_fail_with(c, ERR_INVALID, "'%.40s' is not active, pause or drain",
+                      str_or_empty(r->availability));
+        return;
+    }
+    if (!get_node(c, r->name, &node))
+        return;
+    change.node_id = node.id;
+    change.node.availability = (enum availability)value;
+    if (!r->yes && change.node.availability == AVAILABLE_DRAIN)
+        impact_of_drain(c->daemon, &node, &warning);
+    record_release(&node_type, &node);
+    change_or_warn(c, &warning, CHANGE_NODE_UPDATE, &change);
+}
+
 void api_node_remove(struct api_call *c, const void *request)
 {
     const struct node_remove_request *r = request;
     struct node node;
-    if (find_node(c->daemon, str_or_empty(r->name), &node) < 0) {
-        api_fail_with(c, ERR_NOTFOUND, "there is no node '%s' ('wherry node ls' lists them)",
-                      str_or_empty(r->name));
+    cleanup_buf struct buf warning = BUF_INIT;
+    if (!get_node(c, r->name, &node))
         return;
-    }
     struct change_node_remove change = {.node_id = node.id, .force = r->force};
+    if (!r->yes && (r->force || node.status == NODE_DOWN))
+        impact_of_loss(c->daemon, &node, &warning);
     record_release(&node_type, &node);
-    api_propose(c, CHANGE_NODE_REMOVE, &change);
+    change_or_warn(c, &warning, CHANGE_NODE_REMOVE, &change);
 }

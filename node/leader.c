@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/daemon.h"
 #include "node/propose.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ enum {
 
 void view_read(struct store *store, int64_t now_ms, struct view *ret_view)
 {
-    struct view view = {.now_ms = now_ms};
+    struct view view = {.now_ms = now_ms, .overlap = store_level(store) >= 2};
     struct node *nodes;
     struct service *services;
     struct task *tasks;
@@ -104,7 +105,8 @@ static void propose_step(struct leader *l, const struct step *step)
         struct change_task_create body = {.service_id = step->service_id,
                                           .service_index = step->service_index,
                                           .slot = step->slot,
-                                          .node_id = step->node_id};
+                                          .node_id = step->node_id,
+                                          .beside = step->beside};
         propose_change(p, CHANGE_TASK_CREATE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
         break;
     }

@@ -16,7 +16,6 @@
 #include "node/level.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
-#include "node/shape.h"
 #include "store/level.h"
 
 #include <stdlib.h>
@@ -52,30 +51,44 @@ struct members {
     void *free_arg;
 };
 
-size_t members_standings(struct daemon *d, struct standing *out, size_t max)
+void standings_read(struct daemon *d, struct standings *ret)
 {
-    struct node *nodes;
-    size_t nodes_n;
-    size_t n = 0;
-    store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &nodes_n);
-    for (size_t i = 0; i < nodes_n && n < max; i++)
-        out[n++] = (struct standing){
-            .id = nodes[i].id, .in_store = true, .up = nodes[i].status == NODE_UP};
-    record_free_list(&node_type, nodes, nodes_n);
     struct consensus_member raft[MEMBERS_MAX];
     size_t raft_n = consensus_members(d->consensus, raft, MEMBERS_MAX);
-    for (size_t i = 0; i < raft_n && i < MEMBERS_MAX; i++) {
-        size_t k = 0;
-        while (k < n && out[k].id != raft[i].id)
-            k++;
-        if (k == n && n < max)
-            out[n++] = (struct standing){.id = raft[i].id};
-        if (k < n) {
-            out[k].in_raft = true;
-            out[k].role = raft[i].role;
-        }
+    raft_n = raft_n < MEMBERS_MAX ? raft_n : MEMBERS_MAX;
+    struct cluster cluster = {0};
+    bool known = store_get(d->store, TABLE_CLUSTER, 1, &cluster) == 0;
+    const char *spread = str_or_empty(cluster.spread);
+    *ret = (struct standings){0};
+    store_list(d->store, TABLE_NODE, BY_NONE, 0, &ret->nodes, &ret->nodes_n);
+    ret->all = mem_alloc(ret->nodes_n + raft_n, sizeof(*ret->all));
+    for (size_t i = 0; i < ret->nodes_n; i++) {
+        const struct node *node = &ret->nodes[i];
+        ret->all[ret->n++] =
+            (struct standing){.id = node->id,
+                              .in_store = true,
+                              .up = node->status == NODE_UP,
+                              .witness = node->witness,
+                              .place = pair_get(node->labels, node->labels_n, spread)};
     }
-    return n;
+    for (size_t i = 0; i < raft_n; i++) {
+        size_t k = 0;
+        while (k < ret->n && ret->all[k].id != raft[i].id)
+            k++;
+        if (k == ret->n)
+            ret->all[ret->n++] = (struct standing){.id = raft[i].id};
+        ret->all[k].in_raft = true;
+        ret->all[k].role = raft[i].role;
+    }
+    if (known)
+        record_release(&cluster_type, &cluster);
+}
+
+void standings_release(struct standings *s)
+{
+    free(s->all);
+    record_free_list(&node_type, s->nodes, s->nodes_n);
+    *s = (struct standings){0};
 }
 
 static void on_configured(void *arg, int code)
@@ -108,11 +121,12 @@ static void assign(struct members *m, int64_t id, enum consensus_role role)
 static void steer(struct members *m)
 {
     struct daemon *d = m->daemon;
-    struct standing all[MEMBERS_MAX];
-    size_t n = members_standings(d, all, MEMBERS_MAX);
-    for (size_t i = 0; i < n; i++)
-        all[i].sulks = all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
-    struct shape_step next = shape_next(all, n, d->id, d->removed);
+    struct standings s;
+    standings_read(d, &s);
+    for (size_t i = 0; i < s.n; i++)
+        s.all[i].sulks = s.all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
+    struct shape_step next = shape_next(s.all, s.n, d->id, d->removed);
+    standings_release(&s);
     switch (next.kind) {
     case SHAPE_STAY:
         break;

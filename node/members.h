@@ -12,6 +12,7 @@
 #ifndef WHERRY_NODE_MEMBERS_H
 #define WHERRY_NODE_MEMBERS_H
 
+#include "node/shape.h"
 #include "store/record.h"
 
 struct bus_stranger;
@@ -19,7 +20,6 @@ struct daemon;
 struct err;
 struct members;
 struct node;
-struct standing;
 
 /* The end of founding or joining. err->code 0: done. Borrowed. */
 typedef void (*members_cb)(void *arg, const struct err *err);
@@ -53,8 +53,14 @@ const struct node *members_nodes(const struct members *m, size_t *ret_n);
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);
 
-/* How every member stands, for shape.h: the rows, and raft's configuration as far as we know it.
- * Fills at most @max; returns how many. */
-size_t members_standings(struct daemon *d, struct standing *out, size_t max);
+/* How every member stands, for shape.h: the rows, and raft's configuration as far as we know it. */
+struct standings {
+    struct standing *all;
+    size_t n;
+    struct node *nodes; /* the rows: places in @all are borrowed from them */
+    size_t nodes_n;
+};
+void standings_read(struct daemon *d, struct standings *ret);
+void standings_release(struct standings *s);
 
 #endif

@@ -48,7 +48,7 @@ static void fill(struct slots *slots, struct slot *slot)
     if (slot->state == SLOT_LOST)
         planner_end(slots->planner, slots_service(slots), slot->task, "node %s is down",
                     str_or_empty(slot->node->name));
-    planner_create(slots->planner, slots_service(slots), slot->id, node_id);
+    planner_create(slots->planner, slots_service(slots), slot->id, node_id, false);
     slot->state = SLOT_PLACED;
 }
 

@@ -58,11 +58,12 @@ void planner_remove_service(struct planner *planner, const struct service *servi
 }
 
 void planner_create(struct planner *planner, const struct service *service, int64_t slot,
-                    int64_t node_id)
+                    int64_t node_id, bool beside)
 {
     struct step *step = add_step(planner, STEP_CREATE, service);
     step->slot = slot;
     step->node_id = node_id;
+    step->beside = beside;
 }
 
 struct unplaced *planner_unplaced(struct planner *planner, const struct service *service,

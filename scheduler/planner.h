@@ -27,9 +27,9 @@ void planner_remove(struct planner *planner, const struct service *service, cons
 /* Forget @service. */
 void planner_remove_service(struct planner *planner, const struct service *service);
 
-/* Place @slot of @service on @node_id. */
+/* Place @slot of @service on @node_id. @beside: next to the task that it has. */
 void planner_create(struct planner *planner, const struct service *service, int64_t slot,
-                    int64_t node_id);
+                    int64_t node_id, bool beside);
 
 /* Note that @slot of @service waits. Returns the note, to be filled in; it is valid until the next
  * call. */

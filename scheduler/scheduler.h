@@ -29,6 +29,7 @@ struct buf;
 /* Everything a plan depends on. Arrays are borrowed and sorted by id. */
 struct view {
     int64_t now_ms;
+    bool overlap; /* the store takes a successor beside a task that leaves a draining node */
     const struct node *nodes;
     size_t nodes_n;
     const struct service *services;
@@ -72,6 +73,7 @@ struct step {
     int64_t node_id;
     int64_t task_id;
     bool lost;       /* STEP_REMOVE: its node is gone */
+    bool beside;     /* STEP_CREATE: the slot's task, which leaves its node, runs on for now */
     char reason[64]; /* STEP_END: "node n3 is down" */
 };
 

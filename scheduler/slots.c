@@ -77,6 +77,19 @@ static struct slot *slot_of(const struct slots *slots, const struct task *task)
 
 /* --- tasks into slots -------------------------------------------------------------------- */
 
+bool slots_is_leaving(const struct slots *slots, const struct task *task, const struct node *node)
+{
+    return !slots_are_nodes(slots) && node->availability == AVAILABLE_DRAIN &&
+           node->status == NODE_UP && !task_is_terminal(task->state);
+}
+
+/* True when @task, on @node, is where it may stay, for the revision that is wanted. */
+static bool is_settled(const struct slots *slots, const struct task *task, const struct node *node)
+{
+    return node->status == NODE_UP && node->availability != AVAILABLE_DRAIN &&
+           is_current(slots, task);
+}
+
 /* True when @a deserves the slot more than @b. */
 static bool keeps_slot(const struct slots *slots, const struct task *a, const struct task *b)
 {
@@ -101,6 +114,33 @@ static void end_surplus(struct slots *slots, const struct task *task, const stru
                     str_or_empty(node->name));
 }
 
+/* The slot has a task and here is another, on @node: true when one of them is to take over from the
+ * other, which leaves its node, and that is seen to. */
+static bool share(struct slots *slots, struct slot *slot, const struct task *task,
+                  const struct node *node)
+{
+    bool first = slots_is_leaving(slots, slot->task, slot->node) && is_settled(slots, task, node);
+    bool second = slots_is_leaving(slots, task, node) && is_settled(slots, slot->task, slot->node);
+    if (is_job(slots) || (!first && !second))
+        return false;
+    const struct task *successor = first ? task : slot->task;
+    const struct node *target = first ? node : slot->node;
+    const struct task *leaving = first ? slot->task : task;
+    const struct node *left = first ? slot->node : node;
+    if (task_is_healthy(successor) || !task_is_healthy(leaving)) {
+        planner_end(slots->planner, slots_service(slots), leaving, "moved to %s",
+                    str_or_empty(target->name));
+        slot->task = successor;
+        slot->node = target;
+        slot->blocked = true;
+        return true;
+    }
+    slot->task = leaving;
+    slot->node = left;
+    slot->successor = successor;
+    return true;
+}
+
 /* @task is meant to run on @node. */
 static void seat(struct slots *slots, const struct task *task, const struct node *node)
 {
@@ -109,10 +149,14 @@ static void seat(struct slots *slots, const struct task *task, const struct node
         end_surplus(slots, task, node);
         return;
     }
+    if (slot->task && !slot->successor && share(slots, slot, task, node))
+        return;
     if (slot->task) {
-        bool wins = keeps_slot(slots, task, slot->task);
+        bool wins = !slot->successor && keeps_slot(slots, task, slot->task);
         const struct task *loser = wins ? slot->task : task;
+        const struct node *there = wins ? slot->node : node;
         planner_end(slots->planner, slots_service(slots), loser, "its slot has another task");
+        slot->blocked |= there->status == NODE_UP && !task_is_terminal(loser->state);
         if (!wins)
             return;
     }
@@ -220,6 +264,22 @@ void slots_release(struct slots *slots)
 {
     free(slots->list);
     *slots = (struct slots){0};
+}
+
+bool slots_overlap(const struct slots *slots, const struct slot *slot)
+{
+    return slots->planner->view->overlap && !slots_are_nodes(slots) && !is_job(slots) &&
+           task_is_healthy(slot->task);
+}
+
+bool slots_succeed(struct slots *slots, struct slot *slot)
+{
+    int64_t node_id;
+    check(slot->state == SLOT_HELD && !slot->successor && !slot->blocked);
+    if (!placement_take(slots->placement, &node_id))
+        return false;
+    planner_create(slots->planner, slots_service(slots), slot->id, node_id, true);
+    return true;
 }
 
 void slots_end(struct slots *slots, struct slot *slot, const char *reason)

@@ -36,8 +36,9 @@ enum slot_state {
 struct slot {
     int64_t id;
     enum slot_state state;
-    const struct task *task; /* the one meant to run; HELD, LOST and some CLOSED have one */
-    const struct node *node; /* where that is */
+    const struct task *task;      /* the one meant to run; HELD, LOST and some CLOSED have one */
+    const struct node *node;      /* where that is */
+    const struct task *successor; /* of a task that leaves its node: on its way up elsewhere */
     bool wanted;
     bool blocked; /* a former task has yet to stop */
 };
@@ -59,6 +60,16 @@ void slots_init(struct slots *slots, struct planner *planner, const struct servi
 
 /* Free the memory. */
 void slots_release(struct slots *slots);
+
+/* True when the task of @slot, which is HELD and leaves its node, should serve until a successor
+ * does. */
+bool slots_overlap(const struct slots *slots, const struct slot *slot);
+
+/* Create a successor beside the task of @slot. Returns false when no node fits. */
+bool slots_succeed(struct slots *slots, struct slot *slot);
+
+/* True when @task, on @node, has to leave it: of a replicated service or a job. */
+bool slots_is_leaving(const struct slots *slots, const struct task *task, const struct node *node);
 
 /* End the task of @slot, which is HELD, for the reason given. */
 void slots_end(struct slots *slots, struct slot *slot, const char *reason);

@@ -27,11 +27,9 @@ static bool is_outdated(const struct slots *slots, const struct slot *slot)
     return slot->task->revision != slots_service(slots)->revision;
 }
 
-/* True when the task in @slot has to leave its node. A global service's just ends: not here. */
 static bool is_leaving(const struct slots *slots, const struct slot *slot)
 {
-    return !slots_are_nodes(slots) && slot->node->availability == AVAILABLE_DRAIN &&
-           !task_is_terminal(slot->task->state);
+    return slots_is_leaving(slots, slot->task, slot->node);
 }
 
 /* True when @task was placed and has neither come up nor gone wrong yet. */
@@ -74,6 +72,10 @@ static void survey(struct slots *slots, struct progress *progress)
             progress->moving++;
         if (slot->state != SLOT_HELD)
             continue;
+        if (slot->successor) {
+            progress->moving++;
+            continue;
+        }
         bool outdated = is_outdated(slots, slot);
         bool leaving = is_leaving(slots, slot);
         if (!outdated)
@@ -125,6 +127,20 @@ static bool may_roll(struct slots *slots, const struct progress *progress)
     return false;
 }
 
+/* Have the task in @slot leave its node. Returns false when it has to wait. */
+static bool move(struct slots *slots, struct slot *slot)
+{
+    char reason[sizeof(((struct step *)0)->reason) + 64];
+    bool overlap = slots_overlap(slots, slot);
+    if (overlap && slot->blocked)
+        return false;
+    if (overlap && slots_succeed(slots, slot))
+        return true;
+    snprintf(reason, sizeof(reason), "node %s is draining", str_or_empty(slot->node->name));
+    slots_end(slots, slot, reason);
+    return true;
+}
+
 static void replace(struct slots *slots, const struct progress *progress)
 {
     const struct service *service = slots_service(slots);
@@ -132,19 +148,18 @@ static void replace(struct slots *slots, const struct progress *progress)
     bool roll = may_roll(slots, progress);
     int64_t left = limit - progress->moving;
     int64_t left_leaving = left - progress->starting;
-    char reason[sizeof(((struct step *)0)->reason) + 64];
+    char reason[sizeof(((struct step *)0)->reason)];
     for (size_t i = 0; i < progress->todo_n && left > 0; i++) {
         struct slot *slot = progress->todo[i];
         if (is_leaving(slots, slot)) {
-            if (left_leaving <= 0)
+            if (left_leaving <= 0 || !move(slots, slot))
                 continue;
-            snprintf(reason, sizeof(reason), "node %s is draining", str_or_empty(slot->node->name));
         } else {
             if (!roll || !fill_can_follow(slots, slot))
                 continue;
             snprintf(reason, sizeof(reason), "update to revision %" PRId64, service->revision);
+            slots_end(slots, slot, reason);
         }
-        slots_end(slots, slot, reason);
         left--;
         left_leaving--;
     }

@@ -53,17 +53,32 @@ static int check_node(struct apply *apply, int64_t node_id, struct node *ret_nod
     return rv;
 }
 
-static int check_slot(struct apply *apply, const struct service *service, int64_t slot,
+static bool is_draining(struct apply *apply, int64_t node_id)
+{
+    struct node node;
+    if (store_get(apply->store, TABLE_NODE, node_id, &node) < 0)
+        return false;
+    bool draining = node.availability == AVAILABLE_DRAIN;
+    record_release(&node_type, &node);
+    return draining;
+}
+
+/* With @beside, one that is about to leave its node may still be there. */
+static int check_slot(struct apply *apply, const struct service *service, int64_t slot, bool beside,
                       struct err *err)
 {
     int rv = 0;
+    int leaving = 0;
     sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_IN_SLOT);
     sql_int(stmt, 1, service->id);
     sql_int(stmt, 2, slot);
     while (sql_step(stmt)) {
         struct task task;
         row_decode(TABLE_TASK, stmt, &task);
-        if (task.desired == DESIRED_RUN)
+        bool runs = task.desired == DESIRED_RUN;
+        if (runs && beside && is_draining(apply, task.node_id) && ++leaving == 1)
+            runs = false;
+        if (runs)
             rv = err_set(err, ERR_CONFLICT, "%s.%s.%" PRId64 " has a task already: %" PRId64,
                          service->stack, service->name, slot, task.id);
         record_release(&task_type, &task);
@@ -150,7 +165,7 @@ int apply_task_create(struct apply *apply, const struct change_task_create *chan
         return err_set(err, ERR_NOTFOUND, "service %" PRId64 " does not exist", change->service_id);
     int rv = check_service(&service, change, err);
     if (rv == 0)
-        rv = check_slot(apply, &service, change->slot, err);
+        rv = check_slot(apply, &service, change->slot, change->beside, err);
     if (rv == 0)
         rv = check_node(apply, change->node_id, &node, err);
     if (rv == 0) {

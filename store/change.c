@@ -95,6 +95,7 @@ static const struct field change_task_create_fields[] = {
     FIELD_INT(struct change_task_create, service_index),
     FIELD_INT(struct change_task_create, slot),
     FIELD_INT(struct change_task_create, node_id),
+    FIELD_BOOL(struct change_task_create, beside, .since = 2),
 };
 
 static const struct field change_task_end_fields[] = {

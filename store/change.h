@@ -159,12 +159,14 @@ struct change_service_remove {
 
 /* The leader places a slot. Refused (ERR_CONFLICT) when the service's modified_index is not
  * @service_index, it is removed, the node is gone or not up, or the slot already has a task that is
- * desired to run. Addresses are given out here. Result id: the task's. */
+ * desired to run; with @beside, unless that one is on a draining node, and the only one. Addresses
+ * are given out here. Result id: the task's. */
 struct change_task_create {
     int64_t service_id;
     int64_t service_index;
     int64_t slot;
     int64_t node_id;
+    bool beside;
 };
 
 /* The leader wants a task ended. Fine when it already does; ERR_NOTFOUND when it is gone. */

@@ -16,7 +16,9 @@ services:
 YAML
 )
 test_case "deploy" w 2 deploy -f "$file"
-test_case "the leader is removed" w 2 node rm --force n1
+test_case "it is said what two members cannot survive" grep -q 'has a copy of the state' <(w 1 status)
+test_case "who removes the leader is asked first" says 'when one more is lost.*' w 2 node rm --force n1
+test_case "the leader is removed" w 2 node rm --force --yes n1
 writes() { timeout 20 "$WHERRY" -H "unix://$LAB_RUN/2/wherry.sock" scale --detach app.web=3; }
 test_case "the other one leads and takes changes" wait_for 30 "a leader" writes
 three() { running_is 2 app.web 3; }

@@ -251,10 +251,84 @@ static void test_a_node_is_emptied_one_by_one(void **state)
     char *test[] = {(char *)(uintptr_t) "true"};
     w->services[0].spec.health.test = test; /* not healthy at once: the next waits for it */
     w->services[0].spec.health.test_n = 1;
+    w->no_overlap = true;
     w->nodes[0].availability = AVAILABLE_DRAIN;
     assert_int_equal(settle_counting(w), 5);
     assert_int_equal(count_on(w, NULL, 1), 0);
     assert_int_equal(count_healthy(w, 0), 6);
+    world_free(w);
+}
+
+/* How many tasks of slots that have two are meant to run. */
+static int count_doubled(const struct world *w)
+{
+    int n = 0;
+    for (size_t i = 0; i < w->tasks_n; i++)
+        for (size_t k = 0; k < i; k++)
+            n += w->tasks[i].slot == w->tasks[k].slot &&
+                 w->tasks[i].service_id == w->tasks[k].service_id &&
+                 w->tasks[i].desired == DESIRED_RUN && w->tasks[k].desired == DESIRED_RUN;
+    return n;
+}
+
+static void test_a_successor_runs_before_the_other_stops(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3, 5);
+    char *test[] = {(char *)(uintptr_t) "true"};
+    w->services[0].spec.health.test = test;
+    w->services[0].spec.health.test_n = 1;
+    w->services[0].spec.update.parallelism = 2;
+    w->nodes[0].availability = AVAILABLE_DRAIN;
+    int most = 0;
+    for (int i = 0; i < WORLD_ROUNDS && world_round(w); i++) {
+        assert_true(count_healthy(w, 0) >= 5);
+        most = count_doubled(w) > most ? count_doubled(w) : most;
+    }
+    assert_int_equal(most, 2);
+    assert_int_equal(count_on(w, NULL, 1), 0);
+    assert_int_equal(w->tasks_n, 5);
+    world_free(w);
+}
+
+static void test_a_successor_that_fails_leaves_the_other(void **state)
+{
+    (void)state;
+    struct world *w = world_of(2, 1);
+    int64_t old_id = running(w, &w->services[0], 1)->id;
+    w->nodes[running(w, &w->services[0], 1)->node_id - 1].availability = AVAILABLE_DRAIN;
+    world_round(w);
+    for (size_t i = 0; i < w->tasks_n; i++)
+        if (w->tasks[i].id != old_id)
+            w->tasks[i].state = TASK_FAILED;
+    world_settle(w);
+    assert_int_equal(w->tasks_n, 2);
+    const struct task *old = find_task(w, old_id);
+    assert_true(old && old->desired == DESIRED_RUN);
+    /* Another revision is another try. */
+    world_revise(w, &w->services[0]);
+    world_settle(w);
+    assert_int_equal(w->tasks_n, 1);
+    assert_int_equal(count_healthy(w, 2), 1);
+    world_free(w);
+}
+
+static void test_who_is_active_again_keeps_its_task(void **state)
+{
+    (void)state;
+    struct world *w = world_of(2, 1);
+    int64_t old_id = running(w, &w->services[0], 1)->id;
+    struct node *node = &w->nodes[running(w, &w->services[0], 1)->node_id - 1];
+    node->availability = AVAILABLE_DRAIN;
+    world_round(w);
+    assert_int_equal(count_doubled(w), 1);
+    for (size_t i = 0; i < w->tasks_n; i++)
+        if (w->tasks[i].id != old_id)
+            w->tasks[i].state = TASK_STARTING;
+    node->availability = AVAILABLE_ACTIVE;
+    world_settle(w);
+    assert_int_equal(w->tasks_n, 1);
+    assert_int_equal(w->tasks[0].id, old_id);
     world_free(w);
 }
 
@@ -303,6 +377,9 @@ int main(void)
         cmocka_unit_test(test_global_tasks_are_updated_one_by_one),
         cmocka_unit_test(test_an_update_waits_for_its_job),
         cmocka_unit_test(test_a_node_is_emptied_one_by_one),
+        cmocka_unit_test(test_a_successor_runs_before_the_other_stops),
+        cmocka_unit_test(test_a_successor_that_fails_leaves_the_other),
+        cmocka_unit_test(test_who_is_active_again_keeps_its_task),
         cmocka_unit_test(test_a_node_is_emptied_though_the_service_is_broken),
         cmocka_unit_test(test_a_node_is_emptied_though_nothing_else_fits),
     };

@@ -44,6 +44,7 @@ struct world {
     size_t revisions_n;
     struct volume volumes[8];
     size_t volumes_n;
+    bool no_overlap;
     int64_t broken_revision; /* tasks of it wait for their next try for ever */
 };
 
@@ -103,6 +104,7 @@ static inline void world_revise(struct world *w, struct service *service)
 static inline void world_plan(const struct world *w, struct plan *plan)
 {
     struct view view = {.now_ms = w->now_ms,
+                        .overlap = !w->no_overlap,
                         .nodes = w->nodes,
                         .nodes_n = w->nodes_n,
                         .services = w->services,
@@ -197,15 +199,20 @@ static inline void check_node(struct world *w, const struct node *node)
     assert_true(memory <= node->memory_bytes);
 }
 
-/* @task is new: nothing else of its slot may run where the cluster can see it. */
-static inline void check_slot(struct world *w, const struct task *task)
+/* @task is new: nothing else of its slot may run where the cluster can see it, but with @beside one
+ * that leaves its node. */
+static inline void check_slot(struct world *w, const struct task *task, bool beside)
 {
+    int leaving = 0;
     for (size_t i = 0; i < w->tasks_n; i++) {
         const struct task *other = &w->tasks[i];
         if (other == task || other->service_id != task->service_id || other->slot != task->slot)
             continue;
-        assert_int_not_equal(other->desired, DESIRED_RUN);
         const struct node *node = find_node(w, other->node_id);
+        if (beside && other->desired == DESIRED_RUN && node &&
+            node->availability == AVAILABLE_DRAIN && ++leaving == 1)
+            continue;
+        assert_int_not_equal(other->desired, DESIRED_RUN);
         assert_true(task_is_terminal(other->state) || !node || node->status == NODE_DOWN);
     }
 }
@@ -226,7 +233,7 @@ static inline void apply_create(struct world *w, const struct step *step)
                           .node_id = node->id,
                           .revision = service->revision,
                           .state_ms = w->now_ms};
-    check_slot(w, task);
+    check_slot(w, task, step->beside);
     check_node(w, node);
     const struct spec *spec = &service->spec;
     for (size_t i = 0; spec->mode != MODE_GLOBAL && i < spec->mounts_n; i++)

@@ -49,6 +49,29 @@ static void test_create_is_refused_when_late(void **state)
     refused(w, CHANGE_TASK_CREATE, &create, ERR_NOTFOUND, "service 999");
 }
 
+static void test_a_successor_stands_beside_a_task_that_leaves(void **state)
+{
+    struct world *w = *state;
+    setup_app(w, 2);
+    place(w, "app.web", 1, 2);
+    struct service web = get_service(w, "app.web");
+    struct change_task_create create = {.service_id = web.id,
+                                        .service_index = web.modified_index,
+                                        .slot = 1,
+                                        .node_id = 3,
+                                        .beside = true};
+    record_release(&service_type, &web);
+    refused(w, CHANGE_TASK_CREATE, &create, ERR_CONFLICT, "has a task already");
+    struct change_node_update drain = {
+        .node_id = 2, .set_availability = true, .node = {.availability = AVAILABLE_DRAIN}};
+    must(w, CHANGE_NODE_UPDATE, &drain);
+    create.beside = false;
+    refused(w, CHANGE_TASK_CREATE, &create, ERR_CONFLICT, "has a task already");
+    create.beside = true;
+    must(w, CHANGE_TASK_CREATE, &create);
+    refused(w, CHANGE_TASK_CREATE, &create, ERR_CONFLICT, "has a task already");
+}
+
 static void test_a_slot_is_free_again_when_its_task_is_to_end(void **state)
 {
     struct world *w = *state;
@@ -292,6 +315,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_create_is_refused_when_late),
+        TEST(test_a_successor_stands_beside_a_task_that_leaves),
         TEST(test_a_slot_is_free_again_when_its_task_is_to_end),
         TEST(test_a_global_service_has_a_slot_per_member),
         TEST(test_a_volume_has_one_home),
