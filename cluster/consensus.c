@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,10 @@ static void progress_work(uv_work_t *work)
 {
     struct consensus *c = work->data;
     c->progress_err.code = 0;
-    progress_save(c->dir, c->progress_writing, &c->progress_err);
+    if (fdatasync(c->acknowledged_fd) < 0)
+        err_errno(&c->progress_err, errno, "sync %s/acknowledged", c->dir);
+    else
+        progress_save(c->dir, c->progress_writing, &c->progress_err);
 }
 
 static void progress_written(struct consensus *c)
@@ -205,6 +209,8 @@ void consensus_free(struct consensus *c)
     check(c->reads_n == 0);
     fsm_release(c);
     shim_release(c);
+    if (c->acknowledged_fd >= 0)
+        close(c->acknowledged_fd);
     if (c->lock_fd >= 0)
         close(c->lock_fd);
     free(c->dir);

@@ -17,14 +17,16 @@
  *  - a follower confirms only what its leader's messages proved equal, not all it has on disk, and
  *    is not told to commit past that;
  *  - a change of membership that is rolled back is found in the log or the last snapshot;
- *  - a folder that lost its vote, or entries known to be committed, is refused;
+ *  - the folder is examined by our own reader first (log_dir.h): damage, a lost vote, or less than
+ *    was acknowledged is refused, and what a power cut may leave is put in order;
  *  - an id is never used twice (apply sees to that).
  *
  * Reads are confirmed without a write: see consensus_read().
  *
  * Proposals are collected and appended once per loop turn as one batch of at most BATCH_BYTES_MAX.
  * The file DIR/progress (synced, never ahead of the log on disk) keeps the index known to be
- * committed, so that a member that starts without a quorum applies its log up to there.
+ * committed, so that a member that starts without a quorum applies its log up to there;
+ * DIR/acknowledged what this member promised (acknowledged.h).
  *
  *     consensus_start → consensus_receive*, consensus_propose* … → consensus_stop
  *
@@ -64,12 +66,14 @@ struct consensus_member {
 
 struct consensus_config {
     struct uv_loop_s *loop;
-    const char *dir;             /* of the log and snapshots; made if missing */
-    int64_t id;                  /* ours */
-    struct store *store;         /* empty; restored and applied to from here on */
-    bool bootstrap;              /* first start of a new cluster: we are its only voter */
-    unsigned election_ms;        /* 0: 300 */
-    unsigned heartbeat_ms;       /* 0: 60 */
+    const char *dir;       /* of the log and snapshots; made if missing */
+    int64_t id;            /* ours */
+    struct store *store;   /* empty; restored and applied to from here on */
+    bool bootstrap;        /* first start of a new cluster: we are its only voter */
+    bool expect_log;       /* this log was started before: an empty folder is damage */
+    bool *ret_damaged;     /* set when the folder was found damaged and left as it is; or NULL */
+    unsigned election_ms;  /* 0: 300 */
+    unsigned heartbeat_ms; /* 0: 60 */
     unsigned snapshot_threshold; /* entries between snapshots, 0: 8192 */
     unsigned snapshot_trailing;  /* entries kept behind one, 0: 2048 */
 

@@ -5,6 +5,7 @@
  *     consensus.c   the turn, leadership, the progress file, stop, what may be asked
  *     consensus_start.c
  *     shim.c        what stands between libraft and its raft_io: timer, disk
+ *     shim_promise.c   the record of what was acknowledged
  *     shim_send.c, shim_receive.c   the same for messages
  *     fsm.c         apply, snapshot, restore
  *     proposal.c     proposals: collected, batched, answered
@@ -18,6 +19,7 @@
 #ifndef WHERRY_CLUSTER_CONSENSUS_INTERNAL_H
 #define WHERRY_CLUSTER_CONSENSUS_INTERNAL_H
 
+#include "cluster/acknowledged.h"
 #include "cluster/consensus.h"
 
 #include "base/buf.h"
@@ -25,6 +27,8 @@
 
 #include <raft.h>
 #include <raft/uv.h>
+
+struct log_content;
 
 /* Each switch takes one precaution away, to show in a test what it is there for. All false in
  * every program. */
@@ -39,6 +43,7 @@ struct consensus_hazards {
     bool unproven_results;        /* a follower's answer claims all it has on disk */
     bool library_rollback;        /* it crashes rolling membership back, or does not do it */
     bool unconfirmed_reads;       /* a leader that was deposed does not know it */
+    bool unexamined_folder;       /* it starts with less than it had, or crashes on it */
 };
 
 /* How a test starts it. */
@@ -76,6 +81,8 @@ struct write {
     struct consensus *consensus;
     struct raft_io_append *inner;
     raft_io_append_cb cb;
+    uint64_t last;       /* index of its last entry */
+    unsigned generation; /* of the log's end when it was begun */
     struct write *next;
 };
 
@@ -231,6 +238,12 @@ struct consensus {
     unsigned char snapshot_header[64];
     struct raft_buffer snapshot_bufs[2];
 
+    /* What was acknowledged. */
+    int acknowledged_fd;
+    struct acknowledged acknowledged;
+    uint64_t disk_last;       /* index of the last entry that was given to the disk */
+    unsigned disk_generation; /* goes up when the log's end is cut off */
+
     /* The progress file. */
     int64_t progress_saved;
     int64_t progress_writing; /* 0: no write under way */
@@ -282,6 +295,25 @@ void shim_release(struct consensus *consensus);
 
 /* Once per turn of the loop: tell raft that its disk is closed, when it is time. */
 void shim_pass_on_close(struct consensus *consensus);
+
+/* shim_promise.c */
+
+/* Open the record of what was acknowledged; a new one is made to match @content. */
+int promise_open(struct consensus *consensus, bool known, const struct log_content *content,
+                 struct err *err);
+/* The disk wrote the entries up to @write->last. */
+void promise_written(struct consensus *consensus, const struct write *write);
+/* Before the log is cut behind @last, or replaced by a snapshot of it: promise no more than that.
+ */
+int promise_lower(struct consensus *consensus, uint64_t last);
+/* A snapshot of the leader, up to @index, is on disk. */
+void promise_snapshot(struct consensus *consensus, uint64_t index);
+/* Before libraft's bootstrap writes the first term, and after. */
+int promise_bootstrap(struct consensus *consensus, struct err *err);
+void promise_bootstrapped(struct consensus *consensus);
+/* raft_io's set_term and set_vote. */
+int promise_set_term(struct raft_io *io, raft_term term);
+int promise_set_vote(struct raft_io *io, raft_id vote);
 
 /* shim_send.c */
 

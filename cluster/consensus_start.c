@@ -42,6 +42,32 @@ static void transport_close(struct raft_uv_transport *t, raft_uv_transport_close
     cb(t);
 }
 
+/* Our own records, and the folder against them. */
+static int examine(struct consensus *c, const struct consensus_options *options, struct err *err)
+{
+    struct log_content content = {0};
+    int rv = progress_load(c->dir, &c->progress_saved, err);
+    if (rv < 0)
+        return rv;
+    rv = acknowledged_load(c->dir, &c->acknowledged, err);
+    if (rv < 0 && rv != ERR_NOTFOUND)
+        return rv;
+    bool known = rv == 0;
+    if (!known && c->config.expect_log)
+        return err_set(err, ERR_CORRUPT, "%s: the log of this member is gone", err->msg);
+    if (known && c->acknowledged.raft_id != (uint64_t)c->config.id)
+        return err_set(err, ERR_CORRUPT,
+                       "the log in %s is that of raft's member %llu, and this one is %lld", c->dir,
+                       (unsigned long long)c->acknowledged.raft_id, (long long)c->config.id);
+    if (!options->io && !c->hazards.unexamined_folder) {
+        rv = log_dir_prepare(c->dir, known ? &c->acknowledged : NULL, c->progress_saved, &content,
+                             err);
+        if (rv < 0)
+            return rv;
+    }
+    return promise_open(c, known, &content, err);
+}
+
 static int open_disk(struct consensus *c, const struct consensus_options *options, struct err *err)
 {
     int rv = file_mkdirs(c->dir, 0700, err);
@@ -51,16 +77,16 @@ static int open_disk(struct consensus *c, const struct consensus_options *option
     rv = file_lock(lock, &c->lock_fd, err);
     if (rv < 0)
         return rv;
-    rv = progress_load(c->dir, &c->progress_saved, err);
-    if (rv < 0)
+    rv = examine(c, options, err);
+    if (rv < 0) {
+        if (rv == ERR_CORRUPT && c->config.ret_damaged)
+            *c->config.ret_damaged = true;
         return rv;
+    }
     if (options->io) {
         c->io = *options->io;
         return 0;
     }
-    rv = log_dir_prepare(c->dir, err);
-    if (rv < 0)
-        return rv;
     c->transport = (struct raft_uv_transport){
         .init = transport_init,
         .listen = transport_listen,
@@ -109,8 +135,14 @@ static int bootstrap(struct consensus *c, struct err *err)
     struct raft_configuration configuration;
     raft_configuration_init(&configuration);
     check(raft_configuration_add(&configuration, c->raft.id, c->raft.address, RAFT_VOTER) == 0);
+    if (promise_bootstrap(c, err) < 0) {
+        raft_configuration_close(&configuration);
+        return err->code;
+    }
     int rv = raft_bootstrap(&c->raft, &configuration);
     raft_configuration_close(&configuration);
+    if (rv == 0)
+        promise_bootstrapped(c);
     if (rv == 0 || rv == RAFT_CANTBOOTSTRAP)
         return 0;
     return err_set(err, consensus_code(rv), "make a new log in %s: %s: %s", c->dir,
@@ -158,7 +190,7 @@ int consensus_start_with(const struct consensus_config *config,
     c->config = *config;
     c->dir = str_copy(config->dir);
     c->config.dir = c->dir;
-    c->lock_fd = -1;
+    c->lock_fd = c->acknowledged_fd = -1;
     c->hazards = options->hazards;
     raft_configuration_init(&c->snapshot_configuration);
     raft_configuration_init(&c->put.configuration);

@@ -147,11 +147,12 @@ int fsm_apply_known(struct consensus *c, struct err *err)
 {
     struct raft *r = &c->raft;
     raft_index known = (raft_index)c->progress_saved, last = raft_last_index(r);
-    if (known > last)
+    raft_index must_have = known > c->acknowledged.index ? known : c->acknowledged.index;
+    if (must_have > last)
         return err_set(err, ERR_CORRUPT,
-                       "the log in %s ends at entry %llu but %llu was committed: it lost entries; "
-                       "remove this member from the cluster and let it join anew",
-                       c->dir, last, known);
+                       "the log in %s ends at entry %llu but entries up to %llu were acknowledged: "
+                       "it lost entries",
+                       c->dir, last, must_have);
     if (r->state != RAFT_FOLLOWER || known <= r->last_applied)
         return 0;
     for (raft_index i = r->last_applied + 1; i <= known; i++) {

@@ -75,6 +75,8 @@ static int shim_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 {
     struct consensus *c = shim_consensus(io);
     int rv = c->inner.load(io, term, voted_for, snapshot, start_index, entries, n_entries);
+    if (rv == 0)
+        c->disk_last = *start_index + *n_entries - 1;
     if (rv == 0 && *snapshot) {
         transport_copy_configuration(&(*snapshot)->configuration, &c->snapshot_configuration);
         c->snapshot_configuration_index = (*snapshot)->configuration_index;
@@ -106,6 +108,8 @@ static void on_written(struct raft_io_append *req, int status)
     }
     struct raft_io_append *inner = w->inner;
     raft_io_append_cb cb = w->cb;
+    if (status == 0)
+        promise_written(c, w);
     free(w);
     cb(inner, c->phase < STOPPING ? status : 0);
     consensus_after_raft(c);
@@ -119,12 +123,24 @@ static int shim_append(struct raft_io *io, struct raft_io_append *req,
     w->consensus = c;
     w->inner = req;
     w->cb = cb;
+    w->last = c->disk_last + n;
+    w->generation = c->disk_generation;
     int rv = c->inner.append(io, &w->req, entries, n, on_written);
     if (rv != 0) {
         free(w);
         fail_io(c, rv, "write the log");
+    } else {
+        c->disk_last += n;
     }
     return rv;
+}
+
+/* What a leader of before left behind @index - 1 is not part of the log. */
+static int shim_truncate(struct raft_io *io, raft_index index)
+{
+    struct consensus *c = shim_consensus(io);
+    int rv = promise_lower(c, index - 1);
+    return rv == 0 ? c->inner.truncate(io, index) : rv;
 }
 
 bool shim_configuration_at(const struct consensus *c, raft_index index,
@@ -151,6 +167,8 @@ static void on_snapshot_written(struct raft_io_snapshot_put *req, int status)
     struct consensus *c =
         (struct consensus *)(void *)((char *)req - offsetof(struct consensus, put_req));
     if (status == 0) {
+        if (c->put_inner->data != &c->raft)
+            promise_snapshot(c, c->put.index);
         raft_configuration_close(&c->snapshot_configuration);
         c->snapshot_configuration = c->put.configuration;
         c->snapshot_configuration_index = c->put.configuration_index;
@@ -175,6 +193,8 @@ static int shim_snapshot_put(struct raft_io *io, unsigned trailing,
         return RAFT_CANCELED;
     c->put = *snapshot;
     bool taken_here = req->data == &c->raft;
+    if (!taken_here && promise_lower(c, snapshot->index) != 0)
+        return RAFT_IOERR;
     if (!taken_here || !shim_configuration_at(c, snapshot->index, &c->put.configuration,
                                               &c->put.configuration_index))
         transport_copy_configuration(&snapshot->configuration, &c->put.configuration);
@@ -229,6 +249,9 @@ void shim_install(struct consensus *c)
     c->io.start = shim_start;
     c->io.load = shim_load;
     c->io.append = shim_append;
+    c->io.truncate = shim_truncate;
+    c->io.set_term = promise_set_term;
+    c->io.set_vote = promise_set_vote;
     c->io.send = shim_send;
     c->io.snapshot_put = shim_snapshot_put;
     c->io.close = shim_close;

@@ -49,6 +49,13 @@ static char *find_file(const char *dir, const char *prefix, const char *without)
     return found;
 }
 
+static void remove_file(const char *dir, const char *name)
+{
+    char *path = str_printf("%s/%s", dir, name);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+}
+
 /* Flip a bit of @path, @at bytes from its start, or from its end when negative. */
 static void flip_bit(const char *path, off_t at)
 {
@@ -127,13 +134,12 @@ static void test_auto_recovery_would_go_on_without_the_entries(void **state)
 {
     struct member *m = damaged_member(*state);
     struct err err;
-    m->hazards.auto_recovery = true;
-    /* Our record of what was committed still tells. */
+    m->hazards.auto_recovery = m->hazards.unexamined_folder = true;
+    /* Our records of what was committed and acknowledged still tell. */
     assert_int_equal(member_try_start(m, false, &err), ERR_CORRUPT);
     assert_non_null(strstr(err.msg, "lost entries"));
-    char *progress = str_printf("%s/progress", m->dir);
-    unlink(progress);
-    free(progress);
+    remove_file(m->dir, "progress");
+    remove_file(m->dir, "acknowledged");
     member_start(m, false);
     WORLD_UNTIL(m->world, m->ready);
     assert_int_equal(member_tokens(m), 0);
@@ -189,7 +195,7 @@ static void test_an_unchecked_snapshot_would_be_taken_as_it_is(void **state)
     store_digest(m->store, before);
     member_stop(m);
     char *snapshot = find_file(m->dir, "snapshot-", ".meta");
-    m->hazards.unchecked_snapshot = true;
+    m->hazards.unchecked_snapshot = m->hazards.unexamined_folder = true;
     /* Somewhere in a page a bit makes another row of it. */
     struct stat st;
     assert_int_equal(stat(snapshot, &st), 0);
@@ -256,8 +262,9 @@ static void test_an_interrupted_installation_is_finished(void **state)
     member_start(m, false);
     WORLD_UNTIL(w, member_tokens(m) == 170);
     member_stop(m);
-    char *open = str_printf("%s/open-9", m->dir), *progress = str_printf("%s/progress", m->dir);
-    assert_int_equal(unlink(progress), 0);
+    char *open = str_printf("%s/open-9", m->dir);
+    remove_file(m->dir, "progress");
+    remove_file(m->dir, "acknowledged");
     move_segments(m->dir, away);
     move_segments(aside, m->dir);
     int fd = creat(open, 0600);
@@ -268,7 +275,7 @@ static void test_an_interrupted_installation_is_finished(void **state)
     /* This leader knows that it had more before; the next one does not. */
     member_stop(&w->members[1]);
     WORLD_UNTIL(w, w->members[2].ready && member_tokens(m) == 170);
-    free(aside), free(away), free(copy), free(open), free(progress);
+    free(aside), free(away), free(copy), free(open);
 }
 
 static void test_a_lost_vote_refuses_the_start(void **state)
@@ -316,9 +323,7 @@ static void test_without_the_progress_file_it_applies_nothing(void **state)
     for (int id = 1; id <= 3; id++)
         member_stop(&w->members[id]);
     struct member *m = &w->members[2];
-    char *progress = str_printf("%s/progress", m->dir);
-    assert_int_equal(unlink(progress), 0);
-    free(progress);
+    remove_file(m->dir, "progress");
     member_start(m, false);
     world_run_ms(w, 500);
     assert_int_equal(member_tokens(m), 0);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/consensus_internal.h"
+#include "cluster/progress.h"
 #include "store/store.h"
 #include "writes.h"
 
@@ -43,6 +44,7 @@ struct member {
     struct consensus_hazards hazards;
     unsigned threshold, trailing;
     bool cut; /* nothing goes in or out */
+    bool expect_log, damaged;
     bool ready;
     int64_t leader;
     bool failed;
@@ -168,6 +170,8 @@ static inline int member_try_start(struct member *m, bool bootstrap, struct err 
         .dir = m->dir,
         .id = m->id,
         .bootstrap = bootstrap,
+        .expect_log = m->expect_log,
+        .ret_damaged = &m->damaged,
         .snapshot_threshold = m->threshold,
         .snapshot_trailing = m->trailing,
         .send = world_send,
@@ -176,7 +180,7 @@ static inline int member_try_start(struct member *m, bool bootstrap, struct err 
         .arg = m,
     };
     struct consensus_options options = {.hazards = m->hazards};
-    m->stopped = m->failed = m->ready = false;
+    m->stopped = m->failed = m->ready = m->damaged = false;
     config.store = m->store = store_new();
     int rv = consensus_start_with(&config, &options, &m->consensus, err);
     if (rv < 0) {
