@@ -24,6 +24,7 @@ struct command;
     X(cluster)                                                                                     \
     X(token)                                                                                       \
     X(node)                                                                                        \
+    X(backup)                                                                                      \
     X(version)                                                                                     \
     X(completion)                                                                                  \
     X(help)                                                                                        \

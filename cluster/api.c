@@ -425,6 +425,22 @@ static const struct field image_list_reply_fields[] = {
 const struct record_type image_list_reply_type =
     RECORD_TYPE("image_list_reply", struct image_list_reply, image_list_reply_fields);
 
+static const struct field backup_read_request_fields[] = {
+    FIELD_STRING(struct backup_read_request, id),
+    FIELD_INT(struct backup_read_request, offset),
+    FIELD_BOOL(struct backup_read_request, done),
+};
+const struct record_type backup_read_request_type =
+    RECORD_TYPE("backup_read_request", struct backup_read_request, backup_read_request_fields);
+
+static const struct field backup_read_reply_fields[] = {
+    FIELD_STRING(struct backup_read_reply, id),
+    FIELD_INT(struct backup_read_reply, size),
+    FIELD_BYTES(struct backup_read_reply, data),
+};
+const struct record_type backup_read_reply_type =
+    RECORD_TYPE("backup_read_reply", struct backup_read_reply, backup_read_reply_fields);
+
 static const struct field stalls_reply_fields[] = {
     FIELD_INT(struct stalls_reply, longest_us),
     FIELD_INT(struct stalls_reply, turns),

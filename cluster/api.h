@@ -46,6 +46,7 @@
     X("image.progress", job_request, job_progress)                                                 \
     X("image.list", empty, image_list_reply)                                                       \
     X("image.remove", name_request, empty)                                                         \
+    X("backup.read", backup_read_request, backup_read_reply)                                       \
     X("debug.stalls", empty, stalls_reply)
 
 struct empty {
@@ -425,6 +426,22 @@ struct image_info {
 struct image_list_reply {
     struct image_info *images;
     size_t images_n;
+};
+
+/* --- backup ------------------------------------------------------------------------------- */
+
+/* Id "" takes a copy of the state, which is in the reply's name from then on. A piece of it, or
+ * with @done: nobody needs it any more. */
+struct backup_read_request {
+    char *id;
+    int64_t offset;
+    bool done;
+};
+
+struct backup_read_reply {
+    char *id;
+    int64_t size;      /* of the whole file, cluster/backup.h */
+    struct bytes data; /* from the offset on; none at its end */
 };
 
 /* The longest times the loop was away, since the last call. */

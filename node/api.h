@@ -128,7 +128,8 @@ void api_clean_uploads(struct daemon *d);
     X(service_list) X(service_inspect) X(scale) X(task_list)     \
     X(logs)                                                      \
     X(upload) X(image_load) X(image_pull) X(image_progress)      \
-    X(image_list) X(image_remove)
+    X(image_list) X(image_remove)                                \
+    X(backup_read)
 /* clang-format on */
 
 #define X(noun) void api_##noun(struct api_call *c, const void *request);

@@ -15,6 +15,7 @@
 #include "node/addresses.h"
 #include "node/api.h"
 #include "node/callers.h"
+#include "node/backup.h"
 #include "node/dns.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
@@ -215,6 +216,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->dns = dns_new(d);
     d->reconcile = reconcile_new(d);
     d->callers = callers_new(d);
+    d->backups = backups_new(d);
     d->waiters = waiters_new(&d->loop);
     members_on_change(d->members);
     on_leader(d, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
@@ -261,6 +263,7 @@ static void on_consensus_stopped(void *arg)
     d->waiters = NULL;
     callers_free(d->callers, on_nothing, NULL);
     d->callers = NULL;
+    backups_free(d->backups, on_nothing, NULL);
     reconcile_free(d->reconcile);
     netsync_free(d->netsync);
     addresses_free(d->addresses);

@@ -69,6 +69,7 @@ struct daemon {
     struct report *report;
     struct netsync *netsync;
     struct dns *dns;
+    struct backups *backups;
     struct waiters *waiters; /* callers of cluster.wait */
     struct callers *callers; /* those who call from elsewhere */
 

@@ -9,7 +9,7 @@ declare -A may=(
     [cluster]="cluster store base"
     [runtime]="runtime base"
     [node]="node cluster scheduler runtime store base"
-    [cli]="cli cluster/wire cluster/client cluster/api store/model store/record base"
+    [cli]="cli cluster/wire cluster/client cluster/api cluster/backup store/model store/record base"
 )
 # cli/main.c alone starts the daemon.
 bad=0
