@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/retry.h"
 #include "cli/table.h"
 #include "cluster/client.h"
 
@@ -81,15 +82,8 @@ int cli_call_client(struct client *client, const char *verb, const void *request
 int cli_call_within(struct cli *cli, const char *verb, const void *request, void *ret_reply,
                     int64_t timeout_ms, struct err *err)
 {
-    if (!cli->client && cli_connect(cli, &cli->client, err) < 0)
-        return err->code;
-    int rv = cli_call_client(cli->client, verb, request, ret_reply, timeout_ms, err);
-    if (rv == ERR_UNAVAILABLE || rv == ERR_TIMEOUT || rv == ERR_UNKNOWN || rv == ERR_IO) {
-        /* Whatever comes on this connection now may be late: the next call has a new one. */
-        client_close(cli->client);
-        cli->client = NULL;
-    }
-    return rv;
+    const struct verb *v = verb_find(verb);
+    return retry_call(cli, verb, v->request, request, v->reply, ret_reply, timeout_ms, err);
 }
 
 int cli_call(struct cli *cli, const char *verb, const void *request, void *ret_reply,

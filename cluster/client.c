@@ -21,6 +21,7 @@ struct client {
     char *token;
     int64_t last_id;
     bool stale;
+    int64_t index; /* of the newest reply */
 };
 
 int client_wait(int fd, short events, int64_t deadline_ms)
@@ -93,13 +94,15 @@ void client_close(struct client *client)
 }
 
 /* Unpack what came back for call @id. */
-static int decode_reply(const struct buf *raw, int64_t id, const struct record_type *type,
-                        void *ret_reply, struct err *err)
+static int decode_reply(struct client *client, const struct buf *raw, int64_t id,
+                        const struct record_type *type, void *ret_reply, struct err *err)
 {
     struct reply reply;
     int rv = record_decode(&reply_type, raw->data, raw->len, false, &reply, err);
     if (rv < 0)
         return rv;
+    if (reply.index > client->index)
+        client->index = reply.index;
     rv = reply_get_err(&reply, err);
     if (rv == 0 && reply.id != id)
         rv = err_set(err, ERR_CORRUPT, "the member answered another call");
@@ -111,13 +114,18 @@ static int decode_reply(const struct buf *raw, int64_t id, const struct record_t
     return rv;
 }
 
-int client_call_as(struct client *client, const unsigned char request_id[16], const char *verb,
-                   const struct record_type *request_type, const void *request,
+int64_t client_index(const struct client *client)
+{
+    return client->index;
+}
+
+int client_call_as(struct client *client, const struct client_request *request, const char *verb,
+                   const struct record_type *request_type, const void *what,
                    const struct record_type *answer_type, void *ret_reply, int64_t timeout_ms,
                    struct err *err)
 {
     cleanup_buf struct buf body = BUF_INIT;
-    record_encode(request_type, request, &body);
+    record_encode(request_type, what, &body);
     if (body.len > WIRE_MESSAGE_MAX - 4096)
         return err_set(err, ERR_TOOBIG, "the request has more than 4 MiB");
     struct call call = {
@@ -126,22 +134,23 @@ int client_call_as(struct client *client, const unsigned char request_id[16], co
         .verb = (char *)(uintptr_t)verb,
         .token = client->token,
         .stale = client->stale,
-        .request_id = {.data = (unsigned char *)(uintptr_t)request_id, .len = 16},
+        .request_id = {.data = (unsigned char *)(uintptr_t)request->id, .len = sizeof(request->id)},
+        .begin = request->begin,
         .body = {.data = (unsigned char *)body.data, .len = body.len},
     };
     cleanup_buf struct buf raw = BUF_INIT;
     int64_t deadline_ms = clock_boot_ms() + timeout_ms;
     int rv = client->local ? client_unix_exchange(client->local, &call, deadline_ms, &raw, err)
                            : client_nng_exchange(client->remote, &call, deadline_ms, &raw, err);
-    return rv < 0 ? rv : decode_reply(&raw, call.id, answer_type, ret_reply, err);
+    return rv < 0 ? rv : decode_reply(client, &raw, call.id, answer_type, ret_reply, err);
 }
 
 int client_call(struct client *client, const char *verb, const struct record_type *request_type,
                 const void *request, const struct record_type *answer_type, void *ret_reply,
                 int64_t timeout_ms, struct err *err)
 {
-    unsigned char request_id[16];
-    random_bytes(request_id, sizeof(request_id));
-    return client_call_as(client, request_id, verb, request_type, request, answer_type, ret_reply,
+    struct client_request as = {.begin = client->index};
+    random_bytes(as.id, sizeof(as.id));
+    return client_call_as(client, &as, verb, request_type, request, answer_type, ret_reply,
                           timeout_ms, err);
 }

@@ -34,11 +34,22 @@ int client_call(struct client *client, const char *verb, const struct record_typ
                 const void *request, const struct record_type *reply_type, void *ret_reply,
                 int64_t timeout_ms, struct err *err);
 
-/* As client_call() with a request id of the caller's, 16 bytes, for which it may call again when
- * the outcome was ERR_UNKNOWN: what was done is not done twice. */
-int client_call_as(struct client *client, const unsigned char request_id[16], const char *verb,
-                   const struct record_type *request_type, const void *request,
+/* A request that may be called again, also through another member, when the outcome was
+ * ERR_UNKNOWN: what was done is not done twice. The id is drawn by the caller; @begin is the index
+ * of the state before the first call (client_index()), so that a member can tell whether it would
+ * still know the id. 0: it cannot. */
+struct client_request {
+    unsigned char id[16];
+    int64_t begin;
+};
+
+/* As client_call() for such a request. */
+int client_call_as(struct client *client, const struct client_request *request, const char *verb,
+                   const struct record_type *request_type, const void *body,
                    const struct record_type *reply_type, void *ret_reply, int64_t timeout_ms,
                    struct err *err);
+
+/* The index of the state in the newest reply, 0: none yet. */
+int64_t client_index(const struct client *client);
 
 #endif

@@ -13,6 +13,7 @@ static const struct field call_fields[] = {
     FIELD_STRING(struct call, verb),    FIELD_SECRET(struct call, token),
     FIELD_BOOL(struct call, forwarded), FIELD_BYTES(struct call, request_id),
     FIELD_BYTES(struct call, body),     FIELD_BOOL(struct call, stale),
+    FIELD_INT(struct call, begin),
 };
 
 const struct record_type call_type = RECORD_TYPE("call", struct call, call_fields);

@@ -28,6 +28,7 @@ struct call {
     bool forwarded;          /* by another member: not to be forwarded to a further one */
     bool stale;              /* a read may be answered from the member's own copy as it is */
     struct bytes request_id; /* 16 bytes: a retry with the same one is not done twice */
+    int64_t begin;           /* with it: index of the state before its first try; 0: this is it */
     struct bytes body;       /* the verb's request record */
 };
 

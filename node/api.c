@@ -164,9 +164,9 @@ bool api_may_change(struct api_call *c, int kind, const void *body)
 void api_propose(struct api_call *c, int kind, const void *body)
 {
     if (api_may_change(c, kind, body))
-        propose_change_for(c->daemon->propose, &c->caller, (enum change_kind)kind, body,
-                           c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS,
-                           on_proposed, c);
+        propose_request(c->daemon->propose, &c->caller, (enum change_kind)kind, body,
+                        c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
+                        on_proposed, c);
 }
 
 /* --- entrances -------------------------------------------------------------------------------- */
@@ -263,6 +263,7 @@ void api_dispatch(struct api_call *c, const struct call *call)
     if (call->request_id.len == sizeof(c->request_id)) {
         c->has_request_id = true;
         memcpy(c->request_id, call->request_id.data, sizeof(c->request_id));
+        c->begin = call->begin;
     }
     void *request = mem_alloc(1, c->verb->request->size);
     const struct record_type *type = c->verb->request;

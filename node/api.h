@@ -30,6 +30,7 @@ struct api_call {
     int64_t id;
     bool has_request_id;
     unsigned char request_id[16];
+    int64_t begin; /* index of the state before the request's first try; 0: this is it */
     const struct verb *verb;
     struct caller caller;    /* who calls */
     bool local;              /* over this machine's own socket */

@@ -94,9 +94,9 @@ void api_deploy(struct api_call *c, const void *request)
     w->call = c;
     w->stack = str_copy(str_or_empty(r->name));
     find_left(c->daemon, r, &w->reply);
-    propose_change_for(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
-                       c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_deployed,
-                       w);
+    propose_request(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
+                    c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
+                    on_deployed, w);
     free(change.services);
 }
 

@@ -21,6 +21,7 @@
 #include "node/forward.h"
 #include "node/level.h"
 #include "node/rights.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,13 @@ void propose_change_for(struct propose *p, const struct caller *caller, enum cha
                         const void *body, const unsigned char *request_id, int64_t timeout_ms,
                         propose_cb cb, void *arg)
 {
+    propose_request(p, caller, kind, body, request_id, 0, timeout_ms, cb, arg);
+}
+
+void propose_request(struct propose *p, const struct caller *caller, enum change_kind kind,
+                     const void *body, const unsigned char *request_id, int64_t begin,
+                     int64_t timeout_ms, propose_cb cb, void *arg)
+{
     check(!p->stopping);
     struct proposal *q = add(p, timeout_ms, cb, arg);
     caller_copy(caller, &q->caller);
@@ -329,6 +337,8 @@ void propose_change_for(struct propose *p, const struct caller *caller, enum cha
         memcpy(q->change.request_id, request_id, REQUEST_ID_BYTES);
     else
         random_bytes(q->change.request_id, REQUEST_ID_BYTES);
+    if (store_level(p->daemon->store) >= CHANGE_BEGIN_LEVEL)
+        q->change.begin = begin > 0 ? begin : store_index(p->daemon->store);
     q->change.body = mem_alloc(1, type->size);
     record_copy(type, body, q->change.body);
     if (kind == CHANGE_NODE_UPDATE)

@@ -46,6 +46,14 @@ void propose_change_for(struct propose *p, const struct caller *caller, enum cha
                         const void *body, const unsigned char *request_id, int64_t timeout_ms,
                         propose_cb cb, void *arg);
 
+/* As propose_change_for() for a request that may have been tried before, through another member
+ * too:
+ * @begin is the index that the state had before its first try, 0 when this is the first. What was
+ * done once is answered, not done twice; ERR_UNKNOWN when that is not known any more. */
+void propose_request(struct propose *p, const struct caller *caller, enum change_kind kind,
+                     const void *body, const unsigned char *request_id, int64_t begin,
+                     int64_t timeout_ms, propose_cb cb, void *arg);
+
 /* A member forwarded a change to us as the leader (verb "member.propose"): check that it may, and
  * that the caller may whose token it shows, if it shows one, and propose it. @cb gets the reply,
  * which is borrowed. */

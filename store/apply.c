@@ -3,6 +3,7 @@
  * One raft entry becomes one transaction, each of its changes a savepoint:
  *
  *     decode all → BEGIN → for each change: known request? its old result
+ *                            perhaps known once? refused
  *                            else SAVEPOINT → handler → refused? ROLLBACK TO
  *                            → RELEASE → remember the request
  *                → meta → COMMIT → watchers
@@ -116,6 +117,14 @@ static unsigned apply_change(struct store *store, const struct change *change,
 {
     if (change->has_request_id && store_request(store, change->request_id, ret_result))
         return 0;
+    if (change->has_request_id && request_may_be_forgotten(store, change->begin)) {
+        *ret_result = (struct change_result){.index = store->meta.index};
+        err_set(
+            &ret_result->err, ERR_UNKNOWN,
+            "outcome unknown: so much was changed since this was asked for that it is not known "
+            "any more whether it was done; look before you repeat it");
+        return 0;
+    }
     unsigned changed = apply_new(store, change, ret_result);
     if (change->has_request_id)
         request_put(store, change->request_id, ret_result);

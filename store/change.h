@@ -7,7 +7,8 @@
  * the payload of one raft entry:
  *
  *     u32 magic "WHB1" | u32 version | i64 now_ms | msgpack array of changes,
- *     each an array [kind, request id (16 bytes or nil), body]
+ *     each an array [kind, request, body]; request: nil, the 16 bytes of its id, or these and the
+ *     u64 index at which it began
  *
  * A kind's number never changes its meaning; new ones are added at the end, and wait until all
  * members know them (level.h).
@@ -232,7 +233,8 @@ struct change {
     enum change_kind kind;
     bool has_request_id;
     unsigned char request_id[REQUEST_ID_BYTES];
-    void *body; /* of change_type(kind), owned */
+    int64_t begin; /* with a request id: of the state, when it was first asked for; 0: not known */
+    void *body;    /* of change_type(kind), owned */
 };
 
 /* What became of a change: equal on every member. */

@@ -16,6 +16,7 @@ enum {
     BATCH_MAGIC = 0x31424857, /* "WHB1" in little-endian order */
     BATCH_VERSION = 1,
     BATCH_CHANGES_MAX = 65536,
+    REQUEST_BYTES = REQUEST_ID_BYTES + 8, /* with the index at which it began */
     /* First bytes of msgpack values. */
     MSGPACK_NIL = 0xc0,
     MSGPACK_BIN8 = 0xc4,
@@ -51,12 +52,22 @@ void change_encode(const struct change *change, struct buf *out)
     put_kind((int)change->kind, out);
     if (change->has_request_id) {
         buf_putc(out, (char)MSGPACK_BIN8);
-        buf_putc(out, REQUEST_ID_BYTES);
+        buf_putc(out, change->begin > 0 ? REQUEST_BYTES : REQUEST_ID_BYTES);
         buf_append(out, change->request_id, REQUEST_ID_BYTES);
+        if (change->begin > 0)
+            buf_put_u64(out, (unsigned long long)change->begin);
     } else {
         buf_putc(out, (char)MSGPACK_NIL);
     }
     record_encode(type, change->body, out);
+}
+
+static uint64_t little_endian(const unsigned char *p, size_t n)
+{
+    uint64_t value = 0;
+    while (n-- > 0)
+        value = value << 8 | p[n];
+    return value;
 }
 
 static int read_request_id(struct scan *scan, struct change *change, struct err *err)
@@ -65,11 +76,17 @@ static int read_request_id(struct scan *scan, struct change *change, struct err 
     size_t len;
     if (scan_nil(scan))
         return 0;
-    if (!scan_bytes(scan, &id, &len) || len != REQUEST_ID_BYTES)
+    if (!scan_bytes(scan, &id, &len) || (len != REQUEST_ID_BYTES && len != REQUEST_BYTES))
         return err_set(err, ERR_CORRUPT, "change: its request id is not of %d bytes",
                        REQUEST_ID_BYTES);
     change->has_request_id = true;
     memcpy(change->request_id, id, REQUEST_ID_BYTES);
+    if (len == REQUEST_ID_BYTES)
+        return 0;
+    uint64_t begin = little_endian(id + REQUEST_ID_BYTES, len - REQUEST_ID_BYTES);
+    if (begin == 0 || begin > INT64_MAX)
+        return err_set(err, ERR_CORRUPT, "change: its request began at an impossible index");
+    change->begin = (int64_t)begin;
     return 0;
 }
 
@@ -126,14 +143,6 @@ void batch_encode(int64_t now_ms, const struct buf *changes, size_t n, struct bu
         buf_putc(out, (char)(n >> shift & 0xff));
     for (size_t i = 0; i < n; i++)
         buf_append(out, changes[i].data, changes[i].len);
-}
-
-static uint64_t little_endian(const unsigned char *p, size_t n)
-{
-    uint64_t value = 0;
-    while (n-- > 0)
-        value = value << 8 | p[n];
-    return value;
 }
 
 static int decode_header(struct scan *scan, int64_t *ret_now_ms, size_t *ret_n, struct err *err)

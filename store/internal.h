@@ -76,6 +76,9 @@ int rows_verify(struct sql *sql, struct err *err);
 int meta_load(struct sql *sql, struct store_meta *ret_meta, struct err *err);
 void meta_save(struct sql *sql, const struct store_meta *meta);
 
+/* True when a request that began at @begin may have been applied and forgotten since. */
+bool request_may_be_forgotten(struct store *store, int64_t begin);
+
 /* Remember @result under request @id, and forget the oldest beyond REQUESTS_KEPT. */
 void request_put(struct store *store, const unsigned char id[REQUEST_ID_BYTES],
                  const struct change_result *result);

@@ -20,7 +20,8 @@ int change_level(const struct change *change)
 {
     int kind = change_kind_level((int)change->kind);
     int body = record_level(change_type((int)change->kind), change->body);
-    return body > kind ? body : kind;
+    int level = body > kind ? body : kind;
+    return change->begin > 0 && level < CHANGE_BEGIN_LEVEL ? CHANGE_BEGIN_LEVEL : level;
 }
 
 static int field_level(const struct field *f, const char *record)

@@ -23,7 +23,8 @@ struct store;
 
 enum {
     LEVEL_FIRST = 1,
-    LEVEL_KNOWN = 2, /* of this build */
+    LEVEL_KNOWN = 2,        /* of this build */
+    CHANGE_BEGIN_LEVEL = 2, /* of a change that says at which index its request began */
 };
 
 /* The level of a kind's number. */

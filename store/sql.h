@@ -39,6 +39,7 @@ enum {
     X(REQUEST_GET, "SELECT code, message, made, at FROM request WHERE request = ?1")               \
     X(REQUEST_PUT, "INSERT INTO request(seq, request, code, message, made, at) "                   \
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                               \
+    X(REQUEST_AT, "SELECT at FROM request WHERE seq = ?1")                                         \
     X(REQUEST_DROP, "DELETE FROM request WHERE seq <= ?1")                                         \
     X(EVENT_DROP, "DELETE FROM event WHERE id <= ?1")                                              \
     X(EVENT_AFTER, "SELECT record FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")                  \

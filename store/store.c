@@ -148,6 +148,21 @@ bool store_request(struct store *store, const unsigned char id[REQUEST_ID_BYTES]
     return true;
 }
 
+bool request_may_be_forgotten(struct store *store, int64_t begin)
+{
+    int64_t oldest = store->meta.last_request - REQUESTS_KEPT + 1;
+    if (begin == 0 || oldest <= 1)
+        return false;
+    /* It was applied after @begin, if at all; what was forgotten, at this index at the latest. */
+    sqlite3_stmt *stmt = sql(&store->sql, SQL_REQUEST_AT);
+    sql_int(stmt, 1, oldest);
+    if (!sql_step(stmt))
+        return false;
+    bool forgotten = begin < sqlite3_column_int64(stmt, 0);
+    sql_reset(stmt);
+    return forgotten;
+}
+
 void request_put(struct store *store, const unsigned char id[REQUEST_ID_BYTES],
                  const struct change_result *result)
 {

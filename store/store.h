@@ -51,7 +51,8 @@ void store_free(struct store *store);
 /* Apply the batch of the entry at @index, which must be greater than store_index(). @ret_results
  * gets one result per change (the caller frees the array). Fails, without having changed anything,
  * only for a batch that is damaged or of an unknown kind: the member must stop then. A change whose
- * request id was already applied gets the result it had then. */
+ * request id was already applied gets the result it had then; one that began before the oldest
+ * request still known is refused with ERR_UNKNOWN, for it may have been applied. */
 int store_apply(struct store *store, int64_t index, const void *batch, size_t len,
                 struct change_result **ret_results, size_t *ret_n, struct err *err);
 

@@ -24,6 +24,8 @@ static struct change random_change(enum change_kind kind, uint64_t *seed)
     if (change.has_request_id)
         for (size_t i = 0; i < REQUEST_ID_BYTES; i++)
             change.request_id[i] = (unsigned char)draw(seed);
+    if (change.has_request_id && draw(seed) % 2)
+        change.begin = 1 + (int64_t)(draw(seed) >> 2);
     change.body = mem_alloc(1, type->size);
     fill_record(type, change.body, seed);
     return change;
@@ -34,6 +36,7 @@ static void assert_same(const struct change *a, const struct change *b)
     assert_int_equal(a->kind, b->kind);
     assert_int_equal(a->has_request_id, b->has_request_id);
     assert_memory_equal(a->request_id, b->request_id, REQUEST_ID_BYTES);
+    assert_true(a->begin == b->begin);
     assert_true(record_equal(change_type((int)a->kind), a->body, b->body));
 }
 

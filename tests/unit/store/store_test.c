@@ -143,6 +143,27 @@ static void test_a_repeated_request_gets_its_first_result(void **state)
     assert_int_equal(known.id, made.id);
 }
 
+/* Request number @n, which began at @begin, to both stores. */
+static struct change_result submit_begun(struct world *w, void *body, unsigned n, int64_t begin)
+{
+    struct change change = {
+        .kind = CHANGE_SERVICE_SCALE, .has_request_id = true, .begin = begin, .body = body};
+    cleanup_buf struct buf encoded = BUF_INIT;
+    cleanup_buf struct buf batch = BUF_INIT;
+    struct change_result *results;
+    size_t results_n;
+    memcpy(change.request_id, &n, sizeof(n));
+    change_encode(&change, &encoded);
+    batch_encode(w->now_ms, &encoded, 1, &batch);
+    w->index++;
+    feed(w->twin, w->index, &batch);
+    assert_int_equal(
+        store_apply(w->store, w->index, batch.data, batch.len, &results, &results_n, NULL), 0);
+    struct change_result result = results[0];
+    free(results);
+    return result;
+}
+
 static void test_the_oldest_request_is_forgotten(void **state)
 {
     struct world *w = *state;
@@ -151,6 +172,7 @@ static void test_the_oldest_request_is_forgotten(void **state)
         STEP = 1024
     };
     init_cluster(w);
+    int64_t first = w->index + 1;
     struct change_service_scale scale = {.stack = "a", .service = "b"};
     struct change change = {.kind = CHANGE_SERVICE_SCALE, .has_request_id = true, .body = &scale};
     struct buf encoded[STEP] = {0};
@@ -177,6 +199,13 @@ static void test_the_oldest_request_is_forgotten(void **state)
     memcpy(id, &n, sizeof(n));
     assert_true(store_request(w->store, id, &result));
     assert_int_equal(result.err.code, ERR_NOTFOUND);
+    /* The oldest that is known was applied at first + 1. */
+    assert_int_equal(submit_begun(w, &scale, KEPT + STEP, first).err.code, ERR_UNKNOWN);
+    assert_int_equal(submit_begun(w, &scale, KEPT + STEP, first).err.code, ERR_UNKNOWN);
+    assert_int_equal(submit_begun(w, &scale, KEPT + STEP, first + 1).err.code, ERR_NOTFOUND);
+    assert_int_equal(submit_begun(w, &scale, KEPT + STEP, first).err.code, ERR_NOTFOUND);
+    assert_int_equal(submit_begun(w, &scale, KEPT + STEP + 1, 0).err.code, ERR_NOTFOUND);
+    assert_int_equal(submit_begun(w, &scale, KEPT, first).err.code, ERR_NOTFOUND);
 }
 
 /* --- batches ------------------------------------------------------------------------------- */
