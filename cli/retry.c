@@ -26,7 +26,8 @@ static const struct {
     {"stack.plan", RETRY_READ},      {"stack.remove", RETRY_CHANGE},
     {"service.list", RETRY_READ},    {"service.inspect", RETRY_READ},
     {"service.scale", RETRY_CHANGE}, {"task.list", RETRY_READ},
-    {"image.list", RETRY_READ},
+    {"image.list", RETRY_READ},      {"token.list", RETRY_READ},
+    {"token.remove", RETRY_CHANGE},  {"cluster.session", RETRY_READ},
 };
 
 enum retry_kind retry_kind_of(const char *verb)

@@ -191,6 +191,18 @@ static bool needs_barrier(const struct api_call *c, const struct call *call)
     return (c->verb->flags & VERB_FRESH) || ((c->verb->flags & VERB_READ) && !call->stale);
 }
 
+/* A retry of what was done already, where it would not be found any more: answered as it was then.
+ */
+static bool answer_known(struct api_call *c)
+{
+    struct change_result known;
+    if (!c->has_request_id || c->verb->reply != &empty_type ||
+        !store_request(c->daemon->store, c->request_id, &known))
+        return false;
+    on_proposed(c, &known);
+    return true;
+}
+
 static void on_barrier(void *arg, const struct err *failed)
 {
     struct waiting_call *w = arg;
@@ -202,7 +214,7 @@ static void on_barrier(void *arg, const struct err *failed)
         err_set(&err, ERR_UNAVAILABLE, "%.180s; --stale shows what this member has", failed->msg);
     if (err.code != 0)
         api_fail(w->call, &err);
-    else
+    else if (!answer_known(w->call))
         verb->handler(w->call, w->request);
     record_release(verb->request, w->request);
     free(w->request);
