@@ -17,10 +17,12 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     DAYS_BEFORE = 7, /* how far a clock may be behind the maker's */
     DAYS_VALID = 3653,
+    DAY_S = 86400,
     SERIAL_BITS = 159, /* at most 20 octets, positive (RFC 5280, 4.1.2.2) */
 };
 
@@ -107,16 +109,30 @@ static void add_extension(X509 *cert, X509V3_CTX *ctx, int nid, const char *valu
     X509_EXTENSION_free(extension);
 }
 
+int cert_key_from_public(const struct bytes *der, EVP_PKEY **ret_key, struct err *err)
+{
+    const unsigned char *p = der->data;
+    EVP_PKEY *key = der->len > 0 && der->len < 1024 ? d2i_PUBKEY(NULL, &p, (long)der->len) : NULL;
+    ERR_clear_error();
+    if (!key || p != der->data + der->len || !is_p256(key)) {
+        EVP_PKEY_free(key);
+        return err_set(err, ERR_CORRUPT, "is not an ECDSA P-256 public key");
+    }
+    *ret_key = key;
+    return 0;
+}
+
 /* A certificate for @key named @name that still lacks issuer, extensions and signature. */
-static X509 *new_certificate(EVP_PKEY *key, const char *name)
+static X509 *new_certificate(EVP_PKEY *key, const char *name, int64_t valid_s)
 {
     X509 *cert = X509_new();
     check(cert && X509_set_version(cert, X509_VERSION_3) == 1);
     set_serial(cert);
     check(X509_time_adj_ex(X509_getm_notBefore(cert), -DAYS_BEFORE, 0, NULL));
-    check(X509_time_adj_ex(X509_getm_notAfter(cert), DAYS_VALID, 0, NULL));
-    check(X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
-                                     (const unsigned char *)name, -1, -1, 0) == 1);
+    check(
+        X509_time_adj_ex(X509_getm_notAfter(cert), (int)(valid_s / DAY_S), valid_s % DAY_S, NULL));
+    check(!name || X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
+                                              (const unsigned char *)name, -1, -1, 0) == 1);
     check(X509_set_pubkey(cert, key) == 1);
     return cert;
 }
@@ -126,29 +142,51 @@ static void sign(X509 *cert, EVP_PKEY *key)
     check(X509_sign(cert, key, EVP_sha256()) > 0);
 }
 
-X509 *cert_new_ca(EVP_PKEY *key)
+/* What every certificate of a CA says, but who signs it. */
+static void describe_ca(X509 *cert, X509V3_CTX *ctx)
+{
+    add_extension(cert, ctx, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
+    add_extension(cert, ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
+    add_extension(cert, ctx, NID_subject_key_identifier, "hash");
+}
+
+X509 *cert_new_ca(EVP_PKEY *key, const X509 *before)
 {
     unsigned char random[4];
     char hex[2 * sizeof(random) + 1];
     random_bytes(random, sizeof(random));
     hex_encode(random, sizeof(random), hex);
     cleanup_free char *name = str_printf("Wherry CA %s", hex);
-    X509 *cert = new_certificate(key, name);
+    X509 *cert = new_certificate(key, before ? NULL : name, (int64_t)DAYS_VALID * DAY_S);
+    if (before)
+        check(X509_set_subject_name(cert, X509_get_subject_name(before)) == 1);
     check(X509_set_issuer_name(cert, X509_get_subject_name(cert)) == 1);
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-    add_extension(cert, &ctx, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-    add_extension(cert, &ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
-    add_extension(cert, &ctx, NID_subject_key_identifier, "hash");
+    describe_ca(cert, &ctx);
     sign(cert, key);
     return cert;
 }
 
-X509 *cert_new_node(EVP_PKEY *key, int64_t node_id, const X509 *ca, EVP_PKEY *ca_key)
+X509 *cert_new_cross(const X509 *ca, const X509 *before, EVP_PKEY *before_key)
+{
+    X509 *cert = new_certificate(X509_get0_pubkey(ca), NULL, (int64_t)DAYS_VALID * DAY_S);
+    check(X509_set_subject_name(cert, X509_get_subject_name(ca)) == 1);
+    check(X509_set_issuer_name(cert, X509_get_subject_name(before)) == 1);
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, (X509 *)(uintptr_t)before, cert, NULL, NULL, 0);
+    describe_ca(cert, &ctx);
+    add_extension(cert, &ctx, NID_authority_key_identifier, "keyid");
+    sign(cert, before_key);
+    return cert;
+}
+
+X509 *cert_new_node(EVP_PKEY *key, int64_t node_id, int64_t valid_s, const X509 *ca,
+                    EVP_PKEY *ca_key)
 {
     cleanup_free char *name = str_printf("n%lld", (long long)node_id);
     cleanup_free char *names = str_printf("DNS:wherry,DNS:%s", name);
-    X509 *cert = new_certificate(key, name);
+    X509 *cert = new_certificate(key, name, valid_s);
     check(X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1);
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, (X509 *)(uintptr_t)ca, cert, NULL, NULL, 0);
@@ -163,7 +201,7 @@ X509 *cert_new_node(EVP_PKEY *key, int64_t node_id, const X509 *ca, EVP_PKEY *ca
 
 X509 *cert_new_stranger(EVP_PKEY *key)
 {
-    X509 *cert = new_certificate(key, "wherry stranger");
+    X509 *cert = new_certificate(key, "wherry stranger", (int64_t)DAYS_VALID * DAY_S);
     check(X509_set_issuer_name(cert, X509_get_subject_name(cert)) == 1);
     sign(cert, key);
     return cert;
@@ -188,6 +226,39 @@ int cert_from_pem(const char *pem, X509 **ret_cert, struct err *err)
         return err_set(err, ERR_CORRUPT, "is not a certificate in PEM");
     *ret_cert = cert;
     return 0;
+}
+
+int cert_list_from_pem(const char *pem, X509 **certs, int max, struct err *err)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    check(bio);
+    static char no_phrase[] = "";
+    int n = 0;
+    X509 *cert;
+    while (n < max && (cert = PEM_read_bio_X509(bio, NULL, NULL, no_phrase)))
+        certs[n++] = cert;
+    /* It ends because there is no more, not because of what there is. */
+    bool at_end = BIO_pending(bio) == 0;
+    BIO_free(bio);
+    ERR_clear_error();
+    if (n > 0 && at_end)
+        return n;
+    while (n > 0)
+        X509_free(certs[--n]);
+    return err_set(err, ERR_CORRUPT, "is no list of 1 to %d certificates in PEM", max);
+}
+
+/* @time in seconds since 1970. */
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+void cert_dates(const X509 *cert, int64_t *ret_from_s, int64_t *ret_until_s)
+{
+    *ret_from_s = seconds_of(X509_get0_notBefore(cert));
+    *ret_until_s = seconds_of(X509_get0_notAfter(cert));
 }
 
 void cert_hash(const X509 *cert, unsigned char out[32])

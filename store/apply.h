@@ -38,6 +38,11 @@ void apply_delete(struct apply *apply, enum table table, int64_t id);
 void apply_event(struct apply *apply, const char *kind, const char *object, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* --- apply_key.c --------------------------------------------------------------------------- */
+
+/* Refuse (ERR_INVALID) keys that are not described as keys are. */
+int keys_validate(const struct cluster_keys *keys, struct err *err);
+
 /* --- apply_spec.c -------------------------------------------------------------------------- */
 
 /* Refuse (ERR_INVALID) what no node could run. @object names it: "service app.web". */

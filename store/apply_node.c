@@ -100,6 +100,8 @@ static int cluster_validate(const struct cluster *cluster, struct err *err)
     if (cluster->vxlan_id < 1 || cluster->vxlan_id > VXLAN_ID_MAX)
         return err_set(err, ERR_INVALID, "VXLAN id %" PRId64 " is not from 1 to %d",
                        cluster->vxlan_id, VXLAN_ID_MAX);
+    if (cluster->keys.generation != 0 && keys_validate(&cluster->keys, err) < 0)
+        return err->code;
     return pool_validate(str_or_empty(cluster->pool), err);
 }
 

@@ -134,6 +134,23 @@ static const struct field change_recovered_fields[] = {
     FIELD_INT(struct change_recovered, incarnation),
     FIELD_INT(struct change_recovered, node_id),
 };
+
+static const struct field change_key_set_fields[] = {
+    FIELD_INT(struct change_key_set, expected_revision),
+    FIELD_RECORD(struct change_key_set, keys, cluster_keys_type),
+};
+
+static const struct field change_ca_rotate_fields[] = {
+    FIELD_INT(struct change_ca_rotate, expected_revision),
+    FIELD_STRING(struct change_ca_rotate, ca),
+    FIELD_STRING(struct change_ca_rotate, cross),
+    FIELD_RECORD(struct change_ca_rotate, ca_key, sealed_type),
+};
+
+static const struct field change_ca_finish_fields[] = {
+    FIELD_INT(struct change_ca_finish, expected_revision),
+    FIELD_BYTES(struct change_ca_finish, ca_hash),
+};
 /* clang-format on */
 
 #define X(kind, number, body)                                                                      \

@@ -38,6 +38,9 @@
     X(TASK_REPORT, 14, task_report)                                                                \
     X(SERVICE_REMOVE, 15, service_remove)                                                          \
     X(CLUSTER_SET, 16, cluster_set)                                                                \
+    X(KEY_SET, 20, key_set)                                                                        \
+    X(CA_ROTATE, 21, ca_rotate)                                                                    \
+    X(CA_FINISH, 22, ca_finish)                                                                    \
     X(LEVEL_RAISE, 25, level_raise)                                                                \
     X(RECOVERED, 26, recovered)                                                                    \
     X(TOKEN_CREATE, 35, token_create)                                                              \
@@ -215,6 +218,30 @@ struct change_level_raise {
 struct change_recovered {
     int64_t incarnation;
     int64_t node_id;
+};
+
+/* The cluster key is made, replaced (its generation is the next one) or locked or unlocked. Refused
+ * (ERR_CONFLICT) unless the keys' revision is @expected_revision; that of @keys is given by apply.
+ */
+struct change_key_set {
+    int64_t expected_revision;
+    struct cluster_keys keys;
+};
+
+/* A new CA takes over; the one before stays beside it. Refused (ERR_CONFLICT) as above, or while an
+ * earlier change of the CA is not finished. */
+struct change_ca_rotate {
+    int64_t expected_revision;
+    char *ca;             /* its certificate, PEM */
+    char *cross;          /* its key certified by the CA before, PEM */
+    struct sealed ca_key; /* its private key */
+};
+
+/* The CA before is forgotten, and tokens that do not name the present one go. Refused
+ * (ERR_CONFLICT) as above, (ERR_NOTFOUND) when there is no CA before. */
+struct change_ca_finish {
+    int64_t expected_revision;
+    struct bytes ca_hash; /* of the present CA */
 };
 
 extern const struct record_type task_observation_type, deploy_service_type;

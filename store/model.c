@@ -129,10 +129,31 @@ static const struct field spec_fields[] = {
 };
 const struct record_type spec_type = RECORD_TYPE("spec", struct spec, spec_fields);
 
+static const struct field sealed_fields[] = {
+    FIELD_INT(struct sealed, generation),
+    FIELD_BYTES(struct sealed, data),
+};
+const struct record_type sealed_type = RECORD_TYPE("sealed", struct sealed, sealed_fields);
+
+static const struct field cluster_keys_fields[] = {
+    FIELD_INT(struct cluster_keys, generation),
+    FIELD_BYTES(struct cluster_keys, check),
+    FIELD_RECORD(struct cluster_keys, ca_key, sealed_type),
+    FIELD_BOOL(struct cluster_keys, locked),
+    FIELD_RECORD(struct cluster_keys, wrap, sealed_type),
+    FIELD_RECORD(struct cluster_keys, unlock, sealed_type),
+    FIELD_INT(struct cluster_keys, revision),
+};
+const struct record_type cluster_keys_type =
+    RECORD_TYPE("keys", struct cluster_keys, cluster_keys_fields);
+
 static const struct field cluster_fields[] = {
     FIELD_INT(struct cluster, id),
     FIELD_STRING(struct cluster, uuid),
     FIELD_STRING(struct cluster, ca),
+    FIELD_STRING(struct cluster, ca_old, .since = 2),
+    FIELD_STRING(struct cluster, ca_cross, .since = 2),
+    FIELD_RECORD(struct cluster, keys, cluster_keys_type, .since = 2),
     FIELD_STRING(struct cluster, pool),
     FIELD_INT(struct cluster, vxlan_id),
     FIELD_STRING(struct cluster, spread, .since = 2),
@@ -266,6 +287,7 @@ static const struct field token_fields[] = {
     FIELD_BOOL(struct token, witness, .since = 2),
     FIELD_STRING(struct token, created_by, .since = 2),
     FIELD_BYTES(struct token, hash),
+    FIELD_BYTES(struct token, ca, .since = 2),
     FIELD_INT(struct token, expires_ms),
     FIELD_INT(struct token, created_ms),
     FIELD_INT(struct token, created_index),

@@ -152,11 +152,32 @@ struct spec {
 
 /* --- rows of the state ------------------------------------------------------------------- */
 
+/* A value encrypted by a key that the state does not hold (cluster/seal.h). */
+struct sealed {
+    int64_t generation; /* of the cluster key; 0: by another */
+    struct bytes data;
+};
+
+/* What the state says of the cluster key, which it does not hold itself: members that are no
+ * witnesses do. Generation 0: there is none yet. */
+struct cluster_keys {
+    int64_t generation;   /* of the cluster key in use, from 1 */
+    struct bytes check;   /* its check value, 32 bytes */
+    struct sealed ca_key; /* the CA's private key, PEM */
+    bool locked;          /* members keep the key in memory only */
+    struct sealed wrap;   /* locked: the cluster key by the unlock key */
+    struct sealed unlock; /* locked: the unlock key's text by the cluster key */
+    int64_t revision;     /* counts changes of keys and CA: a change names the one it saw */
+};
+
 /* The cluster itself: one row, id 1. */
 struct cluster {
     int64_t id;
-    char *uuid;       /* 32 hexadecimal digits */
-    char *ca;         /* its certificate, PEM */
+    char *uuid;     /* 32 hexadecimal digits */
+    char *ca;       /* its certificate, PEM */
+    char *ca_old;   /* while the CA is changed: the one before */
+    char *ca_cross; /* … and the new one's key, certified by the one before */
+    struct cluster_keys keys;
     char *pool;       /* range of all networks, "10.192.0.0/10" */
     int64_t vxlan_id; /* drawn at init, so that two clusters on one link do not mix */
     char *spread;     /* the node label whose values voters are spread over; "": none */
@@ -345,6 +366,7 @@ struct token {
     bool witness;       /* of a join token: the machine becomes a witness, else a full member */
     char *created_by;   /* "n1" (its own socket), or "n1, token ci" */
     struct bytes hash;  /* SHA-256 of the secret */
+    struct bytes ca;    /* SHA-256 of the CA certificate it names; empty: the cluster's first */
     int64_t expires_ms; /* 0: never */
     int64_t created_ms;
     int64_t created_index;
@@ -367,7 +389,7 @@ enum {
 };
 
 extern const struct record_type pair_type, port_spec_type, attachment_type, mount_spec_type,
-    constraint_type, spec_type, task_address_type;
+    constraint_type, spec_type, task_address_type, sealed_type, cluster_keys_type;
 extern const struct record_type cluster_type, stack_type, service_type, revision_type, task_type,
     node_type, network_type, volume_type, token_type, event_type;
 
