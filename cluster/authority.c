@@ -56,6 +56,17 @@ int authority_check(const char *cert, const char *key, struct err *err)
     return rv;
 }
 
+int authority_hash(const char *cert, unsigned char out[32], struct err *err)
+{
+    X509 *x509;
+    int rv = cert_from_pem(cert, &x509, err);
+    if (rv < 0)
+        return err_wrap(err, "the CA's certificate");
+    cert_hash(x509, out);
+    X509_free(x509);
+    return 0;
+}
+
 int authority_new(const char *before, char **ret_cert, char **ret_key, struct err *err)
 {
     struct pair_of old = {0};
@@ -74,8 +85,8 @@ int authority_new(const char *before, char **ret_cert, char **ret_key, struct er
 int authority_cross(const char *cert, const char *before, const char *before_key, char **ret_cross,
                     struct err *err)
 {
-    struct pair_of old;
-    struct pair_of fresh;
+    struct pair_of old = {0};
+    struct pair_of fresh = {0};
     if (load(before, before_key, &old, err) < 0)
         return err->code;
     int rv = load(cert, NULL, &fresh, err);
@@ -92,7 +103,7 @@ int authority_cross(const char *cert, const char *before, const char *before_key
 int authority_certify(const struct authority *ca, int64_t node_id, const struct bytes *public_key,
                       int64_t valid_s, char **ret_chain, struct err *err)
 {
-    struct pair_of own;
+    struct pair_of own = {0};
     EVP_PKEY *key;
     if (load(ca->cert, ca->key, &own, err) < 0)
         return err->code;

@@ -39,6 +39,9 @@ int authority_new(const char *before, char **ret_cert, char **ret_key, struct er
 int authority_cross(const char *cert, const char *before, const char *before_key, char **ret_cross,
                     struct err *err);
 
+/* SHA-256 of the certificate @cert: what tokens name a CA by. */
+int authority_hash(const char *cert, unsigned char out[32], struct err *err);
+
 /* ERR_CORRUPT unless @cert is of a CA and @key its key. */
 int authority_check(const char *cert, const char *key, struct err *err);
 

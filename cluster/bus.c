@@ -90,8 +90,8 @@ void bus_wake(struct bus *bus)
 
 struct tls_context *bus_tls(struct bus *bus)
 {
-    int64_t node = identity_node_id(bus->config.identity);
-    if (bus->tls && bus->tls_node == node)
+    unsigned version = identity_version(bus->config.identity);
+    if (bus->tls && bus->tls_version == version)
         return bus->tls;
     struct tls_context *fresh;
     struct err err;
@@ -101,7 +101,7 @@ struct tls_context *bus_tls(struct bus *bus)
     }
     tls_context_free(bus->tls);
     bus->tls = fresh;
-    bus->tls_node = node;
+    bus->tls_version = version;
     return fresh;
 }
 

@@ -181,7 +181,7 @@ struct bus {
     uv_idle_t idle; /* runs once when something is dirty */
     int handles;    /* not closed yet */
     struct tls_context *tls;
-    int64_t tls_node; /* whose certificate it shows; -1: none was made */
+    unsigned tls_version; /* of the identity, when it was made */
     struct peer *peers;
     struct peer *removed; /* on_peer(down) is still to be said */
     struct conn *conns;

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster/authority.h"
 #include "cluster/cert.h"
 
 #include <ctype.h>
@@ -14,7 +15,6 @@
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +30,17 @@ struct identity {
     char *dir;
     char *key; /* PEM */
     struct bytes public_key;
-    char *cert; /* PEM: ours, then the CA's; NULL when not a member */
-    char *ca_cert;
+    char *cert;    /* PEM: our chain; NULL when not a member */
+    char *ca_cert; /* of the chain, once there is one */
     char *ca_key;
+    struct authority_chain chain; /* what it says; its ca is ca_cert */
+    unsigned version;
     char *cluster; /* NULL when not a member */
     int64_t node_id;
 };
 
 /* Everything that makes a member, in the order it is removed. */
-static const char *const member_files[] = {"member", "node.crt", "ca.key", "ca.crt"};
+static const char *const member_files[] = {"member", "node.crt", "cluster.key", "ca.key", "ca.crt"};
 
 /* --- files --------------------------------------------------------------------------------- */
 
@@ -141,47 +143,31 @@ static int load_member(struct identity *id, struct err *err)
     return 0;
 }
 
-/* The CA's certificate in @cert_pem must be for the key in @key_pem. @dir is where they were read,
- * NULL: a member sent them. */
-static int check_ca(const char *dir, const char *cert_pem, const char *key_pem, struct err *err)
+/* Our chain must be for our key and number. What it says is in use from now on. */
+static int use_chain(struct identity *id, int64_t node_id, const char *pem, struct err *err)
 {
-    X509 *cert;
-    EVP_PKEY *key;
-    if (cert_from_pem(cert_pem, &cert, err) < 0)
-        return err_wrap(err, "%s%s", str_or_empty(dir), dir ? "/ca.crt" : "the CA's certificate");
-    if (cert_key_from_pem(key_pem, &key, err) < 0) {
-        X509_free(cert);
-        return err_wrap(err, "%s%s", str_or_empty(dir), dir ? "/ca.key" : "the CA's key");
-    }
-    bool ok = X509_check_private_key(cert, key) == 1 && cert_is_signed_by(cert, cert);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    return ok ? 0
-              : err_set(err, ERR_CORRUPT, "the CA's certificate and key do not belong together");
+    struct authority_chain chain;
+    int rv = authority_read_chain(pem, node_id, &id->public_key, &chain, err);
+    if (rv < 0)
+        return rv;
+    free(id->cert);
+    free(id->ca_cert);
+    id->cert = str_copy(pem);
+    id->ca_cert = chain.ca;
+    id->chain = chain;
+    id->version++;
+    return 0;
 }
 
-/* Our certificate must be for our key and signed by our CA. */
-static int check_cert(const struct identity *id, struct err *err)
+/* The key an older version kept in a file; it goes as soon as the state has it. */
+static int load_old_ca_key(struct identity *id, struct err *err)
 {
-    X509 *cert;
-    X509 *ca;
-    if (cert_from_pem(id->cert, &cert, err) < 0)
-        return err_wrap(err, "%s/node.crt", id->dir);
-    if (cert_from_pem(id->ca_cert, &ca, err) < 0) {
-        X509_free(cert);
-        return err_wrap(err, "%s/ca.crt", id->dir);
-    }
-    struct bytes public_key = {0};
-    cert_public_key(X509_get0_pubkey(cert), &public_key);
-    bool ok = public_key.len == id->public_key.len &&
-              memcmp(public_key.data, id->public_key.data, public_key.len) == 0 &&
-              cert_is_signed_by(cert, ca);
-    bytes_set(&public_key, NULL, 0);
-    X509_free(cert);
-    X509_free(ca);
-    return ok ? 0
-              : err_set(err, ERR_CORRUPT, "%s/node.crt is not for node.key, or not of this CA",
-                        id->dir);
+    if (!has_file(id, "ca.key"))
+        return 0;
+    int rv = read_text(id, "ca.key", &id->ca_key, err);
+    if (rv == 0)
+        rv = authority_check(id->ca_cert, id->ca_key, err);
+    return rv < 0 ? err_wrap(err, "%s/ca.key", id->dir) : 0;
 }
 
 static int load_all(struct identity *id, struct err *err)
@@ -199,13 +185,12 @@ static int load_all(struct identity *id, struct err *err)
         }
         return 0;
     }
-    if ((rv = load_member(id, err)) < 0 || (rv = read_text(id, "ca.crt", &id->ca_cert, err)) < 0 ||
-        (rv = read_text(id, "ca.key", &id->ca_key, err)) < 0 ||
-        (rv = read_text(id, "node.crt", &id->cert, err)) < 0)
+    cleanup_free char *chain = NULL;
+    if ((rv = load_member(id, err)) < 0 || (rv = read_text(id, "node.crt", &chain, err)) < 0)
         return rv;
-    if ((rv = check_ca(id->dir, id->ca_cert, id->ca_key, err)) < 0)
-        return rv;
-    return check_cert(id, err);
+    if ((rv = use_chain(id, id->node_id, chain, err)) < 0)
+        return err_wrap(err, "%s/node.crt", id->dir);
+    return load_old_ca_key(id, err);
 }
 
 int identity_open(const char *dir, struct identity **ret_identity, struct err *err)
@@ -233,6 +218,7 @@ static void forget_member(struct identity *id)
     free(steal(&id->cert));
     free(steal(&id->cluster));
     id->node_id = 0;
+    id->version++;
 }
 
 void identity_free(struct identity *identity)
@@ -293,9 +279,7 @@ const char *identity_key(const struct identity *identity)
 /* Take over a CA that was checked. */
 static int store_ca(struct identity *id, const char *cert_pem, const char *key_pem, struct err *err)
 {
-    int rv = write_text(id, "ca.key", key_pem, 0600, err);
-    if (rv == 0)
-        rv = write_text(id, "ca.crt", cert_pem, 0644, err);
+    int rv = write_text(id, "ca.crt", cert_pem, 0644, err);
     if (rv < 0)
         return rv;
     free_secret(&id->ca_key);
@@ -309,14 +293,12 @@ int identity_make_ca(struct identity *identity, struct err *err)
 {
     if (identity->ca_cert)
         return err_set(err, ERR_EXISTS, "%s holds a cluster's CA already", identity->dir);
-    EVP_PKEY *key = cert_new_key();
-    X509 *cert = cert_new_ca(key);
-    cleanup_free char *cert_pem = cert_to_pem(cert);
-    char *key_pem = cert_key_to_pem(key);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    int rv = store_ca(identity, cert_pem, key_pem, err);
-    free_secret(&key_pem);
+    cleanup_free char *cert = NULL;
+    char *key = NULL;
+    int rv = authority_new(NULL, &cert, &key, err);
+    if (rv == 0)
+        rv = store_ca(identity, cert, key, err);
+    free_secret(&key);
     return rv;
 }
 
@@ -326,32 +308,20 @@ int identity_set_ca(struct identity *identity, const char *cert_pem, const char 
     if (identity_is_member(identity))
         return err_set(err, ERR_EXISTS, "this machine is node n%" PRId64 " of a cluster already",
                        identity->node_id);
-    int rv = check_ca(NULL, cert_pem, key_pem, err);
+    int rv = authority_check(cert_pem, key_pem, err);
     return rv < 0 ? rv : store_ca(identity, cert_pem, key_pem, err);
 }
 
-/* Our certificate and the CA's, in PEM. Both of the CA were checked when they came in. */
-static int make_cert(const struct identity *id, int64_t node_id, char **ret, struct err *err)
+int identity_keep_ca_key(struct identity *identity, struct err *err)
 {
-    EVP_PKEY *key = NULL;
-    EVP_PKEY *ca_key = NULL;
-    X509 *ca = NULL;
-    int rv = cert_key_from_pem(id->key, &key, err);
-    if (rv == 0)
-        rv = cert_key_from_pem(id->ca_key, &ca_key, err);
-    if (rv == 0)
-        rv = cert_from_pem(id->ca_cert, &ca, err);
-    if (rv == 0) {
-        X509 *cert = cert_new_node(key, node_id, ca, ca_key);
-        cleanup_free char *pem = cert_to_pem(cert);
-        cleanup_free char *ca_pem = cert_to_pem(ca);
-        *ret = str_printf("%s%s", pem, ca_pem);
-        X509_free(cert);
-    }
-    X509_free(ca);
-    EVP_PKEY_free(ca_key);
-    EVP_PKEY_free(key);
-    return rv;
+    return write_text(identity, "ca.key", str_or_empty(identity->ca_key), 0600, err);
+}
+
+int identity_drop_ca_key(struct identity *identity, struct err *err)
+{
+    static const char *const file[] = {"ca.key"};
+    free_secret(&identity->ca_key);
+    return has_file(identity, file[0]) ? remove_files(identity, file, 1, err) : 0;
 }
 
 static bool is_uuid(const char *s)
@@ -365,28 +335,69 @@ static bool is_uuid(const char *s)
     return true;
 }
 
-int identity_set_member(struct identity *identity, const char *uuid, int64_t node_id,
-                        struct err *err)
+int identity_join_member(struct identity *identity, const char *uuid, int64_t node_id,
+                         const char *chain, struct err *err)
 {
+    struct authority_chain said;
     if (identity_is_member(identity))
         return err_set(err, ERR_EXISTS, "this machine is node n%" PRId64 " of a cluster already",
                        identity->node_id);
-    if (!identity->ca_cert)
-        return err_set(err, ERR_NOTFOUND, "no cluster CA");
     if (!is_uuid(uuid) || node_id <= 0)
         return err_set(err, ERR_INVALID, "not a cluster uuid and a node id");
-    cleanup_free char *cert = NULL;
-    int rv = make_cert(identity, node_id, &cert, err);
+    int rv = authority_read_chain(chain, node_id, &identity->public_key, &said, err);
     if (rv < 0)
         return rv;
     cleanup_free char *text = member_text(uuid, node_id);
-    if ((rv = write_text(identity, "node.crt", cert, 0644, err)) < 0 ||
+    rv = write_text(identity, "ca.crt", said.ca, 0644, err);
+    free(said.ca);
+    if (rv < 0 || (rv = write_text(identity, "node.crt", chain, 0644, err)) < 0 ||
         (rv = write_text(identity, "member", text, 0644, err)) < 0)
         return rv;
-    identity->cert = steal(&cert);
+    check(use_chain(identity, node_id, chain, err) == 0);
     identity->cluster = str_copy(uuid);
     identity->node_id = node_id;
     return 0;
+}
+
+int identity_set_member(struct identity *identity, const char *uuid, int64_t node_id,
+                        struct err *err)
+{
+    if (!identity->ca_key && !identity_is_member(identity))
+        return err_set(err, ERR_NOTFOUND, "no cluster CA");
+    if (!identity->ca_key)
+        return err_set(err, ERR_EXISTS, "this machine is node n%" PRId64 " of a cluster already",
+                       identity->node_id);
+    cleanup_free char *chain = NULL;
+    struct authority ca = {.cert = identity->ca_cert, .key = identity->ca_key};
+    int rv = authority_certify(&ca, node_id, &identity->public_key, AUTHORITY_VALID_S, &chain, err);
+    return rv < 0 ? rv : identity_join_member(identity, uuid, node_id, chain, err);
+}
+
+int identity_set_chain(struct identity *identity, const char *chain, struct err *err)
+{
+    struct authority_chain said;
+    check(identity_is_member(identity));
+    int rv = authority_read_chain(chain, identity->node_id, &identity->public_key, &said, err);
+    if (rv < 0)
+        return rv;
+    rv = write_text(identity, "node.crt", chain, 0644, err);
+    if (rv == 0)
+        rv = write_text(identity, "ca.crt", said.ca, 0644, err);
+    free(said.ca);
+    return rv < 0 ? rv : use_chain(identity, identity->node_id, chain, err);
+}
+
+bool identity_chain(const struct identity *identity, struct authority_chain *ret)
+{
+    if (!identity_is_member(identity))
+        return false;
+    *ret = identity->chain;
+    return true;
+}
+
+unsigned identity_version(const struct identity *identity)
+{
+    return identity->version;
 }
 
 int identity_reset(struct identity *identity, struct err *err)

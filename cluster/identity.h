@@ -5,9 +5,11 @@
  * A machine's identity is an ECDSA P-256 key made on first start; its address may change. Files in
  * DIR (0700), all written durably:
  *     node.key   its private key (PEM, 0600)
- *     node.crt   its certificate, signed by the CA, followed by the CA's (PEM)
- *     ca.crt, ca.key   the cluster's CA (members hold the key: any may admit a machine)
+ *     node.crt   its chain (authority.h): its certificate, and those of the CA (PEM)
+ *     ca.crt     the CA's certificate again, for people
  *     member     cluster uuid and our node id (text): there only once we are a member
+ * The CA's private key is in none of them: it is in the replicated state, sealed (seal.h). An older
+ * version kept it in ca.key; it is read once more to be moved, see identity_ca_key().
  * `member` is written last and removed first: what a crash left half-way is thrown away by the next
  * identity_open().
  *
@@ -46,29 +48,51 @@ const char *identity_cluster(const struct identity *identity);
 /* SHA-256 of the CA certificate (DER): what tokens pin. False when there is none. */
 bool identity_ca_hash(const struct identity *identity, unsigned char ret_hash[32]);
 
-/* PEM of CA certificate and key, "" when there is none. Borrowed. */
+/* PEM of the CA's certificate, "" when there is none. Borrowed. */
 const char *identity_ca_cert(const struct identity *identity);
+
+/* PEM of the CA's private key: of one that was made or set by this process, or of a file ca.key
+ * that an older version left. "" else. Borrowed. */
 const char *identity_ca_key(const struct identity *identity);
 
-/* Make a new CA in DIR (wherry init). ERR_EXISTS when there is one. Until identity_set_member() was
- * done it is forgotten by the next identity_open(). */
+/* Write the CA's private key to the file of an older version: for a cluster that is of one. */
+int identity_keep_ca_key(struct identity *identity, struct err *err);
+
+/* Forget the CA's private key, and remove the file of an older version, durably. */
+int identity_drop_ca_key(struct identity *identity, struct err *err);
+
+/* Make a new CA (wherry init); its key is in memory only. ERR_EXISTS when there is one. Until
+ * identity_set_member() was done it is forgotten by the next identity_open(). */
 int identity_make_ca(struct identity *identity, struct err *err);
 
-/* Take over the CA of the cluster we join. */
+/* Take over a CA with its key, which stays in memory. */
 int identity_set_ca(struct identity *identity, const char *cert_pem, const char *key_pem,
                     struct err *err);
 
-/* Become node @node_id of cluster @uuid: writes `member` and a certificate for our key with the
- * names "wherry" (what clients check) and "n@node_id". Needs the CA. */
+/* Become node @node_id of cluster @uuid: writes `member` and a chain for our key with the names
+ * "wherry" (what clients check) and "n@node_id". Needs the CA's key. */
 int identity_set_member(struct identity *identity, const char *uuid, int64_t node_id,
                         struct err *err);
+
+/* As identity_set_member(), with a chain that another member has made for our key. */
+int identity_join_member(struct identity *identity, const char *uuid, int64_t node_id,
+                         const char *chain, struct err *err);
+
+/* A member gets a new chain: checked, written, then in use. */
+int identity_set_chain(struct identity *identity, const char *chain, struct err *err);
+
+/* What our chain says; false when we are no member. @ret->ca is borrowed. */
+struct authority_chain;
+bool identity_chain(const struct identity *identity, struct authority_chain *ret);
+
+/* Grows whenever what we show in TLS becomes another: contexts are made anew then. */
+unsigned identity_version(const struct identity *identity);
 
 /* Forget cluster, CA and key: the next identity_open() is somebody else. For a removed member and
  * a failed join. */
 int identity_reset(struct identity *identity, struct err *err);
 
-/* PEM of our certificate followed by the CA's ("" when not a member), and of our private key: for
- * TLS. Borrowed. */
+/* PEM of our chain ("" when not a member), and of our private key: for TLS. Borrowed. */
 const char *identity_cert(const struct identity *identity);
 const char *identity_key(const struct identity *identity);
 

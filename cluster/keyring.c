@@ -170,7 +170,8 @@ int keyring_keep(struct keyring *ring, int64_t generation, const struct bytes *c
 {
     bool changed = false;
     for (size_t i = ring->n; i-- > 0;)
-        if (ring->keys[i].generation != generation || !seal_key_matches(&ring->keys[i], check)) {
+        if (ring->keys[i].generation < generation ||
+            (ring->keys[i].generation == generation && !seal_key_matches(&ring->keys[i], check))) {
             drop(ring, i);
             changed = true;
         }

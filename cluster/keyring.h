@@ -33,9 +33,9 @@ int keyring_add(struct keyring *ring, const struct seal_key *key, bool durable, 
 const struct seal_key *keyring_find(const struct keyring *ring, int64_t generation,
                                     const struct bytes *check);
 
-/* The state has settled on this key: all others are forgotten, in the file too. @durable: what the
- * file holds afterwards is this key; else the file is removed. Does nothing to what is so already.
- * Without the key everything is forgotten. */
+/* The state has settled on this key: those of earlier generations and others of this one are
+ * forgotten, in the file too; later ones may be next. @durable: the file holds what is held; else it
+ * is removed. Does nothing to what is so already. */
 int keyring_keep(struct keyring *ring, int64_t generation, const struct bytes *check, bool durable,
                  struct err *err);
 

@@ -32,7 +32,8 @@ struct server_config {
  */
 int server_start(const struct server_config *config, struct server **ret_server, struct err *err);
 
-/* Listen on tls+tcp://@listen ("10.0.0.1:7401") with the identity's certificate. Once a member. */
+/* Listen on tls+tcp://@listen ("10.0.0.1:7401") with the identity's certificate, whichever it has
+ * at the time of a connection. Once a member. @identity must outlive the server. */
 int server_listen_remote(struct server *server, const char *listen, const struct identity *identity,
                          struct err *err);
 

@@ -18,8 +18,10 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cluster/address.h"
+#include "cluster/identity.h"
 #include "cluster/source.h"
 #include "cluster/tls.h"
 
@@ -81,7 +83,9 @@ struct remote {
     struct server *server;
     uv_tcp_t listener;
     uv_timer_t timer;
+    const struct identity *identity;
     struct tls_context *tls;
+    unsigned tls_version; /* of the identity, when it was made */
     struct caller *callers;
     size_t callers_n;
     size_t calls_n;
@@ -481,6 +485,24 @@ static void limit_callers(struct remote *remote, struct caller *c)
         caller_close(silent_longest(remote, c, false));
 }
 
+/* A new certificate is shown from the next connection on. When it cannot be used the last one is
+ * shown on. */
+static struct tls_context *current_tls(struct remote *remote)
+{
+    struct tls_context *fresh;
+    struct err err;
+    unsigned version = identity_version(remote->identity);
+    if (remote->tls_version == version)
+        return remote->tls;
+    remote->tls_version = version;
+    if (tls_context_new_calls(remote->identity, &fresh, &err) < 0) {
+        log_error("server", "no TLS: %s", err.msg);
+        return remote->tls;
+    }
+    tls_context_free(remote->tls);
+    return remote->tls = fresh;
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct remote *remote = listener->data;
@@ -490,7 +512,7 @@ static void on_connection(uv_stream_t *listener, int status)
     c->remote = remote;
     check(uv_tcp_init(remote->server->config.loop, &c->tcp) == 0);
     c->tcp.data = c;
-    c->tls = tls_new(remote->tls, true);
+    c->tls = tls_new(current_tls(remote), true);
     c->used_at = now_ms(remote);
     c->deadline_ms = c->used_at + READY_MS;
     c->next = remote->callers;
@@ -570,6 +592,8 @@ int server_listen_remote(struct server *server, const char *listen, const struct
     struct remote *remote = mem_alloc(1, sizeof(*remote));
     remote->server = server;
     remote->tls = tls;
+    remote->identity = identity;
+    remote->tls_version = identity_version(identity);
     check(uv_tcp_init(server->config.loop, &remote->listener) == 0);
     check(uv_timer_init(server->config.loop, &remote->timer) == 0);
     uv_timer_start(&remote->timer, on_timer, TICK_MS, TICK_MS);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cluster/authority.h"
 #include "cluster/cert.h"
 #include "cluster/identity.h"
 
@@ -93,6 +94,17 @@ static BIO *new_bio(struct tls *tls)
 
 /* --- whom to believe ----------------------------------------------------------------------- */
 
+/* True when @ca signed @leaf, or the key that did: while the CA is changed, the one before has. */
+static bool vouches_for(const X509 *ca, const X509 *leaf, const STACK_OF(X509) * chain)
+{
+    bool found = cert_is_signed_by(leaf, ca);
+    for (int i = 0; !found && i < sk_X509_num(chain); i++) {
+        const X509 *cross = sk_X509_value(chain, i);
+        found = cert_is_signed_by(leaf, cross) && cert_is_signed_by(cross, ca);
+    }
+    return found;
+}
+
 /* Look for the wanted CA among what the server sent. */
 static bool find_ca(struct tls *tls, X509_STORE_CTX *store)
 {
@@ -102,7 +114,7 @@ static bool find_ca(struct tls *tls, X509_STORE_CTX *store)
         X509 *ca = sk_X509_value(chain, i);
         unsigned char hash[32];
         cert_hash(ca, hash);
-        if (memcmp(hash, tls->ca_hash, sizeof(hash)) != 0 || !cert_is_signed_by(leaf, ca))
+        if (memcmp(hash, tls->ca_hash, sizeof(hash)) != 0 || !vouches_for(ca, leaf, chain))
             continue;
         free(tls->ca_cert);
         tls->ca_cert = cert_to_pem(ca);
@@ -129,21 +141,18 @@ static void use_cert(SSL_CTX *ctx, X509 *cert)
     check(SSL_CTX_use_certificate(ctx, cert) == 1);
 }
 
-/* Our certificate and, behind it, the CA's: a joiner looks for that. */
+/* Our chain: behind our certificate the CA's, which a joiner looks for. */
 static int use_member_certs(SSL_CTX *ctx, const struct identity *identity, struct err *err)
 {
-    X509 *cert;
-    int rv = cert_from_pem(identity_cert(identity), &cert, err);
-    if (rv < 0)
-        return rv;
-    use_cert(ctx, cert);
-    X509_free(cert);
-    X509 *ca;
-    rv = cert_from_pem(identity_ca_cert(identity), &ca, err);
-    if (rv < 0)
-        return rv;
-    check(SSL_CTX_add1_chain_cert(ctx, ca) == 1);
-    X509_free(ca);
+    X509 *certs[AUTHORITY_CHAIN_MAX];
+    int n = cert_list_from_pem(identity_cert(identity), certs, AUTHORITY_CHAIN_MAX, err);
+    if (n < 0)
+        return n;
+    use_cert(ctx, certs[0]);
+    for (int i = 1; i < n; i++)
+        check(SSL_CTX_add1_chain_cert(ctx, certs[i]) == 1);
+    for (int i = 0; i < n; i++)
+        X509_free(certs[i]);
     return 0;
 }
 

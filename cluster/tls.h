@@ -49,8 +49,9 @@ struct tls *tls_new(struct tls_context *context, bool server);
 void tls_free(struct tls *tls);
 
 /* Before the handshake, as a client: go on only if the server's certificate is signed by the CA
- * whose certificate hashes to @ca_hash and is among those it sends. Dates are not looked at. The
- * handshake fails before this side has sent anything but its hello. */
+ * whose certificate hashes to @ca_hash and is among those it sends, or by one that this CA has
+ * certified. Dates are not looked at. The handshake fails before this side has sent anything but
+ * its hello. */
 void tls_expect_ca(struct tls *tls, const unsigned char ca_hash[32]);
 
 /* The CA's certificate found by tls_expect_ca(), PEM, once the handshake is done. Borrowed. */

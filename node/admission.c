@@ -15,6 +15,10 @@ static const struct field welcome_fields[] = {
     FIELD_INT(struct welcome, node_id),
     FIELD_STRING(struct welcome, ca_cert),
     FIELD_SECRET(struct welcome, ca_key),
+    FIELD_STRING(struct welcome, chain),
+    FIELD_INT(struct welcome, key_generation),
+    FIELD_BYTES(struct welcome, key),
+    FIELD_BOOL(struct welcome, locked),
     FIELD_LIST(struct welcome, nodes, node_type),
 };
 const struct record_type welcome_type = RECORD_TYPE("welcome", struct welcome, welcome_fields);

@@ -21,8 +21,12 @@ struct welcome {
     char *message;
     char *cluster;
     int64_t node_id;
-    char *ca_cert;
+    char *ca_cert; /* only of a cluster of the first release, as is the next */
     char *ca_key;
+    char *chain;            /* its certificate (cluster/authority.h) */
+    int64_t key_generation; /* the cluster key, unless it is a witness */
+    struct bytes key;
+    bool locked;        /* … which is to be in memory only */
     struct node *nodes; /* where the members are */
     size_t nodes_n;
 };

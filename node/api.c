@@ -8,7 +8,9 @@
 #include "cluster/bus.h"
 #include "cluster/server.h"
 #include "node/callers.h"
+#include "node/certs.h"
 #include "node/daemon.h"
+#include "node/keys.h"
 #include "node/propose.h"
 #include "node/read.h"
 
@@ -348,6 +350,9 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
         propose_on_call(d->propose, from, &call, on_served, c);
     else if (str_equal(call.verb, "member.read_index"))
         read_barrier_on_call(d->read, on_served, c);
+    else if (keys_on_call(d->keys, from, &call, on_served, c) ||
+             certs_on_call(d->certs, from, &call, on_served, c))
+        ; /* it answers */
     else if (c->caller.trusted)
         api_dispatch(c, &call);
     else

@@ -11,15 +11,18 @@
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
+#include "cluster/keyring.h"
 #include "cluster/server.h"
 #include "node/addresses.h"
 #include "node/api.h"
 #include "node/callers.h"
 #include "node/backup.h"
+#include "node/certs.h"
 #include "node/dns.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
 #include "node/job.h"
+#include "node/keys.h"
 #include "node/leader.h"
 #include "node/level.h"
 #include "node/members.h"
@@ -80,6 +83,10 @@ static void on_watch(void *arg, unsigned tables)
     propose_on_apply(d->propose);
     if (tables & 1U << TABLE_NODE)
         members_on_change(d->members);
+    if (tables & 1U << TABLE_CLUSTER) {
+        keys_on_change(d->keys);
+        certs_on_change(d->certs);
+    }
     leader_on_change(d->leader, tables);
     reconcile_on_change(d->reconcile, tables);
     netsync_on_change(d->netsync, tables);
@@ -210,6 +217,8 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->heartbeat = heartbeat_new(d);
     d->addresses = addresses_new(d);
     d->members = members_new(d);
+    d->keys = keys_new(d);
+    d->certs = certs_new(d);
     d->leader = leader_new(d);
     d->report = report_new(d);
     d->netsync = netsync_new(d);
@@ -219,6 +228,8 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->backups = backups_new(d);
     d->waiters = waiters_new(&d->loop);
     members_on_change(d->members);
+    keys_on_change(d->keys);
+    certs_on_change(d->certs);
     on_leader(d, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
     log_info("node", "%s is member n%lld of cluster %.8s at %s, state index %lld", d->name,
              (long long)d->id, identity_cluster(d->identity), d->address,
@@ -258,6 +269,8 @@ static void on_consensus_stopped(void *arg)
     read_barrier_free(d->read, on_nothing, NULL);
     heartbeat_free(d->heartbeat, on_nothing, NULL);
     members_free(d->members, on_nothing, NULL);
+    keys_free(d->keys, on_nothing, NULL);
+    certs_free(d->certs, on_nothing, NULL);
     leader_free(d->leader, on_nothing, NULL);
     waiters_free(d->waiters, on_nothing, NULL);
     d->waiters = NULL;
@@ -372,7 +385,8 @@ static int open_parts(struct daemon *d, struct err *err)
     cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
     cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
-    if (open_runtime(d, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0)
+    if (open_runtime(d, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0 ||
+        keyring_open(identity_dir, &d->keyring, err) < 0)
         return err->code;
     struct server_config config = {
         .loop = &d->loop, .socket_path = socket, .on_call = api_on_call, .arg = d};
@@ -397,6 +411,7 @@ static int open_parts(struct daemon *d, struct err *err)
 static void release(struct daemon *d)
 {
     store_free(d->store);
+    keyring_free(d->keyring);
     identity_free(d->identity);
     runtime_close(d->runtime);
     record_free_list(&pair_type, d->labels, d->labels_n);

@@ -49,6 +49,7 @@ struct daemon {
     atomic_bool giving_up;     /* set at the stop: long jobs end early */
     struct runtime *runtime;
     struct identity *identity;
+    struct keyring *keyring;
     struct server *server;
     struct stalls *stalls;
     struct tidy *tidy;
@@ -65,6 +66,9 @@ struct daemon {
     struct leader *leader;
     struct addresses *addresses;
     struct members *members;
+    struct keys *keys;
+    struct keychange *keychange; /* NULL: none is under way */
+    struct certs *certs;
     struct reconcile *reconcile;
     struct report *report;
     struct netsync *netsync;

@@ -11,8 +11,11 @@
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
+#include "cluster/keyring.h"
 #include "node/admission.h"
+#include "node/certs.h"
 #include "node/daemon.h"
+#include "node/keys.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/peers.h"
@@ -44,8 +47,10 @@ static char *founding_path(const struct daemon *d)
 static void end_founding(struct founding *f, const struct err *err)
 {
     cleanup_free char *path = founding_path(f->daemon);
-    if (err->code == 0)
+    if (err->code == 0) {
         unlink(path);
+        keys_founded(f->daemon);
+    }
     if (f->cb)
         f->cb(f->arg, err);
     free(f);
@@ -73,11 +78,17 @@ static void propose_cluster(struct founding *f, const char *pool)
                     .vxlan_id = 1 + random % 0xfffffe,
                     .level = level_known(d) > LEVEL_FIRST ? level_known(d) : 0,
                     .created_ms = clock_wall_ms()}};
+    struct err err;
+    if (level_known(d) > LEVEL_FIRST && keys_found(d, &change.cluster.keys, &err) < 0) {
+        end_founding(f, &err);
+        return;
+    }
     daemon_describe(d, &change.node);
     record_lower(&node_type, &change.node, level_known(d));
     propose_change(d->propose, CHANGE_CLUSTER_INIT, &change, NULL, PROPOSE_TIMEOUT_MS, on_founded,
                    f);
     record_release(&node_type, &change.node);
+    record_release(&cluster_keys_type, &change.cluster.keys);
 }
 
 /* This machine is a member from now on, on disk too: when it cannot act as one (the log's disk is
@@ -111,6 +122,12 @@ static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
     int rv = file_write(path, pool, strlen(pool), 0600, err);
     if (rv == 0 && !*identity_ca_cert(d->identity))
         rv = identity_make_ca(d->identity, err);
+    /* Before this machine is a member: after a crash the CA's key is there, sealed. */
+    struct cluster_keys keys = {0};
+    if (rv == 0)
+        rv = level_known(d) > LEVEL_FIRST ? keys_found(d, &keys, err)
+                                          : identity_keep_ca_key(d->identity, err);
+    record_release(&cluster_keys_type, &keys);
     if (rv == 0)
         rv = identity_set_member(d->identity, uuid, 1, err);
     return rv < 0 ? rv : start_member(d, true, err);
@@ -154,6 +171,16 @@ struct joining {
     void *arg;
 };
 
+/* A cluster of the first release gives the CA's key to every member, in plain. */
+static int become_member_of_first(struct daemon *d, const struct welcome *w, struct err *err)
+{
+    int rv = identity_set_ca(d->identity, str_or_empty(w->ca_cert), str_or_empty(w->ca_key), err);
+    if (rv == 0)
+        rv = identity_keep_ca_key(d->identity, err);
+    return rv < 0 ? rv
+                  : identity_set_member(d->identity, str_or_empty(w->cluster), w->node_id, err);
+}
+
 static int become_member(struct daemon *d, const struct welcome *w, struct err *err)
 {
     if (w->code != 0)
@@ -161,12 +188,18 @@ static int become_member(struct daemon *d, const struct welcome *w, struct err *
     cleanup_free char *dir = str_printf("%s/identity", d->data_dir);
     struct peers peers;
     peers_from_nodes(w->nodes, w->nodes_n, w->node_id, &peers);
-    int rv = identity_set_ca(d->identity, str_or_empty(w->ca_cert), str_or_empty(w->ca_key), err);
-    if (rv == 0)
-        rv = peers_save(dir, &peers, err);
+    int rv = peers_save(dir, &peers, err);
     record_release(&peers_type, &peers);
-    if (rv == 0)
-        rv = identity_set_member(d->identity, str_or_empty(w->cluster), w->node_id, err);
+    if (rv == 0 && w->key.len == SEAL_KEY_BYTES && w->key_generation > 0) {
+        struct seal_key key = {.generation = w->key_generation};
+        memcpy(key.bytes, w->key.data, SEAL_KEY_BYTES);
+        rv = keyring_add(d->keyring, &key, !w->locked, err);
+        seal_key_wipe(&key);
+    }
+    if (rv == 0 && *str_or_empty(w->chain))
+        rv = identity_join_member(d->identity, str_or_empty(w->cluster), w->node_id, w->chain, err);
+    else if (rv == 0)
+        rv = become_member_of_first(d, w, err);
     return rv < 0 ? rv : start_member(d, false, err);
 }
 
@@ -247,7 +280,7 @@ struct admitting {
 
 static void answer(struct bus_stranger *stranger, const struct welcome *w)
 {
-    cleanup_buf struct buf message = BUF_INIT;
+    cleanup_secret struct buf message = BUF_INIT;
     record_encode(&welcome_type, w, &message);
     bus_stranger_reply(stranger, message.data, message.len);
 }
@@ -284,20 +317,41 @@ static void admitting_free(struct admitting *a)
     free(a);
 }
 
+/* What a new member needs: its certificate, and the cluster key if it is to hold it. */
+static int equip(struct daemon *d, const struct admitting *a, struct welcome *w, struct err *err)
+{
+    const struct seal_key *key;
+    struct cluster cluster;
+    if (certs_sign(d, w->node_id, &a->key, &w->chain, err) < 0)
+        return err->code;
+    check(store_get(d->store, TABLE_CLUSTER, 1, &cluster) == 0);
+    if (cluster.keys.generation == 0) { /* it may be of the first release itself */
+        w->ca_cert = (char *)(uintptr_t)identity_ca_cert(d->identity);
+        w->ca_key = (char *)(uintptr_t)identity_ca_key(d->identity);
+        free(steal(&w->chain));
+    } else if (keys_are_for(&a->change.node) && keys_current(d->keys, &key, err) == 0) {
+        w->locked = cluster.keys.locked;
+        w->key_generation = key->generation;
+        w->key = (struct bytes){(unsigned char *)(uintptr_t)key->bytes, SEAL_KEY_BYTES};
+    }
+    record_release(&cluster_type, &cluster);
+    return 0;
+}
+
 static void on_admitted(void *arg, const struct change_result *result)
 {
     struct admitting *a = arg;
     struct daemon *d = a->daemon;
-    struct welcome w = {.cluster = (char *)(uintptr_t)identity_cluster(d->identity),
-                        .ca_cert = (char *)(uintptr_t)identity_ca_cert(d->identity),
-                        .ca_key = (char *)(uintptr_t)identity_ca_key(d->identity)};
+    struct err err = result->err;
+    struct welcome w = {.cluster = (char *)(uintptr_t)identity_cluster(d->identity)};
     store_list(d->store, TABLE_NODE, BY_NONE, 0, &w.nodes, &w.nodes_n);
     w.node_id = id_of_admitted(a, result, &w);
-    if (w.node_id)
+    if (w.node_id && equip(d, a, &w, &err) == 0)
         answer(a->stranger, &w);
     else
-        refuse(a->stranger, &result->err);
+        refuse(a->stranger, &err);
     record_free_list(&node_type, w.nodes, w.nodes_n);
+    free(w.chain);
     admitting_free(a);
 }
 
@@ -360,6 +414,18 @@ static int check_address(struct daemon *d, const struct node *node, struct err *
     return rv;
 }
 
+/* Who joins needs a certificate; it is better refused now than half admitted. */
+static int check_can_sign(struct daemon *d, struct err *err)
+{
+    cleanup_secret struct buf key = BUF_INIT;
+    struct cluster cluster;
+    if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
+        return err_set(err, ERR_UNAVAILABLE, "the member asked has no state yet: try again");
+    int rv = keys_open_ca(d->keys, &cluster, &key, err);
+    record_release(&cluster_type, &cluster);
+    return rv;
+}
+
 /* A machine whose connections we refuse wants to know why. It is told only when our own copy is
  * known to be up to date. */
 static bool answer_ask(struct daemon *d, struct bus_stranger *stranger, const struct admission *a,
@@ -400,7 +466,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
              !answer_ask(d, stranger, &a, public_key) &&
              token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
-             check_address(d, &a.node, &err) == 0) {
+             check_address(d, &a.node, &err) == 0 && check_can_sign(d, &err) == 0) {
         struct admitting *admitting = mem_alloc(1, sizeof(*admitting));
         *admitting = (struct admitting){.daemon = d, .stranger = stranger};
         memcpy(admitting->secret_hash, secret_hash, sizeof(secret_hash));

@@ -201,6 +201,12 @@ static void describe(struct members *m)
     record_release(&node_type, &row);
 }
 
+void members_describe(struct members *m)
+{
+    m->described = false;
+    m->describe_ms = 0;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct members *m = timer->data;

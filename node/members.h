@@ -50,6 +50,9 @@ void members_on_expelled(struct members *m);
 /* The addresses of other members, as last given to the bus. Borrowed until the next change. */
 const struct node *members_nodes(const struct members *m, size_t *ret_n);
 
+/* What this member says of itself became another: its row is to follow. */
+void members_describe(struct members *m);
+
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);
 

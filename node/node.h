@@ -6,6 +6,7 @@
 #define WHERRY_NODE_NODE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct in_addr;
@@ -23,7 +24,8 @@ struct node_options {
     const char *oci_runtime;       /* NULL: by probing */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;
-    int pretend_level; /* 0: none. For tests: know only what the release of that level did */
+    int pretend_level;     /* 0: none. For tests: know only what the release of that level did */
+    int64_t certificate_s; /* how long certificates last that this member signs; 0: 90 days */
 };
 
 /* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,

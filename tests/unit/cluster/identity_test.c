@@ -62,7 +62,9 @@ static void membership_survives(void **state)
     assert_true(identity_is_member(a));
     assert_int_equal(identity_node_id(a), 7);
     assert_string_equal(identity_cluster(a), test_uuid);
-    check_mode("a/ca.key", 0600);
+    cleanup_free char *ca_key = str_printf("%s/a/ca.key", dir);
+    assert_false(file_exists(ca_key));
+    assert_string_equal(identity_ca_key(a), "");
     assert_int_equal(identity_make_ca(a, &err), ERR_EXISTS);
     assert_int_equal(identity_set_member(a, test_uuid, 8, &err), ERR_EXISTS);
     identity_free(a);
@@ -84,9 +86,13 @@ static void certificate_has_names_and_dates(void **state)
     assert_true(cert_is_signed_by(cert, ca));
     assert_false(cert_is_signed_by(ca, cert));
     time_t yesterday = time(NULL) - 86400;
+    time_t in_89_days = time(NULL) + 89L * 86400;
+    time_t in_91_days = time(NULL) + 91L * 86400;
     time_t in_nine_years = time(NULL) + 9L * 365 * 86400;
     assert_true(X509_cmp_time(X509_get0_notBefore(cert), &yesterday) < 0);
-    assert_true(X509_cmp_time(X509_get0_notAfter(cert), &in_nine_years) > 0);
+    assert_true(X509_cmp_time(X509_get0_notAfter(cert), &in_89_days) > 0);
+    assert_true(X509_cmp_time(X509_get0_notAfter(cert), &in_91_days) < 0);
+    assert_true(X509_cmp_time(X509_get0_notAfter(ca), &in_nine_years) > 0);
     assert_true(ASN1_INTEGER_cmp(X509_get0_serialNumber(cert), X509_get0_serialNumber(ca)) != 0);
     X509_free(cert);
     X509_free(ca);
@@ -144,7 +150,6 @@ static void damage_is_named(void **state)
     (void)state;
     damage("node.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     damage("node.crt", "");
-    damage("ca.crt", "nothing");
     damage("ca.key", "nothing");
     damage("member", "wherry member 1\ncluster x\nnode -1\n");
     damage("member", "wherry member 1\ncluster x\nnode 1\nmore\n");
