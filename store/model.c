@@ -130,19 +130,19 @@ static const struct field spec_fields[] = {
 const struct record_type spec_type = RECORD_TYPE("spec", struct spec, spec_fields);
 
 static const struct field sealed_fields[] = {
-    FIELD_INT(struct sealed, generation),
-    FIELD_BYTES(struct sealed, data),
+    FIELD_INT(struct sealed, generation, .since = 2),
+    FIELD_BYTES(struct sealed, data, .since = 2),
 };
 const struct record_type sealed_type = RECORD_TYPE("sealed", struct sealed, sealed_fields);
 
 static const struct field cluster_keys_fields[] = {
-    FIELD_INT(struct cluster_keys, generation),
-    FIELD_BYTES(struct cluster_keys, check),
-    FIELD_RECORD(struct cluster_keys, ca_key, sealed_type),
-    FIELD_BOOL(struct cluster_keys, locked),
-    FIELD_RECORD(struct cluster_keys, wrap, sealed_type),
-    FIELD_RECORD(struct cluster_keys, unlock, sealed_type),
-    FIELD_INT(struct cluster_keys, revision),
+    FIELD_INT(struct cluster_keys, generation, .since = 2),
+    FIELD_BYTES(struct cluster_keys, check, .since = 2),
+    FIELD_RECORD(struct cluster_keys, ca_key, sealed_type, .since = 2),
+    FIELD_BOOL(struct cluster_keys, locked, .since = 2),
+    FIELD_RECORD(struct cluster_keys, wrap, sealed_type, .since = 2),
+    FIELD_RECORD(struct cluster_keys, unlock, sealed_type, .since = 2),
+    FIELD_INT(struct cluster_keys, revision, .since = 2),
 };
 const struct record_type cluster_keys_type =
     RECORD_TYPE("keys", struct cluster_keys, cluster_keys_fields);

@@ -47,7 +47,7 @@ static void test_names(void **state)
     assert_string_equal(change_name(0), "?");
     assert_null(change_type(0));
     assert_null(change_type(-1));
-    assert_null(change_type(ARRAY_SIZE(kinds) + 1));
+    assert_null(change_type(1 << 20));
 }
 
 static void test_round_trip(void **state)
