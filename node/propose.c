@@ -19,6 +19,7 @@
 #include "cluster/consensus.h"
 #include "node/daemon.h"
 #include "node/forward.h"
+#include "node/keys.h"
 #include "node/level.h"
 #include "node/rights.h"
 #include "store/level.h"
@@ -403,7 +404,12 @@ static int check_sender(struct store *store, const struct change *change, int64_
     /* One that was removed stays on the bus a moment, to learn of it. */
     if (store_get(store, TABLE_NODE, from, &node) < 0)
         return err_set(err, ERR_DENIED, "n%lld is no member any more", (long long)from);
+    bool holder = keys_are_for(&node);
     record_release(&node_type, &node);
+    if (!holder && (change->kind == CHANGE_KEY_SET || change->kind == CHANGE_CA_ROTATE ||
+                    change->kind == CHANGE_CA_FINISH))
+        return err_set(err, ERR_DENIED, "n%lld is a witness and may not change the cluster's keys",
+                       (long long)from);
     if (is_leaders_own((int)change->kind) || change->kind == CHANGE_CLUSTER_INIT)
         return err_set(err, ERR_DENIED, "n%lld may not speak for the leader", (long long)from);
     if (change->kind == CHANGE_TASK_REPORT &&
