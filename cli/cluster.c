@@ -70,13 +70,15 @@ const struct command command_init = {
 
 struct join_options {
     const char *token;
+    bool replace;
 };
 
 static int run_join(struct cli *cli, const void *options, int words_n, char **words,
                     struct err *err)
 {
     const struct join_options *o = options;
-    struct join_request request = {.address = words[0], .token = (char *)(uintptr_t)o->token};
+    struct join_request request = {
+        .address = words[0], .token = (char *)(uintptr_t)o->token, .replace = o->replace};
     struct join_reply reply;
     (void)words_n;
     if (!o->token || !*o->token)
@@ -94,7 +96,7 @@ static int run_join(struct cli *cli, const void *options, int words_n, char **wo
 
 const struct command command_join = {
     .name = "join",
-    .usage = "ADDRESS --token TOKEN",
+    .usage = "ADDRESS --token TOKEN [--replace]",
     .summary = "make this machine a member of a cluster",
     .details = "Make the machine of the called daemon a member of the cluster that ADDRESS (any\n"
                "member, ADDRESS[:PORT]) belongs to. 'wherry token' on a member prints the command.",
@@ -103,6 +105,8 @@ const struct command command_join = {
         (const struct arg_option[]){
             ARG_OPTION(struct join_options, ARG_TEXT, token, 0, "token", "TOKEN",
                        "what 'wherry token' on a member printed"),
+            ARG_OPTION(struct join_options, ARG_FLAG, replace, 0, "replace", NULL,
+                       "take the place of a member of the same name that is down"),
             ARG_END,
         },
     .options_size = sizeof(struct join_options),

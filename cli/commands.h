@@ -21,6 +21,7 @@ struct command;
     X(init)                                                                                        \
     X(join)                                                                                        \
     X(connect)                                                                                     \
+    X(leave)                                                                                       \
     X(cluster)                                                                                     \
     X(token)                                                                                       \
     X(node)                                                                                        \

@@ -36,6 +36,7 @@ const struct record_type init_reply_type =
 static const struct field join_request_fields[] = {
     FIELD_STRING(struct join_request, address),
     FIELD_STRING(struct join_request, token),
+    FIELD_BOOL(struct join_request, replace),
 };
 const struct record_type join_request_type =
     RECORD_TYPE("join_request", struct join_request, join_request_fields);
@@ -209,6 +210,12 @@ static const struct field node_change_reply_fields[] = {
 };
 const struct record_type node_change_reply_type =
     RECORD_TYPE("node_change_reply", struct node_change_reply, node_change_reply_fields);
+
+static const struct field leave_request_fields[] = {
+    FIELD_BOOL(struct leave_request, yes),
+};
+const struct record_type leave_request_type =
+    RECORD_TYPE("leave_request", struct leave_request, leave_request_fields);
 
 static const struct field cluster_info_fields[] = {
     FIELD_STRING(struct cluster_info, cluster),

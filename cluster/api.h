@@ -22,6 +22,7 @@
     X("cluster.wait", wait_request, wait_reply)                                                    \
     X("cluster.session", empty, session_reply)                                                     \
     X("cluster.connect", connect_request, connect_reply)                                           \
+    X("cluster.leave", leave_request, node_change_reply)                                           \
     X("cluster.inspect", empty, cluster_info)                                                      \
     X("cluster.set", cluster_set_request, empty)                                                   \
     X("token.create", token_request, token_reply)                                                  \
@@ -77,6 +78,7 @@ struct init_reply {
 struct join_request {
     char *address;
     char *token;
+    bool replace; /* in the place of a member of this machine's name that is down */
 };
 
 struct join_reply {
@@ -117,6 +119,10 @@ struct cluster_info {
     char *spread; /* the node label that voters are spread over, "" for none */
     int64_t vxlan_id;
     int64_t created_ms;
+};
+
+struct leave_request {
+    bool yes; /* do it; else only say what it would cost */
 };
 
 struct cluster_set_request {

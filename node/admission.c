@@ -4,6 +4,7 @@
 static const struct field admission_fields[] = {
     FIELD_SECRET(struct admission, token),
     FIELD_RECORD(struct admission, node, node_type),
+    FIELD_BOOL(struct admission, replace),
     FIELD_BOOL(struct admission, ask),
 };
 const struct record_type admission_type =

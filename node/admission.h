@@ -12,6 +12,7 @@
 struct admission {
     char *token;
     struct node node; /* its description; the key is taken from the connection */
+    bool replace;     /* in the place of a member of its name that is down */
     bool ask;         /* it does not want in: is node.id a member still? No token is needed */
 };
 

@@ -32,6 +32,7 @@ static const struct verb verbs[] = {
     VERB("cluster.wait", wait_request, wait_reply, api_wait, VERB_SEE),
     VERB("cluster.session", empty, session_reply, api_session, VERB_SEE),
     VERB("cluster.connect", connect_request, connect_reply, api_connect, VERB_LOCAL),
+    VERB("cluster.leave", leave_request, node_change_reply, api_leave, VERB_LOCAL),
     VERB("cluster.inspect", empty, cluster_info, api_cluster_inspect, VERB_READ | VERB_SEE),
     VERB("cluster.set", cluster_set_request, empty, api_cluster_set, 0),
     VERB("token.create", token_request, token_reply, api_token, 0),

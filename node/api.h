@@ -122,7 +122,7 @@ void api_clean_uploads(struct daemon *d);
 /* clang-format off */
 #define API_HANDLERS(X)                                          \
     X(init) X(join) X(status) X(wait) X(session) X(connect)     \
-    X(cluster_inspect) X(cluster_set) X(stalls)                  \
+    X(leave) X(cluster_inspect) X(cluster_set) X(stalls)         \
     X(token) X(token_list) X(token_remove) X(token_rotate)       \
     X(node_list) X(node_inspect) X(node_set) X(node_remove)      \
     X(deploy) X(plan) X(stack_remove)                            \

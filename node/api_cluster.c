@@ -68,10 +68,10 @@ void api_join(struct api_call *c, const void *request)
     const struct join_request *r = request;
     if (!strchr(str_or_empty(r->address), ':')) {
         cleanup_free char *address = str_printf("%s:7400", str_or_empty(r->address));
-        members_join(c->daemon, address, str_or_empty(r->token), on_joined, c);
+        members_join(c->daemon, address, str_or_empty(r->token), r->replace, on_joined, c);
         return;
     }
-    members_join(c->daemon, r->address, str_or_empty(r->token), on_joined, c);
+    members_join(c->daemon, r->address, str_or_empty(r->token), r->replace, on_joined, c);
 }
 
 /* --- status ----------------------------------------------------------------------------------- */

@@ -20,10 +20,12 @@
 #include "node/certs.h"
 #include "node/dns.h"
 #include "node/forward.h"
+#include "node/handover.h"
 #include "node/heartbeat.h"
 #include "node/job.h"
 #include "node/keys.h"
 #include "node/leader.h"
+#include "node/leave.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/netsync.h"
@@ -300,17 +302,8 @@ static void stop_next(void *arg)
         stop_carriers(d);
 }
 
-void daemon_stop(struct daemon *d, int code, const struct err *err)
+static void stop_parts(struct daemon *d)
 {
-    if (d->stopping)
-        return;
-    d->stopping = true;
-    d->exit_code = code;
-    if (err)
-        d->fatal = *err;
-    log_info("node", "stopping; containers run on");
-    if (d->consensus && code == 0)
-        consensus_transfer(d->consensus);
     /* No new work; what runs is finished first, what is long gives up. */
     atomic_store(&d->giving_up, true);
     if (d->reconcile) {
@@ -320,6 +313,21 @@ void daemon_stop(struct daemon *d, int code, const struct err *err)
         dns_free(d->dns);
     }
     stop_next(d);
+}
+
+void daemon_stop(struct daemon *d, int code, const struct err *err)
+{
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    d->exit_code = code;
+    if (err)
+        d->fatal = *err;
+    log_info("node", "stopping; containers run on");
+    if (code == 0)
+        handover(d, stop_parts);
+    else
+        stop_parts(d);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -385,7 +393,8 @@ static int open_parts(struct daemon *d, struct err *err)
     cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
     cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
-    if (open_runtime(d, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0 ||
+    if (open_runtime(d, err) < 0 || leave_resume(d->data_dir, err) < 0 ||
+        identity_open(identity_dir, &d->identity, err) < 0 ||
         keyring_open(identity_dir, &d->keyring, err) < 0)
         return err->code;
     struct server_config config = {
@@ -472,6 +481,8 @@ int node_run(const struct node_options *options, struct err *err)
     if (code < 0)
         *err = d->fatal;
     release(d);
+    if (code == 0 && d->start_anew)
+        code = leave_start_anew(options->data_dir ? options->data_dir : "/var/lib/wherry", err);
     free(d);
     return code;
 }

@@ -77,10 +77,13 @@ struct daemon {
     struct waiters *waiters; /* callers of cluster.wait */
     struct callers *callers; /* those who call from elsewhere */
 
+    struct leave *leave; /* while this machine leaves the cluster */
+
     bool raising_level; /* a change of the cluster's level is under way */
     bool joining;       /* a member was asked to let us in */
     bool removed;       /* an operator took this machine out of the cluster; kept in a file */
     bool stopping;
+    bool start_anew; /* after the stop: this machine left its cluster */
     int exit_code;
     struct err fatal;
 };

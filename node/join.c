@@ -243,8 +243,8 @@ static int check_may_join(struct daemon *d, const char *token, unsigned char ca_
     return daemon_start_bus(d, err);
 }
 
-void members_join(struct daemon *d, const char *address, const char *token, members_cb cb,
-                  void *arg)
+void members_join(struct daemon *d, const char *address, const char *token, bool replace,
+                  members_cb cb, void *arg)
 {
     struct err err = {0};
     unsigned char ca_hash[32];
@@ -252,7 +252,7 @@ void members_join(struct daemon *d, const char *address, const char *token, memb
         cb(arg, &err);
         return;
     }
-    struct admission a = {.token = (char *)(uintptr_t)token};
+    struct admission a = {.token = (char *)(uintptr_t)token, .replace = replace};
     daemon_describe(d, &a.node);
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&admission_type, &a, &message);
@@ -472,6 +472,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
         memcpy(admitting->secret_hash, secret_hash, sizeof(secret_hash));
         bytes_set(&admitting->key, public_key->data, public_key->len);
         record_copy(&node_type, &a.node, &admitting->change.node);
+        admitting->change.replace = a.replace;
         bytes_set(&admitting->change.node.public_key, public_key->data, public_key->len);
         waiters_add(d->waiters, TOKEN_WAIT_MS, poll_token, admitting);
     }

@@ -13,6 +13,7 @@
 #include "node/daemon.h"
 #include "node/expelled.h"
 #include "node/heartbeat.h"
+#include "node/leave.h"
 #include "node/level.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
@@ -125,7 +126,7 @@ static void steer(struct members *m)
     standings_read(d, &s);
     for (size_t i = 0; i < s.n; i++)
         s.all[i].sulks = s.all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
-    struct shape_step next = shape_next(s.all, s.n, d->id, d->removed);
+    struct shape_step next = shape_next(s.all, s.n, d->id, d->removed || leave_is_going(d));
     standings_release(&s);
     switch (next.kind) {
     case SHAPE_STAY:

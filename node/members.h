@@ -33,9 +33,10 @@ void members_free(struct members *m, void (*on_freed)(void *arg), void *arg);
 /* Found a cluster with this machine as node 1. @pool as in struct init_request. */
 void members_found(struct daemon *d, const char *pool, members_cb cb, void *arg);
 
-/* Join the cluster of the member at @address. */
-void members_join(struct daemon *d, const char *address, const char *token, members_cb cb,
-                  void *arg);
+/* Join the cluster of the member at @address; @replace: in the place of a member of our name that
+ * is down. */
+void members_join(struct daemon *d, const char *address, const char *token, bool replace,
+                  members_cb cb, void *arg);
 
 /* Go on with a founding that a crash cut short; called at start. */
 void members_resume_founding(struct daemon *d);

@@ -164,6 +164,17 @@ static const struct standing *find_heir(const struct standing *all, size_t n, in
     return heir;
 }
 
+int64_t shape_heir(const struct standing *all, size_t n, int64_t self, int64_t last)
+{
+    int64_t heir = 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_full_voter(&all[i]) && all[i].up && all[i].id != self && all[i].id > last &&
+            (heir == 0 || all[i].id < heir))
+            heir = all[i].id;
+    const struct standing *any = heir ? NULL : find_heir(all, n, self);
+    return any ? any->id : heir;
+}
+
 /* The standby whose vote makes the best set, once @out has none; NULL: there is none to promote. */
 static const struct standing *find_riser(const struct standing *all, size_t n, int64_t self,
                                          const struct standing *out)

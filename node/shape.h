@@ -59,6 +59,11 @@ struct shape_step {
  * but ties. */
 struct shape_step shape_next(const struct standing *all, size_t n, int64_t self, bool leaving);
 
+/* Whom the leader @self hands leadership to when it stops: a voter, no witness, the next by id
+ * after
+ * @last that is up, or when there is none such the first one at all; 0: nobody. */
+int64_t shape_heir(const struct standing *all, size_t n, int64_t self, int64_t last);
+
 /* How many voters the members of @all, those with a row, should have. */
 size_t shape_target(const struct standing *all, size_t n);
 

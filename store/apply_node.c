@@ -19,6 +19,79 @@ enum {
     UUID_DIGITS = 32,
 };
 
+static int get_node(struct apply *apply, int64_t id, struct node *ret_node, struct err *err)
+{
+    if (store_get(apply->store, TABLE_NODE, id, ret_node) < 0)
+        return err_set(err, ERR_NOTFOUND, "member %" PRId64 " does not exist", id);
+    return 0;
+}
+
+/* --- one that leaves ----------------------------------------------------------------------- */
+
+/* All but those that are complete: a job that has run must not run again. */
+static void delete_tasks(struct apply *apply, const struct node *node)
+{
+    struct task *tasks;
+    size_t n;
+    store_list(apply->store, TABLE_TASK, BY_NODE_ID, node->id, &tasks, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (tasks[i].state == TASK_COMPLETE)
+            continue;
+        cleanup_free char *title = task_title(&tasks[i]);
+        task_delete(apply, &tasks[i]);
+        apply_event(apply, "task", title, "lost: member %s was removed", node->name);
+    }
+    record_free_list(&task_type, tasks, n);
+}
+
+/* Their content went with the machine: the next task starts with an empty one, wherever it is; or
+ * on member @heir, 0: none. */
+static void release_volumes(struct apply *apply, const struct node *node, int64_t heir)
+{
+    struct volume *volumes;
+    size_t n;
+    store_list(apply->store, TABLE_VOLUME, BY_NONE, 0, &volumes, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (volumes[i].home_node_id != node->id)
+            continue;
+        volumes[i].home_node_id = heir;
+        apply_put(apply, TABLE_VOLUME, &volumes[i]);
+        if (heir == 0)
+            apply_event(apply, "volume", volumes[i].name,
+                        "its content stayed on removed member %s; it starts empty", node->name);
+    }
+    record_free_list(&volume_type, volumes, n);
+}
+
+/* Take @node out; @heir as in release_volumes(). */
+static void take_out(struct apply *apply, const struct node *node, int64_t heir)
+{
+    delete_tasks(apply, node);
+    release_volumes(apply, node, heir);
+    apply_delete(apply, TABLE_NODE, node->id);
+    apply_event(apply, "node", node->name, "%s",
+                heir ? "removed: another machine takes its place" : "removed");
+}
+
+int apply_node_remove(struct apply *apply, const struct change_node_remove *change, struct err *err)
+{
+    struct node node;
+    int rv = get_node(apply, change->node_id, &node, err);
+    if (rv < 0)
+        return rv;
+    if (store_count(apply->store, TABLE_NODE) == 1) {
+        rv = err_set(err, ERR_INVALID, "%s is the last member of the cluster", node.name);
+    } else if (node.status == NODE_UP && !change->force) {
+        rv =
+            err_set(err, ERR_INVALID,
+                    "member %s is up: stop its daemon first, or remove it with --force", node.name);
+    } else {
+        take_out(apply, &node, 0);
+    }
+    record_release(&node_type, &node);
+    return rv;
+}
+
 /* --- a new member -------------------------------------------------------------------------- */
 
 static int node_validate(const struct node *node, struct err *err)
@@ -57,8 +130,16 @@ static int node_is_new(struct apply *apply, const struct node *node, struct err 
         if (same_key(&nodes[i], node))
             rv = err_set(err, ERR_EXISTS, "this machine is a member already: %s", nodes[i].name);
         else if (str_equal(nodes[i].name, node->name))
-            rv = err_set(err, ERR_EXISTS,
-                         "a member named %s exists; start this machine with --name", node->name);
+            rv = nodes[i].status == NODE_UP
+                     ? err_set(err, ERR_EXISTS,
+                               "a member named %s exists and is up: give this machine another "
+                               "name with 'wherry node --name'",
+                               node->name)
+                     : err_set(err, ERR_EXISTS,
+                               "a member named %s exists, and is down: 'wherry join --replace' "
+                               "takes its place; 'wherry node rm %s' on a member removes it; "
+                               "or give this machine another name with 'wherry node --name'",
+                               node->name, node->name);
     }
     record_free_list(&node_type, nodes, n);
     return rv;
@@ -149,6 +230,19 @@ static int join_is_allowed(struct apply *apply, const struct bytes *hash, bool w
     return 0;
 }
 
+/* Take out the member that @change is to replace, if there is one that is down; volumes that it had
+ * are the new one's. One that is up is in the way of the new one, which says so. */
+static void take_place(struct apply *apply, const struct change_node_add *change)
+{
+    struct node node;
+    if (!change->replace ||
+        store_find(apply->store, TABLE_NODE, str_or_empty(change->node.name), &node) < 0)
+        return;
+    if (node.status == NODE_DOWN && !same_key(&node, &change->node))
+        take_out(apply, &node, apply->store->meta.last_node_id + 1);
+    record_release(&node_type, &node);
+}
+
 int apply_node_add(struct apply *apply, const struct change_node_add *change, struct err *err)
 {
     int rv = join_is_allowed(apply, &change->token_hash, change->node.witness, err);
@@ -158,17 +252,13 @@ int apply_node_add(struct apply *apply, const struct change_node_add *change, st
                      "wherry %.40s on this machine is too old for this cluster: it knows level "
                      "%d, the cluster is at %d; install the members' version",
                      str_or_empty(change->node.version), level_of(change->node.level), active);
-    return rv < 0 ? rv : add_node(apply, &change->node, err);
+    if (rv < 0)
+        return rv;
+    take_place(apply, change);
+    return add_node(apply, &change->node, err);
 }
 
 /* --- an existing one ----------------------------------------------------------------------- */
-
-static int get_node(struct apply *apply, int64_t id, struct node *ret_node, struct err *err)
-{
-    if (store_get(apply->store, TABLE_NODE, id, ret_node) < 0)
-        return err_set(err, ERR_NOTFOUND, "member %" PRId64 " does not exist", id);
-    return 0;
-}
 
 static void set_string(char **to, const char *from)
 {
@@ -243,61 +333,4 @@ int apply_node_status(struct apply *apply, const struct change_node_status *chan
     }
     record_release(&node_type, &node);
     return 0;
-}
-
-/* --- one that leaves ----------------------------------------------------------------------- */
-
-/* All but those that are complete: a job that has run must not run again. */
-static void delete_tasks(struct apply *apply, const struct node *node)
-{
-    struct task *tasks;
-    size_t n;
-    store_list(apply->store, TABLE_TASK, BY_NODE_ID, node->id, &tasks, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (tasks[i].state == TASK_COMPLETE)
-            continue;
-        cleanup_free char *title = task_title(&tasks[i]);
-        task_delete(apply, &tasks[i]);
-        apply_event(apply, "task", title, "lost: member %s was removed", node->name);
-    }
-    record_free_list(&task_type, tasks, n);
-}
-
-/* Their content went with the machine: the next task starts with an empty one, wherever it is. */
-static void release_volumes(struct apply *apply, const struct node *node)
-{
-    struct volume *volumes;
-    size_t n;
-    store_list(apply->store, TABLE_VOLUME, BY_NONE, 0, &volumes, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (volumes[i].home_node_id != node->id)
-            continue;
-        volumes[i].home_node_id = 0;
-        apply_put(apply, TABLE_VOLUME, &volumes[i]);
-        apply_event(apply, "volume", volumes[i].name,
-                    "its content stayed on removed member %s; it starts empty", node->name);
-    }
-    record_free_list(&volume_type, volumes, n);
-}
-
-int apply_node_remove(struct apply *apply, const struct change_node_remove *change, struct err *err)
-{
-    struct node node;
-    int rv = get_node(apply, change->node_id, &node, err);
-    if (rv < 0)
-        return rv;
-    if (store_count(apply->store, TABLE_NODE) == 1) {
-        rv = err_set(err, ERR_INVALID, "%s is the last member of the cluster", node.name);
-    } else if (node.status == NODE_UP && !change->force) {
-        rv =
-            err_set(err, ERR_INVALID,
-                    "member %s is up: stop its daemon first, or remove it with --force", node.name);
-    } else {
-        delete_tasks(apply, &node);
-        release_volumes(apply, &node);
-        apply_delete(apply, TABLE_NODE, node.id);
-        apply_event(apply, "node", node.name, "removed");
-    }
-    record_release(&node_type, &node);
-    return rv;
 }

@@ -18,6 +18,7 @@ static const struct field change_cluster_set_fields[] = {
 static const struct field change_node_add_fields[] = {
     FIELD_RECORD(struct change_node_add, node, node_type),
     FIELD_BYTES(struct change_node_add, token_hash),
+    FIELD_BOOL(struct change_node_add, replace, .since = 2),
 };
 
 static const struct field change_node_update_fields[] = {

@@ -71,6 +71,7 @@ struct change_cluster_set {
 struct change_node_add {
     struct node node;
     struct bytes token_hash;
+    bool replace; /* a member of its name that is down is taken out for it */
 };
 
 /* A member says what it is (address, labels, capacity, version) or an operator changes its

@@ -232,6 +232,21 @@ static void a_witness_hands_on_leadership(void **state)
     assert_int_not_equal(step.id, 3);
 }
 
+static void leadership_is_handed_to_who_can_take_it(void **state)
+{
+    (void)state;
+    struct shape s = cluster(3, 2);
+    assert_int_equal(shape_heir(s.all, s.n, 1, 0), 2);
+    assert_int_equal(shape_heir(s.all, s.n, 1, 2), 3); /* the second attempt */
+    get(&s, 2)->up = false;
+    assert_int_equal(shape_heir(s.all, s.n, 1, 0), 3);
+    assert_int_equal(shape_heir(s.all, s.n, 1, 3), 3); /* there is only it */
+    get(&s, 3)->up = false;
+    assert_int_equal(shape_heir(s.all, s.n, 1, 0), 2); /* as far as we know */
+    struct shape two = cluster(2, 0);
+    assert_int_equal(shape_heir(two.all, two.n, 1, 0), 0); /* one that has no vote */
+}
+
 static void when_two_and_a_witness_lose_one_two_remain(void **state)
 {
     (void)state;
@@ -408,6 +423,7 @@ int main(void)
         cmocka_unit_test(nobody_falls_below_the_quorum),
         cmocka_unit_test(a_leader_that_was_removed_hands_on_first),
         cmocka_unit_test(a_witness_hands_on_leadership),
+        cmocka_unit_test(leadership_is_handed_to_who_can_take_it),
         cmocka_unit_test(when_two_and_a_witness_lose_one_two_remain),
         cmocka_unit_test(voters_are_spread),
         cmocka_unit_test(a_better_spread_is_reached_by_swaps),

@@ -114,6 +114,34 @@ static void test_join(void **state)
     record_release(&node_type, &witness);
 }
 
+static void test_a_machine_takes_the_place_of_a_dead_one(void **state)
+{
+    struct world *w = *state;
+    struct node node;
+    init_cluster(w);
+    add_node(w, "n2");
+    struct change_node_add add = {
+        .node = {.name = "n2", .address = "10.0.0.2:7400", .public_key = BYTES("another key")},
+        .token_hash = HASH_A,
+        .replace = true};
+    refused(w, CHANGE_NODE_ADD, &add, ERR_EXISTS, "n2 exists and is up");
+    struct change_node_status down = {.node_id = 2, .status = NODE_DOWN};
+    must(w, CHANGE_NODE_STATUS, &down);
+    add.replace = false;
+    refused(w, CHANGE_NODE_ADD, &add, ERR_EXISTS, "wherry join --replace");
+    add.replace = true;
+    add.node.address = ""; /* it is refused for another reason: the dead one stays */
+    refused(w, CHANGE_NODE_ADD, &add, ERR_INVALID, "no address");
+    assert_int_equal(store_get(w->store, TABLE_NODE, 2, &node), 0);
+    record_release(&node_type, &node);
+    add.node.address = "10.0.0.2:7400";
+    assert_int_equal(must(w, CHANGE_NODE_ADD, &add), 3);
+    assert_int_equal(store_get(w->store, TABLE_NODE, 2, &node), ERR_NOTFOUND);
+    assert_int_equal(store_find(w->store, TABLE_NODE, "n2", &node), 0);
+    assert_int_equal(node.id, 3);
+    record_release(&node_type, &node);
+}
+
 static void test_a_call_token_lets_nobody_join(void **state)
 {
     struct world *w = *state;
@@ -488,6 +516,7 @@ int main(void)
         TEST(test_a_witness_is_not_the_first),
         TEST(test_settings),
         TEST(test_join),
+        TEST(test_a_machine_takes_the_place_of_a_dead_one),
         TEST(test_a_call_token_lets_nobody_join),
         TEST(test_node_update_changes_the_given_parts),
         TEST(test_node_remove),
