@@ -49,12 +49,15 @@ static int examine(struct consensus *c, const struct consensus_options *options,
     int rv = progress_load(c->dir, &c->progress_saved, err);
     if (rv < 0)
         return rv;
-    rv = acknowledged_load(c->dir, &c->acknowledged, err);
-    if (rv < 0 && rv != ERR_NOTFOUND)
+    struct err missing;
+    rv = acknowledged_load(c->dir, &c->acknowledged, &missing);
+    if (rv < 0 && rv != ERR_NOTFOUND) {
+        *err = missing;
         return rv;
+    }
     bool known = rv == 0;
     if (!known && c->config.expect_log)
-        return err_set(err, ERR_CORRUPT, "%s: the log of this member is gone", err->msg);
+        return err_set(err, ERR_CORRUPT, "%.200s: the log of this member is gone", missing.msg);
     if (known && c->acknowledged.raft_id != (uint64_t)c->config.id)
         return err_set(err, ERR_CORRUPT,
                        "the log in %s is that of raft's member %llu, and this one is %lld", c->dir,
