@@ -6,14 +6,13 @@
 #include "cli/cli.h"
 #include "cli/retry.h"
 #include "cli/table.h"
+#include "cli/target.h"
 #include "cluster/client.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char default_host[] = "unix:///run/wherry/wherry.sock";
 
 /* --- calls -------------------------------------------------------------------------------------
  */
@@ -39,34 +38,9 @@ static const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-static int connect_to(const struct cli *cli, struct client **ret_client, struct err *err)
-{
-    const char *host = cli->host && *cli->host ? cli->host : getenv("WHERRY_HOST");
-    const char *token = cli->token && *cli->token ? cli->token : getenv("WHERRY_TOKEN");
-    if (!host || !*host)
-        host = default_host;
-    if (token && !*token)
-        token = NULL;
-    if (host[0] == '/') {
-        cleanup_free char *target = str_printf("unix://%s", host);
-        return client_open(target, token, ret_client, err);
-    }
-    if (!str_starts(host, "unix://") && strstr(host, "://"))
-        return err_set(err, ERR_INVALID,
-                       "'%.80s' is no member's address: give ADDRESS, ADDRESS:PORT or a socket as "
-                       "unix:///PATH",
-                       host);
-    if (!str_starts(host, "unix://") && !token)
-        return err_set(err, ERR_DENIED,
-                       "%.80s needs a token: make one there with 'wherry token create' and give it "
-                       "with --token or WHERRY_TOKEN",
-                       host);
-    return client_open(host, token, ret_client, err);
-}
-
 int cli_connect(const struct cli *cli, struct client **ret_client, struct err *err)
 {
-    int rv = connect_to(cli, ret_client, err);
+    int rv = target_connect(cli, ret_client, err);
     if (rv == 0)
         client_set_stale(*ret_client, cli->stale);
     return rv;
@@ -83,7 +57,15 @@ int cli_call_within(struct cli *cli, const char *verb, const void *request, void
                     int64_t timeout_ms, struct err *err)
 {
     const struct verb *v = verb_find(verb);
-    return retry_call(cli, verb, v->request, request, v->reply, ret_reply, timeout_ms, err);
+    int rv;
+    do /* What is unavailable was surely not done; another member may be able to. */
+        rv = retry_call(cli, verb, v->request, request, v->reply, ret_reply, timeout_ms, err);
+    while (rv == ERR_UNAVAILABLE && target_turn(cli));
+    if (rv == 0) {
+        cli->turns = 0;
+        target_note_members(cli);
+    }
+    return rv;
 }
 
 int cli_call(struct cli *cli, const char *verb, const void *request, void *ret_reply,

@@ -63,14 +63,17 @@ struct program {
 
 struct cli {
     const struct program *program;
-    const char *host;  /* -H, else $WHERRY_HOST, else the local socket */
-    const char *token; /* --token, else $WHERRY_TOKEN, else NULL */
+    const char *host;    /* -H; see target.h for what else says whom to call */
+    const char *token;   /* --token */
+    const char *context; /* --context */
     bool help;
     bool version;
     bool json;
     bool quiet;
     bool stale;            /* read the called member's own copy, as it is */
     struct client *client; /* connected at the first call */
+    int turns;             /* members of the context that could not serve */
+    bool members_known;    /* what replies say of the members was compared with the context */
     int exit_status;
 };
 

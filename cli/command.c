@@ -21,6 +21,8 @@ const struct arg_option global_options[] = {
                "the member to call: ADDRESS[:PORT] or unix:///PATH (also: WHERRY_HOST)"),
     ARG_OPTION(struct cli, ARG_TEXT, token, 0, "token", "TOKEN",
                "what lets you call a member of another machine (also: WHERRY_TOKEN)"),
+    ARG_OPTION(struct cli, ARG_TEXT, context, 0, "context", "NAME",
+               "call a cluster that 'wherry login' knows (also: WHERRY_CONTEXT)"),
     ARG_OPTION(struct cli, ARG_FLAG, help, 'h', "help", NULL, "show help and end"),
     ARG_END,
 };

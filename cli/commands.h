@@ -24,6 +24,9 @@ struct command;
     X(leave)                                                                                       \
     X(cluster)                                                                                     \
     X(token)                                                                                       \
+    X(login)                                                                                       \
+    X(logout)                                                                                      \
+    X(context)                                                                                     \
     X(node)                                                                                        \
     X(backup)                                                                                      \
     X(version)                                                                                     \

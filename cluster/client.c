@@ -22,6 +22,7 @@ struct client {
     int64_t last_id;
     bool stale;
     int64_t index; /* of the newest reply */
+    int64_t members;
 };
 
 int client_wait(int fd, short events, int64_t deadline_ms)
@@ -48,7 +49,7 @@ static int open_remote(struct client *client, const char *address, const char *t
     unsigned char secret_hash[32];
     if (*str_or_empty(token) == '\0')
         return err_set(err, ERR_INVALID,
-                       "calls to %s need a token; make one on a member: wherry token --call",
+                       "calls to %s need a token; make one on a member: wherry token create",
                        address);
     int rv = token_parse(token, &kind, ca_hash, secret_hash, err);
     if (rv < 0)
@@ -80,6 +81,11 @@ void client_set_stale(struct client *client, bool stale)
     client->stale = stale;
 }
 
+int64_t client_members(const struct client *client)
+{
+    return client->members;
+}
+
 void client_close(struct client *client)
 {
     if (!client)
@@ -103,6 +109,7 @@ static int decode_reply(struct client *client, const struct buf *raw, int64_t id
         return rv;
     if (reply.index > client->index)
         client->index = reply.index;
+    client->members = reply.members;
     rv = reply_get_err(&reply, err);
     if (rv == 0 && reply.id != id)
         rv = err_set(err, ERR_CORRUPT, "the member answered another call");

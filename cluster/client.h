@@ -23,6 +23,9 @@ int client_open(const char *target, const char *token, struct client **ret_clien
  * only after it made sure with the leader that it has everything. */
 void client_set_stale(struct client *client, bool stale);
 
+/* What the last reply said of where the members are (wire_addresses_sum()); 0: nothing. */
+int64_t client_members(const struct client *client);
+
 /* Close and free. NULL is fine. */
 void client_close(struct client *client);
 

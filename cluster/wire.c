@@ -21,10 +21,23 @@ const struct record_type call_type = RECORD_TYPE("call", struct call, call_field
 static const struct field reply_fields[] = {
     FIELD_INT(struct reply, id),         FIELD_INT(struct reply, code),
     FIELD_STRING(struct reply, message), FIELD_INT(struct reply, index),
-    FIELD_BYTES(struct reply, body),
+    FIELD_INT(struct reply, members),    FIELD_BYTES(struct reply, body),
 };
 
 const struct record_type reply_type = RECORD_TYPE("reply", struct reply, reply_fields);
+
+/* FNV-1a (draft-eastlake-fnv) of each, added up. */
+int64_t wire_addresses_sum(char *const *addresses, size_t n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        for (const char *p = addresses[i]; *p; p++)
+            hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+        sum += hash;
+    }
+    return (int64_t)(sum >> 1); /* never negative on the wire */
+}
 
 void reply_set_err(struct reply *reply, const struct err *err)
 {

@@ -34,9 +34,10 @@ struct call {
 
 struct reply {
     int64_t id;
-    int64_t code;  /* 0 or the wire number of an error, base/err.h */
-    char *message; /* with an error */
-    int64_t index; /* state index at which it was answered */
+    int64_t code;    /* 0 or the wire number of an error, base/err.h */
+    char *message;   /* with an error */
+    int64_t index;   /* state index at which it was answered */
+    int64_t members; /* wire_addresses_sum() of where the members take calls; 0: not said */
     struct bytes body;
 };
 
@@ -48,6 +49,9 @@ size_t wire_put_frame(const struct record_type *type, const void *record, struct
 
 /* The length in the first WIRE_HEADER bytes of a frame. */
 size_t wire_frame_len(const void *header);
+
+/* A number that tells whether two sets of addresses are the same, in whatever order. */
+int64_t wire_addresses_sum(char *const *addresses, size_t n);
 
 /* Set @reply to an error. */
 void reply_set_err(struct reply *reply, const struct err *err);

@@ -76,6 +76,7 @@ static void say(struct api_call *c, struct reply *reply)
     struct daemon *d = c->daemon;
     reply->id = c->id;
     reply->index = d->store ? store_index(d->store) : 0;
+    reply->members = !c->local && d->callers ? callers_members_sum(d->callers) : 0;
     if (c->over) {
         /* It was answered. */
     } else if (c->server) {

@@ -6,6 +6,7 @@
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
 #include "node/api.h"
+#include "node/callers.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
 #include "node/impact.h"
@@ -184,23 +185,6 @@ void api_stalls(struct api_call *c, const void *request)
 
 /* --- session ---------------------------------------------------------------------------------- */
 
-/* Where the members take calls: "10.0.0.1:7401". */
-static void list_addresses(struct daemon *d, struct session_reply *s)
-{
-    struct node *nodes;
-    size_t n;
-    store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
-    s->addresses = mem_alloc(n, sizeof(*s->addresses));
-    for (size_t i = 0; i < n; i++) {
-        const char *address = str_or_empty(nodes[i].address);
-        const char *colon = strrchr(address, ':');
-        if (colon && nodes[i].call_port > 0)
-            s->addresses[s->addresses_n++] = str_printf("%.*s:%lld", (int)(colon - address),
-                                                        address, (long long)nodes[i].call_port);
-    }
-    record_free_list(&node_type, nodes, n);
-}
-
 void api_session(struct api_call *c, const void *request)
 {
     struct daemon *d = c->daemon;
@@ -214,7 +198,7 @@ void api_session(struct api_call *c, const void *request)
     reply.stacks = mem_alloc(token->stacks_n, sizeof(*reply.stacks));
     for (size_t i = 0; i < token->stacks_n; i++)
         reply.stacks[reply.stacks_n++] = str_copy(token->stacks[i]);
-    list_addresses(d, &reply);
+    callers_addresses(d, &reply.addresses, &reply.addresses_n);
     api_reply(c, &reply);
     record_release(&session_reply_type, &reply);
 }

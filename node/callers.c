@@ -60,6 +60,7 @@ struct callers {
     size_t refused_n;
     struct guesser guessers[GUESSERS_MAX];
     size_t guessers_n;
+    int64_t members_sum;
     int64_t look_ms;
     int64_t logged_ms;
     int suppressed;
@@ -157,9 +158,47 @@ static void look(struct callers *callers)
     record_free_list(&token_type, good.tokens, good.n);
 }
 
-void callers_on_change(struct callers *callers)
+void callers_addresses(struct daemon *d, char ***ret_addresses, size_t *ret_n)
 {
-    look(callers);
+    struct node *nodes;
+    size_t n;
+    size_t kept = 0;
+    store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
+    char **addresses = mem_alloc(n, sizeof(*addresses));
+    for (size_t i = 0; i < n; i++) {
+        const char *address = str_or_empty(nodes[i].address);
+        const char *colon = strrchr(address, ':');
+        if (colon && nodes[i].call_port > 0)
+            addresses[kept++] = str_printf("%.*s:%lld", (int)(colon - address), address,
+                                           (long long)nodes[i].call_port);
+    }
+    record_free_list(&node_type, nodes, n);
+    *ret_addresses = addresses;
+    *ret_n = kept;
+}
+
+static void sum_addresses(struct callers *callers)
+{
+    char **addresses;
+    size_t n;
+    callers_addresses(callers->daemon, &addresses, &n);
+    callers->members_sum = wire_addresses_sum(addresses, n);
+    for (size_t i = 0; i < n; i++)
+        free(addresses[i]);
+    free(addresses);
+}
+
+int64_t callers_members_sum(const struct callers *callers)
+{
+    return callers->members_sum;
+}
+
+void callers_on_change(struct callers *callers, unsigned tables)
+{
+    if (tables & 1U << TABLE_TOKEN)
+        look(callers);
+    if (tables & 1U << TABLE_NODE)
+        sum_addresses(callers);
 }
 
 /* --- those who are refused -------------------------------------------------------------------- */
@@ -335,6 +374,7 @@ struct callers *callers_new(struct daemon *d)
     callers->daemon = d;
     uv_timer_init(&d->loop, &callers->timer);
     callers->timer.data = callers;
+    sum_addresses(callers);
     uv_timer_start(&callers->timer, on_timer, TICK_MS, TICK_MS);
     return callers;
 }

@@ -17,6 +17,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct api_call;
@@ -45,7 +46,13 @@ int callers_admit(struct callers *callers, struct api_call *c, const struct call
 /* @c is answered. Fine when it is not watched. */
 void callers_done(struct api_call *c);
 
-/* The table of tokens changed. */
-void callers_on_change(struct callers *callers);
+/* @tables (1 << enum table) of the state changed. */
+void callers_on_change(struct callers *callers, unsigned tables);
+
+/* Where the members take calls, as wire_addresses_sum(). */
+int64_t callers_members_sum(const struct callers *callers);
+
+/* The addresses, "10.0.0.1:7401", by node id. The caller frees them and the array. */
+void callers_addresses(struct daemon *d, char ***ret_addresses, size_t *ret_n);
 
 #endif

@@ -92,8 +92,7 @@ static void on_watch(void *arg, unsigned tables)
     leader_on_change(d->leader, tables);
     reconcile_on_change(d->reconcile, tables);
     netsync_on_change(d->netsync, tables);
-    if (tables & 1U << TABLE_TOKEN)
-        callers_on_change(d->callers);
+    callers_on_change(d->callers, tables);
     waiters_wake(d->waiters);
 }
 
