@@ -19,6 +19,7 @@
 enum {
     BACKLOG = 128,
     READ_BYTES = 16 << 10,
+    GROUPS_MAX = 1024,             /* of a caller */
     KEEP_BYTES = 64 << 10,         /* a larger buffer is freed when it is empty */
     UNREAD_MAX = WIRE_MESSAGE_MAX, /* reply bytes a caller has not read; then we stop reading too */
 };
@@ -228,9 +229,60 @@ static bool make_room(struct server *server)
     return true;
 }
 
+static const char group_name[] = "wherry";
+
+static bool wherry_group(gid_t *ret)
+{
+    struct group group;
+    struct group *found = NULL;
+    char text[4096];
+    if (getgrnam_r(group_name, &group, text, sizeof(text), &found) != 0 || !found)
+        return false;
+    *ret = found->gr_gid;
+    return true;
+}
+
+static bool is_in_group(int fd, gid_t primary, gid_t gid)
+{
+    gid_t groups[GROUPS_MAX];
+    socklen_t len = sizeof(groups);
+    if (primary == gid)
+        return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+        return false;
+    for (size_t i = 0; i < len / sizeof(gid_t); i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* Who connected, as the kernel knows it: whatever happened to the mode of the socket's file or of
+ * its folder, others get no further. */
+static bool peer_may_call(const struct local *l, struct err *err)
+{
+    uv_os_fd_t fd;
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    gid_t gid;
+    if (uv_fileno((const uv_handle_t *)&l->pipe, &fd) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
+        err_set(err, ERR_DENIED, "the kernel does not say who calls");
+        return false;
+    }
+    if (peer.uid == 0 || peer.uid == geteuid() ||
+        (wherry_group(&gid) && is_in_group(fd, peer.gid, gid)))
+        return true;
+    err_set(err, ERR_DENIED,
+            "this socket is for root and the group %s: use sudo, or have an administrator put you "
+            "into it (it is as good as root)",
+            group_name);
+    return false;
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct server *server = listener->data;
+    struct err err;
     if (status < 0 || server->stopping)
         return;
     bool room = server->locals_n < LOCAL_MAX || make_room(server);
@@ -248,6 +300,8 @@ static void on_connection(uv_stream_t *listener, int status)
     if (uv_accept(listener, (uv_stream_t *)&l->pipe) < 0 ||
         uv_read_start((uv_stream_t *)&l->pipe, on_alloc, on_read) < 0)
         local_close(l);
+    else if (!peer_may_call(l, &err))
+        end_with(l, err.code, err.msg);
     else if (!room)
         end_with(l, ERR_BUSY, "too many calls at once on the socket; try again");
 }
@@ -276,14 +330,16 @@ static int check_place(const char *path, const struct sockaddr_un *sa, struct er
     return 0;
 }
 
-/* Root and the group "wherry" may call. */
+/* Root and the group "wherry", where there is one, may call: as the file's mode says, and as
+ * peer_may_call() looks at each caller. */
 static int give_to_group(const char *path, struct err *err)
 {
-    const struct group *group = getgrnam("wherry");
-    if (chmod(path, 0660) < 0)
+    gid_t gid;
+    bool given = wherry_group(&gid) && chown(path, (uid_t)-1, gid) == 0;
+    if (wherry_group(&gid) && !given)
+        log_warn("server", "cannot give %s to the group %s: %s", path, group_name, strerror(errno));
+    if (chmod(path, given ? 0660 : 0600) < 0)
         return err_errno(err, errno, "set the mode of %s", path);
-    if (group && chown(path, (uid_t)-1, group->gr_gid) < 0)
-        log_warn("server", "cannot give %s to the group wherry: %s", path, strerror(errno));
     return 0;
 }
 

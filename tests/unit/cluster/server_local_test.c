@@ -4,8 +4,10 @@
 
 #include "cluster/server_internal.h"
 
+#include <grp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static char *target(void)
 {
@@ -66,7 +68,49 @@ static void socket_is_for_the_group(void **state)
     (void)state;
     struct stat st;
     assert_int_equal(lstat(socket_path, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0660);
+    struct group *group = getgrnam("wherry");
+    assert_int_equal(st.st_mode & 07777, group ? 0660 : 0600);
+    if (group)
+        assert_int_equal(st.st_gid, group->gr_gid);
+}
+
+/* The code that somebody else's call ends with, by a child that has become him: -1 when it was
+ * served. */
+static int code_as_stranger(void)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err err = {0};
+        struct client *client;
+        cleanup_free char *to = target();
+        bool other = setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0;
+        int rv = other ? client_open(to, NULL, &client, &err) : ERR_INTERNAL;
+        if (rv == 0)
+            rv = call_code(client, "echo", 10000, &err);
+        if (rv == ERR_DENIED && !strstr(err.msg, "root and the group"))
+            rv = ERR_INTERNAL;
+        _exit(rv == 0 ? 100 : -rv);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return -WEXITSTATUS(status);
+}
+
+/* The mode of the file alone is not trusted: the kernel says who calls. */
+static void others_are_refused(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(socket_path, 0666), 0);
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(code_as_stranger(), ERR_DENIED);
+    struct client *client = open_client();
+    check_echo(client, "echo", "root");
+    client_close(client);
+    assert_int_equal(calls_n, 1);
 }
 
 static void second_daemon_is_refused(void **state)
@@ -299,6 +343,7 @@ int main(void)
         LOCAL(round_trips),
         LOCAL(errors_come_back),
         LOCAL(socket_is_for_the_group),
+        LOCAL(others_are_refused),
         LOCAL(second_daemon_is_refused),
         LOCAL(stale_socket_is_replaced),
         LOCAL(client_outlives_a_restart),
