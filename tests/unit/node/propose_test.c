@@ -19,6 +19,8 @@ static int64_t forwarded_to;
 static int forwards;
 static bool cancelled;
 static unsigned char last_id[REQUEST_ID_BYTES];
+static char last_token[200];
+static char *deployers_token; /* of the stack "app" */
 
 int64_t clock_boot_ms(void)
 {
@@ -67,6 +69,7 @@ int64_t forward_call(struct forward *f, int64_t to, const struct call *call, int
     assert_int_equal(change_decode(call->body.data, call->body.len, &change, &err), 0);
     memcpy(last_id, change.request_id, sizeof(last_id));
     change_release(&change);
+    str_fill(last_token, sizeof(last_token), str_or_empty(call->token));
     forward_on_end = cb;
     forward_arg = arg;
     forwarded_to = to;
@@ -125,6 +128,8 @@ static void stop(void)
 static int teardown(void **state)
 {
     stop();
+    free(deployers_token);
+    deployers_token = NULL;
     assert_int_equal(uv_loop_close(&d.loop), 0);
     return world_teardown(state);
 }
@@ -475,6 +480,91 @@ static void a_member_speaks_for_itself_only(void **state)
     assert_int_equal(reply_code, ERR_NOTLEADER);
 }
 
+/* --- on whose behalf -------------------------------------------------------------------------- */
+
+static char *app[] = {"app"};
+
+static int64_t add_deployer(void)
+{
+    unsigned char secret[16] = {1};
+    unsigned char hash[DIGEST_BYTES];
+    char hex[33];
+    digest_of(secret, sizeof(secret), hash);
+    hex_encode(secret, sizeof(secret), hex);
+    free(deployers_token);
+    deployers_token = str_printf("wherry1-c-%064d-%s", 0, hex);
+    struct change_token_create create = {.token = {.kind = TOKEN_CALL,
+                                                   .role = TOKEN_DEPLOYER,
+                                                   .stacks = app,
+                                                   .stacks_n = 1,
+                                                   .hash = {hash, sizeof(hash)}}};
+    return must(world, CHANGE_TOKEN_CREATE, &create);
+}
+
+static void member_asks_for(const char *token, enum change_kind kind, void *body)
+{
+    cleanup_buf struct buf out = BUF_INIT;
+    struct change change = {.kind = kind, .body = body};
+    change_encode(&change, &out);
+    struct call call = {.token = (char *)(uintptr_t)token,
+                        .body = {(unsigned char *)out.data, out.len}};
+    reply_code = 1;
+    propose_on_call(proposer, 2, &call, on_reply, NULL);
+}
+
+/* The member that took the call is not believed: the token is looked at where the change is
+ * proposed. */
+static void the_leader_looks_at_the_callers_token(void **state)
+{
+    (void)state;
+    int64_t id = add_deployer();
+    struct change_stack_remove mine = {.name = "app"};
+    struct change_stack_remove other = {.name = "other"};
+    struct change_node_remove node = {.node_id = 3, .force = true};
+    ready = true;
+    member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &other);
+    assert_int_equal(reply_code, ERR_NOTFOUND);
+    member_asks_for(deployers_token, CHANGE_NODE_REMOVE, &node);
+    assert_int_equal(reply_code, ERR_DENIED);
+    member_asks_for("wherry1-c-nonsense", CHANGE_STACK_REMOVE, &mine);
+    assert_int_equal(reply_code, ERR_INVALID);
+    assert_int_equal(locals, 0);
+    member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &mine);
+    assert_int_equal(locals, 1);
+    raft_ends(0, &(struct change_result){.id = 5, .index = 2});
+    assert_int_equal(reply_code, 0);
+    must(world, CHANGE_TOKEN_DELETE, &(struct change_token_delete){.token_id = id});
+    member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &mine);
+    assert_int_equal(reply_code, ERR_DENIED);
+    assert_int_equal(locals, 1);
+}
+
+/* Taken while another led, proposed when we do: with the rights of that moment. */
+static void a_token_goes_with_its_change(void **state)
+{
+    (void)state;
+    struct caller caller;
+    struct err err;
+    struct end e = {0};
+    int64_t id = add_deployer();
+    struct change_stack_remove removal = {.name = "app"};
+    assert_int_equal(caller_from_token(world->store, deployers_token, 0, &caller, &err), 0);
+    leader_id = 2;
+    propose_change_for(proposer, &caller, CHANGE_STACK_REMOVE, &removal, NULL, 10000, on_end, &e);
+    caller_release(&caller);
+    assert_int_equal(forwards, 1);
+    assert_string_equal(last_token, deployers_token);
+    must(world, CHANGE_TOKEN_DELETE, &(struct change_token_delete){.token_id = id});
+    leader_id = 1;
+    ready = true;
+    call_fails(ERR_UNAVAILABLE);
+    tick(100);
+    tick(100);
+    assert_int_equal(locals, 0);
+    assert_int_equal(e.times, 1);
+    assert_int_equal(e.result.err.code, ERR_DENIED);
+}
+
 static void garbage_is_answered(void **state)
 {
     (void)state;
@@ -503,6 +593,8 @@ int main(void)
         TEST(a_removed_machine_says_so),
         TEST(a_stop_answers_everybody),
         TEST(a_member_speaks_for_itself_only),
+        TEST(the_leader_looks_at_the_callers_token),
+        TEST(a_token_goes_with_its_change),
         TEST(garbage_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
