@@ -13,7 +13,14 @@ $(TEST_LIB): $(call obj,$(LIB_SRC) $(FETCH_LIB_SRC))
 
 $(O)/tests/%_test: $(O)/tests/%_test.o $(TEST_LIB)
 	$(call say,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) $(TEST_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIB) $(LIBS) $(FETCH_LIBS) \
+	  -lcmocka
+
+# A whole cluster in one process: its parts come before the real ones, which it sees all calls of.
+SIM_CLUSTER = $(wildcard tests/sim/cluster/*.c)
+$(O)/tests/sim/cluster_test: $(call obj,$(SIM_CLUSTER))
+$(O)/tests/sim/cluster_test: TEST_LDFLAGS = -Wl,-z,muldefs \
+  $(patsubst %,-Wl$(comma)--wrap=store_%,apply snapshot restore)
 
 unit: $(UNIT)
 sim: $(SIM)

@@ -15,6 +15,7 @@
 #include "cluster/transport.h"
 
 #include <raft.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +59,16 @@ enum operation_kind {
     DO_WORK
 };
 
+/* What is done in order; one lane does not wait for the other. */
+enum lane {
+    LANE_LOG,  /* entries, truncations, a snapshot that replaces the log */
+    LANE_SIDE, /* own snapshots, reading one, work: beside the log, as raft_uv does */
+};
+
 struct operation {
     struct operation *next;
     enum operation_kind kind;
+    enum lane lane;
     raft_time due;
     void *req; /* raft's */
     void (*cb)(void);
@@ -77,6 +85,7 @@ struct disk {
     raft_time *now; /* the world's */
     uint64_t *seed;
     unsigned delay_ms, least_delay_ms; /* of a write: at most this more than that */
+    bool lanes;                        /* false: all in one order */
     /* durable */
     raft_term term;
     raft_id vote;
@@ -208,29 +217,31 @@ static inline void operation_free(struct operation *op)
     free(op);
 }
 
-/* Queue it; writes one after the other. */
-static inline struct operation *operation_new(struct raft_io *io, enum operation_kind kind,
-                                              void *req, void (*cb)(void))
+/* Queue it; those of a lane one after the other. */
+static inline struct operation *operation_new(struct raft_io *io, enum lane lane,
+                                              enum operation_kind kind, void *req, void (*cb)(void))
 {
     struct disk *d = disk_of(io);
     struct operation *op = mem_alloc(1, sizeof(*op)), **at = &d->operations;
     op->kind = kind;
+    op->lane = d->lanes ? lane : LANE_LOG;
     op->req = req;
     op->cb = cb;
     op->due = *d->now + 1 + d->least_delay_ms + random_below(d->seed, d->delay_ms);
     for (; *at; at = &(*at)->next)
-        if ((*at)->due > op->due)
+        if ((*at)->lane == op->lane && (*at)->due > op->due)
             op->due = (*at)->due;
     *at = op;
     return op;
 }
 
-#define OPERATION(io, kind, req, cb) operation_new(io, kind, req, (void (*)(void))(uintptr_t)(cb))
+#define OPERATION(io, lane, kind, req, cb)                                                         \
+    operation_new(io, lane, kind, req, (void (*)(void))(uintptr_t)(cb))
 
 static inline int disk_append(struct raft_io *io, struct raft_io_append *req,
                               const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
 {
-    struct operation *op = OPERATION(io, WRITE_ENTRIES, req, cb);
+    struct operation *op = OPERATION(io, LANE_LOG, WRITE_ENTRIES, req, cb);
     op->entries = mem_alloc(n, sizeof(*op->entries));
     op->n = n;
     for (unsigned i = 0; i < n; i++) {
@@ -244,7 +255,7 @@ static inline int disk_append(struct raft_io *io, struct raft_io_append *req,
 
 static inline int disk_truncate(struct raft_io *io, raft_index index)
 {
-    OPERATION(io, WRITE_TRUNCATE, NULL, NULL)->index = index;
+    OPERATION(io, LANE_LOG, WRITE_TRUNCATE, NULL, NULL)->index = index;
     return 0;
 }
 
@@ -253,7 +264,8 @@ static inline int disk_snapshot_put(struct raft_io *io, unsigned trailing,
                                     const struct raft_snapshot *snapshot,
                                     raft_io_snapshot_put_cb cb)
 {
-    struct operation *op = OPERATION(io, WRITE_SNAPSHOT, req, cb);
+    struct operation *op =
+        OPERATION(io, trailing == 0 ? LANE_LOG : LANE_SIDE, WRITE_SNAPSHOT, req, cb);
     op->trailing = trailing;
     op->snapshot.index = snapshot->index;
     op->snapshot.term = snapshot->term;
@@ -267,14 +279,14 @@ static inline int disk_snapshot_put(struct raft_io *io, unsigned trailing,
 static inline int disk_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
                                     raft_io_snapshot_get_cb cb)
 {
-    OPERATION(io, READ_SNAPSHOT, req, cb);
+    OPERATION(io, LANE_SIDE, READ_SNAPSHOT, req, cb);
     return 0;
 }
 
 static inline int disk_async_work(struct raft_io *io, struct raft_io_async_work *req,
                                   raft_io_async_work_cb cb)
 {
-    OPERATION(io, DO_WORK, req, cb);
+    OPERATION(io, LANE_SIDE, DO_WORK, req, cb);
     return 0;
 }
 
@@ -283,6 +295,11 @@ static inline int disk_load(struct raft_io *io, raft_term *term, raft_id *voted_
                             struct raft_entry *entries[], size_t *n_entries)
 {
     struct disk *d = disk_of(io);
+    /* Entries that end before the snapshot are of no use. */
+    if (d->snapshot.index >= d->start + d->n) {
+        disk_cut(d, 0);
+        d->start = d->snapshot.index + 1;
+    }
     *term = d->term;
     *voted_for = d->vote;
     *snapshot = d->snapshot.index ? snapshot_load(&d->snapshot) : NULL;
@@ -401,12 +418,33 @@ static inline struct raft_io disk_io(struct disk *d)
     };
 }
 
+/* Take the first operation that is due off the queue, NULL: none. */
+static inline struct operation *disk_take_due(struct disk *d)
+{
+    struct operation **at = &d->operations;
+    while (*at && (*at)->due > *d->now)
+        at = &(*at)->next;
+    struct operation *op = *at;
+    if (op)
+        *at = op->next;
+    return op;
+}
+
+/* True when disk_step() would do something. */
+static inline bool disk_is_due(const struct disk *d)
+{
+    if (d->crashed)
+        return false;
+    for (const struct operation *op = d->operations; op; op = op->next)
+        if (op->due <= *d->now)
+            return true;
+    return d->tick && *d->now - d->ticked_at >= d->tick_ms;
+}
+
 /* Do what is due at the world's time. */
 static inline void disk_step(struct disk *d)
 {
-    while (!d->crashed && d->operations && d->operations->due <= *d->now) {
-        struct operation *op = d->operations;
-        d->operations = op->next;
+    for (struct operation *op; !d->crashed && (op = disk_take_due(d));) {
         operation_write(d, op);
         operation_answer(d, op, 0);
         operation_free(op);
@@ -423,6 +461,23 @@ static inline void disk_crash(struct disk *d, unsigned keep)
     d->crashed = true;
     for (struct operation *op = d->operations; op && keep > 0; op = op->next, keep--)
         operation_write(d, op);
+}
+
+/* The power goes in the midst of a write: of the entries that it would have written next some made
+ * it, not all. False when no such write waits. */
+static inline bool disk_tear(struct disk *d)
+{
+    struct operation *op = d->operations;
+    while (op && op->kind != WRITE_ENTRIES && op->kind != WRITE_TRUNCATE)
+        op = op->next;
+    disk_crash(d, 0);
+    if (!op || op->kind != WRITE_ENTRIES)
+        return false;
+    unsigned n = op->n, some = random_below(d->seed, n);
+    op->n = some;
+    operation_write(d, op);
+    op->n = n;
+    return true;
 }
 
 static inline void disk_free(struct disk *d)

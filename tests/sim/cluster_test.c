@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random days of a whole cluster (cluster/sim.h), each from a seed, in a process of its own.
+ *
+ *     cluster_test                 the days of the test run
+ *     cluster_test --seed N        one day again, exactly; --verbose shows what the members log
+ *     cluster_test --days N [M]    N days from seed M on
+ *
+ * SIM_CLUSTER_DAYS=n makes the test run of so many days.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster/sim.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+enum {
+    DAYS = 12,
+    FAULTS_WANTED = 500,
+};
+#else
+enum {
+    DAYS = 120,
+    FAULTS_WANTED = 10000,
+};
+#endif
+
+enum {
+    DAY_MS = 30000,
+    FAULT_MS = 400,
+};
+
+/* libraft leaks 16 bytes when it is closed while it installs a snapshot. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libraft.so\n";
+}
+
+static struct sim_options day_of(uint64_t seed)
+{
+    return (struct sim_options){.seed = seed, .ms = DAY_MS, .fault_ms = FAULT_MS};
+}
+
+static struct sim_stats live(const struct sim_options *options)
+{
+    struct sim *s = sim_new(options, 3 + (int)(options->seed % 5));
+    raft_time end = s->now + options->ms;
+    while (s->now < end)
+        sim_step(s);
+    sim_heal(s);
+    while (!sim_leader(s) || s->now < end + 5000)
+        sim_step(s);
+    clients_settle(s->clients);
+    sim_converge(s);
+    sim_rest(s);
+    struct sim_stats stats = s->stats;
+    sim_free(s);
+    return stats;
+}
+
+/* Live a day in a process of its own. Its exit status, or 128 and the signal that ended it. */
+static int live_apart(const struct sim_options *options, struct sim_stats *ret_stats)
+{
+    int ends[2], status;
+    check(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    check(pid >= 0);
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        struct sim_stats stats = live(options);
+        check(write(ends[1], &stats, sizeof(stats)) == sizeof(stats));
+        exit(0);
+    }
+    close(ends[1]);
+    bool whole = read(ends[0], ret_stats, sizeof(*ret_stats)) == sizeof(*ret_stats);
+    close(ends[0]);
+    check(waitpid(pid, &status, 0) == pid);
+    if (WIFSIGNALED(status))
+        return 128 + WTERMSIG(status);
+    return WEXITSTATUS(status) == 0 && !whole ? 1 : WEXITSTATUS(status);
+}
+
+static uint64_t faults_of(const struct sim_stats *stats)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < FAULT_MAX; i++)
+        n += stats->faults[i];
+    return n;
+}
+
+static void add(struct sim_stats *sum, const struct sim_stats *day)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)day;
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+        to[i] += from[i];
+}
+
+static void print(const struct sim_stats *s)
+{
+    printf("%" PRIu64 " faults in %" PRIu64 " s:", faults_of(s), s->steps / 1000);
+    for (int i = 0; i < FAULT_MAX; i++)
+        printf(" %" PRIu64 " %s%s", s->faults[i], fault_names[i], i + 1 < FAULT_MAX ? "," : "\n");
+    printf("%" PRIu64 " messages, %" PRIu64 " lost, %" PRIu64 " doubled; %" PRIu64
+           " terms led, %" PRIu64 " members joined, %" PRIu64 " removed, %" PRIu64
+           " snapshots loaded\n",
+           s->messages, s->lost, s->doubled, s->terms, s->joined, s->removed, s->snapshots);
+    printf("%" PRIu64 " entries, %" PRIu64 " digests compared; requests: %" PRIu64 " done, %" PRIu64
+           " refused, %" PRIu64 " given up\n",
+           s->entries, s->compared, s->acknowledged, s->refused, s->unknown);
+    fflush(stdout);
+}
+
+static const char *program;
+
+static int live_days(uint64_t first, uint64_t n, struct sim_stats *sum)
+{
+    int failed = 0;
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        struct sim_options options = day_of(seed);
+        struct sim_stats stats = {0};
+        int status = live_apart(&options, &stats);
+        if (status != 0) {
+            printf("seed %" PRIu64 " failed (status %d); again: %s --seed %" PRIu64 "\n", seed,
+                   status, program, seed);
+            failed++;
+        }
+        add(sum, &stats);
+    }
+    printf("%" PRIu64 " seeds from %" PRIu64 "\n", n, first);
+    print(sum);
+    return failed;
+}
+
+static void a_cluster_keeps_its_promises_through_random_days(void **state)
+{
+    (void)state;
+    struct sim_stats sum = {0};
+    const char *days = getenv("SIM_CLUSTER_DAYS");
+    uint64_t n = days ? strtoull(days, NULL, 10) : DAYS;
+    assert_int_equal(live_days(1, n, &sum), 0);
+    if (!days)
+        assert_true(faults_of(&sum) >= FAULTS_WANTED);
+}
+
+static void a_seed_means_the_same_every_time(void **state)
+{
+    (void)state;
+    struct sim_options options = day_of(1);
+    struct sim_stats stats[2] = {0};
+    options.ms = 5000;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(live_apart(&options, &stats[i]), 0);
+    assert_memory_equal(&stats[0], &stats[1], sizeof(stats[0]));
+    options.seed = 6;
+    assert_int_equal(live_apart(&options, &stats[1]), 0);
+    assert_true(stats[0].trace != stats[1].trace);
+}
+
+int main(int argc, char **argv)
+{
+    program = argv[0];
+    if (argc >= 3 && strcmp(argv[1], "--days") == 0) {
+        struct sim_stats sum = {0};
+        return live_days(argc > 3 ? strtoull(argv[3], NULL, 10) : 1, strtoull(argv[2], NULL, 10),
+                         &sum) > 0;
+    }
+    if (argc >= 3 && strcmp(argv[1], "--seed") == 0) {
+        struct sim_options options = day_of(strtoull(argv[2], NULL, 10));
+        options.verbose = argc > 3 && strcmp(argv[3], "--verbose") == 0;
+        struct sim_stats stats = live(&options);
+        print(&stats);
+        printf("trace %016" PRIx64 "\n", stats.trace);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seed_means_the_same_every_time),
+        cmocka_unit_test(a_cluster_keeps_its_promises_through_random_days),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
