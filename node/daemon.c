@@ -18,19 +18,17 @@
 #include "node/callers.h"
 #include "node/backup.h"
 #include "node/certs.h"
+#include "node/core.h"
 #include "node/dns.h"
 #include "node/forward.h"
 #include "node/handover.h"
 #include "node/heartbeat.h"
 #include "node/job.h"
 #include "node/keys.h"
-#include "node/leader.h"
 #include "node/leave.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/netsync.h"
-#include "node/propose.h"
-#include "node/read.h"
 #include "node/reconcile.h"
 #include "node/report.h"
 #include "node/stalls.h"
@@ -82,14 +80,11 @@ static void on_watch(void *arg, unsigned tables)
     struct daemon *d = arg;
     if (!d->waiters)
         return; /* still loading */
-    propose_on_apply(d->propose);
-    if (tables & 1U << TABLE_NODE)
-        members_on_change(d->members);
+    core_on_watch(d, tables);
     if (tables & 1U << TABLE_CLUSTER) {
         keys_on_change(d->keys);
         certs_on_change(d->certs);
     }
-    leader_on_change(d->leader, tables);
     reconcile_on_change(d->reconcile, tables);
     netsync_on_change(d->netsync, tables);
     callers_on_change(d->callers, tables);
@@ -105,16 +100,8 @@ static int on_raft_send(void *arg, int64_t to, bool bulk, const void *data, size
 static void on_leader(void *arg, int64_t leader_id, bool ready)
 {
     struct daemon *d = arg;
-    if (!d->waiters)
-        return;
-    if (leader_id == 0)
-        log_info("raft", "no leader");
-    else if (leader_id != d->id)
-        log_info("raft", "n%lld leads", (long long)leader_id);
-    else if (ready)
-        log_info("raft", "we lead (term %lld)", (long long)consensus_term(d->consensus));
-    heartbeat_on_leader(d->heartbeat, ready);
-    leader_on_leader(d->leader, ready);
+    if (d->waiters)
+        core_on_leader(d, leader_id, ready);
 }
 
 static void on_raft_fatal(void *arg, const struct err *err)
@@ -212,16 +199,9 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
             err_wrap(err, "wherry %s is too old", level_version(d));
         return err_wrap(err, "start from %s", raft_dir);
     }
-    d->forward = forward_new(d);
-    d->propose = propose_new(d);
-    d->read = read_barrier_new(d);
-    d->heartbeat = heartbeat_new(d);
-    d->addresses = addresses_new(d);
-    d->members = members_new(d);
+    core_start(d);
     d->keys = keys_new(d);
     d->certs = certs_new(d);
-    d->leader = leader_new(d);
-    d->report = report_new(d);
     d->netsync = netsync_new(d);
     d->dns = dns_new(d);
     d->reconcile = reconcile_new(d);
@@ -265,14 +245,9 @@ static void on_consensus_stopped(void *arg)
 {
     struct daemon *d = arg;
     d->consensus = NULL;
-    forward_free(d->forward, on_nothing, NULL);
-    propose_free(d->propose, on_nothing, NULL);
-    read_barrier_free(d->read, on_nothing, NULL);
-    heartbeat_free(d->heartbeat, on_nothing, NULL);
-    members_free(d->members, on_nothing, NULL);
+    core_close(d);
     keys_free(d->keys, on_nothing, NULL);
     certs_free(d->certs, on_nothing, NULL);
-    leader_free(d->leader, on_nothing, NULL);
     waiters_free(d->waiters, on_nothing, NULL);
     d->waiters = NULL;
     callers_free(d->callers, on_nothing, NULL);
@@ -280,8 +255,7 @@ static void on_consensus_stopped(void *arg)
     backups_free(d->backups, on_nothing, NULL);
     reconcile_free(d->reconcile);
     netsync_free(d->netsync);
-    addresses_free(d->addresses);
-    report_free(d->report);
+    core_free(d);
     stop_carriers(d);
 }
 

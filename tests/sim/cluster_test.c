@@ -25,13 +25,13 @@
 
 #ifdef __SANITIZE_ADDRESS__
 enum {
-    DAYS = 12,
-    FAULTS_WANTED = 500,
+    DAYS = 3,
+    FAULTS_WANTED = 80,
 };
 #else
 enum {
-    DAYS = 120,
-    FAULTS_WANTED = 10000,
+    DAYS = 10,
+    FAULTS_WANTED = 300,
 };
 #endif
 

@@ -12,6 +12,7 @@
 #include "node/forward.h"
 #include "node/heartbeat.h"
 #include "node/propose.h"
+#include "node/read.h"
 
 enum {
     PARCEL_ASK = 64, /* a stranger's question whether it is a member still, and the answer */
@@ -129,9 +130,14 @@ static void take_call(struct member *m, int64_t from, const void *data, size_t l
     struct err err;
     if (record_decode(&call_type, data, len, false, &call, &err) < 0)
         sim_violation(m->sim, "a call cannot be read: %s", err.msg);
-    check(str_equal(call.verb, "member.propose"));
-    struct served served = {.member = m, .daemon = m->d, .from = from, .id = call.id};
-    propose_on_call(m->d->propose, from, &call, on_served, mem_copy(&served, sizeof(served)));
+    struct served proto = {.member = m, .daemon = m->d, .from = from, .id = call.id};
+    struct served *served = mem_copy(&proto, sizeof(proto));
+    if (str_equal(call.verb, "member.read_index")) {
+        read_barrier_on_call(m->d->read, on_served, served);
+    } else {
+        check(str_equal(call.verb, "member.propose"));
+        propose_on_call(m->d->propose, from, &call, on_served, served);
+    }
     record_release(&call_type, &call);
 }
 

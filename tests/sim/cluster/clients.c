@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/file.h"
+#include "node/peers.h"
 #include "node/propose.h"
 
 #include <stdio.h>
@@ -293,6 +295,22 @@ static bool begin_other(struct client *p, struct member *m)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
+/* What node/join.c has a new member keep: where the others are. */
+static void seed(struct member *m, const struct member *by)
+{
+    cleanup_free char *identity = str_printf("%s/identity", m->dir);
+    struct node *nodes;
+    size_t n;
+    struct peers peers;
+    struct err err;
+    store_list(by->d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
+    peers_from_nodes(nodes, n, m->id, &peers);
+    if (file_mkdirs(identity, 0700, &err) < 0 || peers_save(identity, &peers, &err) < 0)
+        sim_violation(m->sim, "%s", err.msg);
+    record_release(&peers_type, &peers);
+    record_free_list(&node_type, nodes, n);
+}
+
 /* The machine that was let in becomes member @id. */
 static void let_in(struct clients *c, int64_t id, const struct node *node, const struct member *by)
 {
@@ -301,7 +319,7 @@ static void let_in(struct clients *c, int64_t id, const struct node *node, const
     SIM_CHECK(s, id <= IDS_MAX && !m->known, "id %" PRId64 " was given out twice", id);
     if (id > s->n)
         s->n = (int)id;
-    m->seeds = (by->peers | UINT64_C(1) << by->id) & ~(UINT64_C(1) << id);
+    seed(m, by);
     str_fill(m->name, sizeof(m->name), node->name);
     str_fill(m->address, sizeof(m->address), node->address);
     m->known = true;

@@ -9,11 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cluster/bus.h"
-#include "node/forward.h"
+#include "node/core.h"
 #include "node/heartbeat.h"
-#include "node/leader.h"
+#include "node/job.h"
 #include "node/members.h"
-#include "node/propose.h"
 #include "node/reconcile.h"
 #include "node/report.h"
 
@@ -61,10 +60,7 @@ static void on_watch(void *arg, unsigned tables)
     struct member *m = arg;
     if (!m->running || m->ending)
         return;
-    propose_on_apply(m->d->propose);
-    if (tables & 1U << TABLE_NODE)
-        members_on_change(m->d->members);
-    leader_on_change(m->d->leader, tables);
+    core_on_watch(m->d, tables);
     reconcile_on_change(m->d->reconcile, tables);
 }
 
@@ -79,13 +75,10 @@ static void on_leader(void *arg, int64_t leader_id, bool ready)
     struct member *m = arg;
     if (!m->running || m->ending)
         return;
-    log_debug("raft", "n%lld leads term %lld%s", (long long)leader_id,
-              (long long)consensus_term(m->d->consensus), ready ? ", we are ready" : "");
     if (ready && !m->ready)
         checks_on_ready(m->sim->checks, m);
     m->ready = ready;
-    heartbeat_on_leader(m->d->heartbeat, ready);
-    leader_on_leader(m->d->leader, ready);
+    core_on_leader(m->d, leader_id, ready);
 }
 
 static void on_fatal(void *arg, const struct err *err)
@@ -100,6 +93,38 @@ static void on_stopped(void *arg)
     ((struct member *)arg)->stopped = true;
 }
 
+/* --- jobs: done at once, which the loop hears of later ------------------------------------------
+ */
+
+struct finished {
+    struct finished *next;
+    job_done_cb done;
+    void *arg;
+};
+
+void jobs_run(struct jobs *jobs, job_work_cb work, job_done_cb done, void *arg)
+{
+    struct member *m = (struct member *)(void *)jobs;
+    struct finished *f = mem_alloc(1, sizeof(*f)), **at = &m->finished;
+    work(arg);
+    f->done = done;
+    f->arg = arg;
+    while (*at)
+        at = &(*at)->next;
+    *at = f;
+    member_wake(m);
+}
+
+static void finish_jobs(struct member *m)
+{
+    while (m->finished) {
+        struct finished *f = m->finished;
+        m->finished = f->next;
+        f->done(f->arg);
+        free(f);
+    }
+}
+
 /* --- its loop ----------------------------------------------------------------------------------
  */
 
@@ -110,6 +135,7 @@ static void on_hook(uv_prepare_t *hook)
     consensus_turn(c);
     disk_step(&m->disk);
     bus_deliver(m);
+    finish_jobs(m);
     agents_step(m->agents);
     consensus_turn(c);
     if (c->sent_first || c->done.first || c->changes || c->changes_done || c->pending.first)
@@ -158,6 +184,7 @@ static struct daemon *make_daemon(struct member *m)
     d->data_dir = str_copy(m->dir);
     d->id = m->id;
     d->bus = &m->bus;
+    d->jobs = (struct jobs *)(void *)m;
     d->store = store_new();
     store_watch(d->store, on_watch, m);
     return d;
@@ -189,14 +216,9 @@ static void start_consensus(struct member *m, bool bootstrap)
 static void start_parts(struct member *m)
 {
     struct daemon *d = m->d;
-    d->forward = forward_new(d);
-    d->propose = propose_new(d);
-    d->heartbeat = heartbeat_new(d);
-    d->members = members_new(d);
-    d->leader = leader_new(d);
-    d->report = report_new(d);
+    m->peers = 0;
+    core_start(d);
     d->reconcile = reconcile_new(d);
-    m->peers = m->seeds;
     m->running = true;
     members_on_change(d->members);
     on_leader(m, consensus_leader(d->consensus), consensus_is_ready(d->consensus));
@@ -229,11 +251,6 @@ void member_start(struct member *m, bool bootstrap)
     member_wake(m);
 }
 
-static void on_nothing(void *arg)
-{
-    (void)arg;
-}
-
 static void close_loop(struct daemon *d)
 {
     int turns = 0;
@@ -261,14 +278,11 @@ static void tear_down(struct member *m)
     consensus_stop(d->consensus, on_stopped, m);
     while (!m->stopped)
         consensus_turn(d->consensus);
-    forward_free(d->forward, on_nothing, NULL);
-    propose_free(d->propose, on_nothing, NULL);
-    heartbeat_free(d->heartbeat, on_nothing, NULL);
-    members_free(d->members, on_nothing, NULL);
-    leader_free(d->leader, on_nothing, NULL);
+    core_close(d);
     uv_close((uv_handle_t *)&m->hook, NULL);
     close_loop(d);
-    report_free(d->report);
+    finish_jobs(m);
+    core_free(d);
     free_daemon(d);
     m->d = NULL;
 }

@@ -2,9 +2,9 @@
 /*
  * sim - a whole cluster in one process: everything of a member but its containers and sockets.
  *
- * Each member is a real one: libraft under our shim, the store, and of the daemon the ways of
- * changes (propose, forward, report), heartbeats, the leader's loop with the scheduler and the
- * steering of members, on a libuv loop of its own. What is put in their place:
+ * Each member is a real one: libraft under our shim, the store, and the daemon's core (node/core.h:
+ * how changes and reads get to the leader, heartbeats, the leader's loop with the scheduler, the
+ * steering of members), on a libuv loop of its own. In place of the rest:
  *
  *   process.c  the clocks and random numbers: virtual, from the seed; the log
  *   bus.c      cluster/bus: messages that are late, lost, doubled, on links that break
@@ -75,16 +75,16 @@ struct member {
     uv_prepare_t hook;
     struct daemon *d; /* NULL: down */
     struct agents *agents;
-    bool known;   /* it was let in once */
-    bool running; /* all parts of it are there */
-    bool ending;  /* being torn down: nobody hears what it still says */
-    bool stopped; /* its consensus has */
-    bool failed;  /* it said that it cannot go on */
+    struct finished *finished; /* jobs */
+    bool known;                /* it was let in once */
+    bool running;              /* all parts of it are there */
+    bool ending;               /* being torn down: nobody hears what it still says */
+    bool stopped;              /* its consensus has */
+    bool failed;               /* it said that it cannot go on */
     bool ready;
     bool gone;      /* taken out of the cluster for good */
     bool dark;      /* down without a word: nobody is told that its connections broke */
     uint64_t peers; /* bits of those its bus is open to */
-    uint64_t seeds; /* those it was told when it joined */
     struct parcel *inbox, **inbox_end;
     raft_time active_until;
     raft_time paused_until;
