@@ -6,8 +6,8 @@
 #include "sim.h"
 
 #include "cluster/bus.h"
-#include "cluster/identity.h"
 #include "cluster/wire.h"
+#include "node/addresses.h"
 #include "node/admission.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
@@ -17,11 +17,18 @@
 enum {
     PARCEL_ASK = 64, /* a stranger's question whether it is a member still, and the answer */
     PARCEL_TOLD,
+    DIAL_MS = 500,    /* between two attempts, at most */
+    SILENT_MS = 5000, /* then a connection is given up */
 };
 
-static bool knows(const struct member *m, int64_t id)
+static bool has_bit(uint64_t bits, int64_t id)
 {
-    return id > 0 && id <= IDS_MAX && m->peers >> id & 1;
+    return id > 0 && id <= IDS_MAX && bits >> id & 1;
+}
+
+static uint64_t bit(int64_t id)
+{
+    return UINT64_C(1) << id;
 }
 
 static void enqueue(struct sim *s, struct parcel *p)
@@ -66,8 +73,7 @@ int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const v
              size_t len)
 {
     struct member *m = bus->member;
-    if (m->ending || !knows(m, to) || m->sim->links[m->id][to] == LINK_REFUSED ||
-        (!m->sim->members[to].running && !m->sim->members[to].dark))
+    if (m->ending || !has_bit(m->up, to))
         return ERR_UNAVAILABLE;
     post(m, to, (int)kind, bulk, data, len);
     return 0;
@@ -75,8 +81,7 @@ int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const v
 
 bool bus_is_connected(const struct bus *bus, int64_t id)
 {
-    const struct member *m = bus->member;
-    return knows(m, id) && m->sim->links[m->id][id] != LINK_REFUSED && m->sim->members[id].running;
+    return has_bit(bus->member->up, id);
 }
 
 void bus_set_peers(struct bus *bus, int64_t self_id, const struct bus_peer *peers, size_t n)
@@ -84,16 +89,17 @@ void bus_set_peers(struct bus *bus, int64_t self_id, const struct bus_peer *peer
     (void)self_id;
     bus->member->peers = 0;
     for (size_t i = 0; i < n; i++)
-        bus->member->peers |= UINT64_C(1) << peers[i].id;
+        bus->member->peers |= bit(peers[i].id);
 }
 
-void bus_step(struct sim *s)
+static void move_due(struct sim *s)
 {
     while (s->parcels && s->parcels->due <= s->now) {
         struct parcel *p = s->parcels;
         struct member *to = &s->members[p->to];
         s->parcels = p->next;
-        if (!to->running || s->links[p->from][p->to] != LINK_OPEN) {
+        if (!to->running || s->links[p->from][p->to] != LINK_OPEN ||
+            (p->kind <= (int)BUS_KIND_LAST && !has_bit(to->up, p->from))) {
             s->stats.lost++;
             free(p);
             continue;
@@ -143,13 +149,6 @@ static void take_call(struct member *m, int64_t from, const void *data, size_t l
 
 /* --- a member that asks whether it is one still, as node/join.c answers ------------------------
  */
-
-bool identity_ca_hash(const struct identity *identity, unsigned char out[32])
-{
-    (void)identity;
-    memset(out, 0, 32);
-    return true;
-}
 
 struct question {
     bus_join_cb cb;
@@ -205,7 +204,7 @@ static void open_parcel(struct member *m, const struct parcel *p)
             take_answer(m, p);
         return;
     }
-    if (!knows(m, p->from))
+    if (!has_bit(m->peers, p->from))
         return;
     sim_trace_number(s, (int64_t)s->now);
     sim_trace_number(s, p->from << 16 | p->to << 8 | p->kind);
@@ -223,6 +222,9 @@ static void open_parcel(struct member *m, const struct parcel *p)
     case BUS_REPLY:
         forward_on_reply(m->d->forward, p->from, p->data, p->len);
         break;
+    case BUS_BOOK:
+        addresses_on_message(m->d->addresses, p->from, p->data, p->len);
+        break;
     }
 }
 
@@ -238,7 +240,7 @@ void bus_deliver(struct member *m)
     }
 }
 
-/* --- connections that break ------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 /* Drop what goes from @from to @to (0: to or from whomever). */
 static void drop(struct sim *s, int64_t from, int64_t to)
@@ -257,13 +259,71 @@ static void drop(struct sim *s, int64_t from, int64_t to)
 
 static void tell_down(struct member *m, int64_t id)
 {
-    if (!m->running || m->ending || !knows(m, id))
+    if (!has_bit(m->up, id))
+        return;
+    m->up &= ~bit(id);
+    if (!m->running || m->ending)
         return;
     clock_enter(m->sim, m);
     uv_update_time(&m->d->loop);
     forward_on_down(m->d->forward, id);
-    member_wake(m);
     clock_enter(m->sim, NULL);
+    member_wake(m);
+}
+
+static void tell_up(struct member *m, int64_t id)
+{
+    m->up |= bit(id);
+    clock_enter(m->sim, m);
+    uv_update_time(&m->d->loop);
+    addresses_on_up(m->d->addresses, id);
+    clock_enter(m->sim, NULL);
+    member_wake(m);
+}
+
+void bus_reset(struct sim *s, int64_t a, int64_t b)
+{
+    drop(s, a, b);
+    drop(s, b, a);
+    tell_down(&s->members[a], b);
+    tell_down(&s->members[b], a);
+    raft_time *dial_at = &s->dial_at[a < b ? a : b][a < b ? b : a];
+    *dial_at = s->now + 1 + sim_below(s, DIAL_MS);
+}
+
+static bool is_silent(const struct sim *s, int64_t a, int64_t b)
+{
+    return s->links[a][b] == LINK_SILENT && s->now - s->link_since[a][b] > SILENT_MS;
+}
+
+/* Dial, or give up. */
+static void look_after(struct sim *s, struct member *a, struct member *b)
+{
+    bool known = has_bit(a->peers, b->id) && has_bit(b->peers, a->id);
+    if (has_bit(a->up, b->id) && has_bit(b->up, a->id)) {
+        if (!known || is_silent(s, a->id, b->id) || is_silent(s, b->id, a->id))
+            bus_reset(s, a->id, b->id);
+        return;
+    }
+    if (!known || !a->running || !b->running || s->now < s->dial_at[a->id][b->id] ||
+        s->now < a->paused_until || s->now < b->paused_until)
+        return;
+    s->dial_at[a->id][b->id] = s->now + 1 + sim_below(s, DIAL_MS);
+    if (s->links[a->id][b->id] != LINK_OPEN || s->links[b->id][a->id] != LINK_OPEN)
+        return;
+    tell_down(a, b->id); /* it may not know that the other one was away */
+    tell_down(b, a->id);
+    tell_up(a, b->id);
+    tell_up(b, a->id);
+}
+
+void bus_step(struct sim *s)
+{
+    move_due(s);
+    for (int a = 1; a <= s->n; a++)
+        for (int b = a + 1; b <= s->n; b++)
+            if (s->members[a].peers && s->members[b].peers)
+                look_after(s, &s->members[a], &s->members[b]);
 }
 
 void bus_on_crash(struct member *m)
@@ -276,26 +336,14 @@ void bus_on_crash(struct member *m)
         free(p);
     }
     m->inbox_end = &m->inbox;
+    m->peers = m->up = 0;
     for (int id = 1; id <= s->n && !m->dark; id++)
-        if (id != m->id)
-            tell_down(&s->members[id], m->id);
+        tell_down(&s->members[id], m->id);
 }
 
 void bus_on_start(struct member *m)
 {
-    struct sim *s = m->sim;
-    drop(s, m->id, 0);
-    for (int id = 1; id <= s->n; id++)
-        if (id != m->id)
-            tell_down(&s->members[id], m->id);
-}
-
-void bus_reset(struct sim *s, int64_t a, int64_t b)
-{
-    drop(s, a, b);
-    drop(s, b, a);
-    tell_down(&s->members[a], b);
-    tell_down(&s->members[b], a);
+    drop(m->sim, m->id, 0);
 }
 
 void bus_free(struct sim *s)

@@ -475,7 +475,7 @@ static int64_t clients_must(struct clients *c, enum change_kind kind, const void
 static void begin_found(struct client *p)
 {
     struct change_cluster_init change = {
-        .cluster = {.uuid = (char[]){"0123456789abcdef0123456789abcdef"},
+        .cluster = {.uuid = (char[]){CLUSTER_UUID},
                     .ca = (char[]){"PEM"},
                     .pool = (char[]){"10.192.0.0/10"},
                     .vxlan_id = 77},

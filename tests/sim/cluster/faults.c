@@ -43,6 +43,7 @@ static void cut(struct sim *s, int64_t from, int64_t to, enum link_state state, 
     if (from == to)
         return;
     s->links[from][to] = state;
+    s->link_since[from][to] = s->now;
     s->link_until[from][to] = until;
 }
 

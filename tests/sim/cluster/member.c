@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cluster/bus.h"
+#include "cluster/identity.h"
 #include "node/core.h"
 #include "node/heartbeat.h"
 #include "node/job.h"
@@ -43,7 +44,8 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
                               .address = str_copy(d->address),
                               .cpu_milli = CPU_MILLI,
                               .memory_bytes = INT64_C(1) << 33};
-    bytes_set(&ret_node->public_key, d->name, strlen(d->name));
+    bytes_set(&ret_node->public_key, identity_public_key(d->identity)->data,
+              identity_public_key(d->identity)->len);
 }
 
 void daemon_stop(struct daemon *d, int code, const struct err *err)
@@ -184,6 +186,7 @@ static struct daemon *make_daemon(struct member *m)
     d->data_dir = str_copy(m->dir);
     d->id = m->id;
     d->bus = &m->bus;
+    d->identity = (struct identity *)(void *)m;
     d->jobs = (struct jobs *)(void *)m;
     d->store = store_new();
     store_watch(d->store, on_watch, m);
@@ -237,6 +240,7 @@ void member_start(struct member *m, bool bootstrap)
     bus_on_start(m);
     clock_enter(s, m);
     m->known = true;
+    m->key = (struct bytes){(unsigned char *)m->name, strlen(m->name)};
     m->dark = m->failed = m->stopped = m->ready = m->ending = false;
     m->start_at = m->paused_until = 0;
     m->disk.crashed = false;
@@ -303,7 +307,6 @@ void member_crash(struct member *m, enum fault mode)
     tear_down(m);
     clock_enter(s, NULL);
     m->running = m->ready = false;
-    m->peers = 0;
     bus_on_crash(m);
 }
 

@@ -7,7 +7,8 @@
  * steering of members), on a libuv loop of its own. In place of the rest:
  *
  *   process.c  the clocks and random numbers: virtual, from the seed; the log
- *   bus.c      cluster/bus: messages that are late, lost, doubled, on links that break
+ *   bus.c      cluster/bus: messages that are late, lost, doubled, on connections that break
+ *   identity.c keys and signatures
  *   ../disk.h  raft_uv: writes that are late, torn, lost in a crash, refused
  *   agents.c   node/reconcile: a machine on which tasks start, run, end and sometimes fail
  *   clients.c  people: they deploy, scale, remove, let machines join; ask again with the same
@@ -31,6 +32,8 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#define CLUSTER_UUID "0123456789abcdef0123456789abcdef"
 
 enum {
     IDS_MAX = 63, /* members ever */
@@ -62,13 +65,14 @@ struct parcel {
 enum link_state {
     LINK_OPEN,
     LINK_REFUSED, /* both ends know that it is down */
-    LINK_SILENT,  /* what is sent is gone and nobody is told */
+    LINK_SILENT,  /* what is sent is gone; the ends find out after seconds */
 };
 
 struct member {
     struct sim *sim;
     int64_t id;
     char name[24], address[48];
+    struct bytes key; /* its name */
     char dir[128];
     struct disk disk;
     struct bus bus;
@@ -85,6 +89,7 @@ struct member {
     bool gone;      /* taken out of the cluster for good */
     bool dark;      /* down without a word: nobody is told that its connections broke */
     uint64_t peers; /* bits of those its bus is open to */
+    uint64_t up;    /* those it has connections with, as far as it knows */
     struct parcel *inbox, **inbox_end;
     raft_time active_until;
     raft_time paused_until;
@@ -149,7 +154,8 @@ struct sim {
     int n;                              /* the highest id */
     /* the network */
     enum link_state links[IDS_MAX + 1][IDS_MAX + 1];
-    raft_time link_until[IDS_MAX + 1][IDS_MAX + 1];
+    raft_time link_since[IDS_MAX + 1][IDS_MAX + 1], link_until[IDS_MAX + 1][IDS_MAX + 1];
+    raft_time dial_at[IDS_MAX + 1][IDS_MAX + 1]; /* a connection is tried then; lower id first */
     raft_time last_due[IDS_MAX + 1][IDS_MAX + 1][2];
     unsigned latency_ms, loss_percent, doubles_percent;
     raft_time latency_until, loss_until, doubles_until;
@@ -214,11 +220,11 @@ int sim_count_members(const struct sim *s);
 
 /* bus.c */
 
-/* Move what is due to the inboxes. */
+/* Move what is due to the inboxes; dial, and give up connections that are silent. */
 void bus_step(struct sim *s);
 /* Give @m what is in its inbox. */
 void bus_deliver(struct member *m);
-/* @m is down: what is on its way to it is gone; the others learn it unless it is dark. */
+/* @m is down: what is on its way to it is gone; the others learn it, unless it is dark. */
 void bus_on_crash(struct member *m);
 /* @m comes back: nothing that an earlier process of it sent arrives any more. */
 void bus_on_start(struct member *m);
