@@ -9,7 +9,8 @@
  *    client is told is such a result. Ids of rows only grow.
  *  - Who is ready to lead has all that any client was ever told.
  *  - At most one member leads a term.
- *  - A slot has at most one task that is to run; what is reserved on a node is there.
+ *  - A slot has at most one task that is to run, but for one that takes over from a draining node;
+ *    what is reserved on a node is there.
  */
 #include "sim.h"
 
@@ -200,16 +201,37 @@ static int64_t reserved_by(struct checks *k, struct store *store, const struct t
     return r->cpu_milli;
 }
 
-static void check_slots(struct checks *k, const struct task *tasks, size_t n)
+static bool is_draining(const struct node *nodes, size_t n, int64_t id)
 {
     for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++)
+        if (nodes[i].id == id)
+            return nodes[i].availability == AVAILABLE_DRAIN;
+    return false;
+}
+
+static bool share_slot(const struct task *a, const struct task *b)
+{
+    return a->desired == DESIRED_RUN && b->desired == DESIRED_RUN &&
+           a->service_id == b->service_id && a->slot == b->slot;
+}
+
+/* One task a slot is to run; a second one is placed only beside one that leaves a draining node. */
+static void check_slots(struct checks *k, const struct task *tasks, size_t n,
+                        const struct node *nodes, size_t nodes_n, int64_t index)
+{
+    for (size_t j = 0; j < n; j++) {
+        int others = 0;
+        for (size_t i = 0; i < j; i++) {
+            if (!share_slot(&tasks[i], &tasks[j]))
+                continue;
             SIM_CHECK(k->sim,
-                      tasks[i].desired != DESIRED_RUN || tasks[j].desired != DESIRED_RUN ||
-                          tasks[i].service_id != tasks[j].service_id ||
-                          tasks[i].slot != tasks[j].slot,
-                      "tasks %" PRId64 " and %" PRId64 " are both to run in slot %" PRId64,
-                      tasks[i].id, tasks[j].id, tasks[i].slot);
+                      ++others == 1 && (tasks[j].created_index != index ||
+                                        is_draining(nodes, nodes_n, tasks[i].node_id)),
+                      "tasks %" PRId64 " and %" PRId64 " are both to run in slot %" PRId64
+                      " at index %" PRId64,
+                      tasks[i].id, tasks[j].id, tasks[i].slot, index);
+        }
+    }
 }
 
 static void check_placement(struct checks *k, struct store *store)
@@ -220,7 +242,7 @@ static void check_placement(struct checks *k, struct store *store)
     int64_t reserved[IDS_MAX + 1] = {0};
     store_list(store, TABLE_TASK, BY_NONE, 0, &tasks, &n);
     store_list(store, TABLE_NODE, BY_NONE, 0, &nodes, &nodes_n);
-    check_slots(k, tasks, n);
+    check_slots(k, tasks, n, nodes, nodes_n, store_index(store));
     for (size_t i = 0; i < n; i++)
         if (!task_is_terminal(tasks[i].state))
             reserved[tasks[i].node_id] += reserved_by(k, store, &tasks[i]);
