@@ -29,6 +29,7 @@ struct daemon_options {
     struct arg_texts labels;
     const char *oci_runtime;
     struct arg_texts plain_http;
+    int64_t certificate_ms; /* for tests: how long certificates last */
     struct arg_number pretend_level;
 };
 

@@ -170,6 +170,13 @@ static void print_member(const struct status_reply *s, struct table *table)
         table_add(table, "its copy");
         print_copy(s, table);
     }
+    if (str_equal(s->lock, "locked")) {
+        table_add(table, "lock");
+        table_add(table, "locked since it started: 'wherry unlock' opens it");
+    } else if (str_equal(s->lock, "on")) {
+        table_add(table, "lock");
+        table_add(table, "on");
+    }
     table_add(table, "version");
     table_add(table, s->version);
     table_add(table, "runtime");

@@ -28,6 +28,10 @@ struct command;
     X(logout)                                                                                      \
     X(context)                                                                                     \
     X(node)                                                                                        \
+    X(ca)                                                                                          \
+    X(key)                                                                                         \
+    X(lock)                                                                                        \
+    X(unlock)                                                                                      \
     X(backup)                                                                                      \
     X(version)                                                                                     \
     X(completion)                                                                                  \

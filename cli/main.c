@@ -19,6 +19,7 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                            .oci_runtime = options->oci_runtime,
                                            .plain_http = options->plain_http.items,
                                            .plain_http_n = options->plain_http.n,
+                                           .certificate_s = options->certificate_ms / 1000,
                                            .pretend_level = (int)options->pretend_level.value},
                     err);
 }

@@ -164,6 +164,8 @@ const struct command command_node = {
                        "crun, runc or another (default: the first that works)"),
             ARG_OPTION(struct daemon_options, ARG_TEXTS, plain_http, 0, "plain-http", "HOST[:PORT]",
                        "a registry that speaks HTTP without TLS; may be given several times"),
+            ARG_OPTION(struct daemon_options, ARG_DURATION, certificate_ms, 0,
+                       "certificate-lifetime", "DURATION", NULL),
             ARG_OPTION(struct daemon_options, ARG_NUMBER, pretend_level, 0, "pretend-level", "N",
                        NULL),
             ARG_END,

@@ -136,13 +136,31 @@ static int remove_node(struct cli *cli, const char *name, bool force, bool yes, 
     return rv;
 }
 
+/* Whether it has held the cluster's keys: all do but witnesses. */
+static bool holds_keys(struct cli *cli, const char *name)
+{
+    struct node_info node;
+    struct err err;
+    if (cli_call(cli, "node.inspect", &(struct name_request){.name = (char *)(uintptr_t)name},
+                 &node, &err) < 0)
+        return false;
+    bool holds = !str_equal(node.role, "witness");
+    record_release(&node_info_type, &node);
+    return holds;
+}
+
 static int run_rm(struct cli *cli, const void *options, int words_n, char **words, struct err *err)
 {
     const struct rm_options *o = options;
+    bool held = holds_keys(cli, words[0]);
     (void)words_n;
     if (remove_node(cli, words[0], o->force, o->yes, err) < 0)
         return err->code;
     printf("%s is no member any more.\n", words[0]);
+    if (held)
+        printf(
+            "It knew the cluster key and the CA's key. Unless its disk is safe or wiped, replace\n"
+            "both:\n\n  wherry key rotate\n  wherry ca rotate\n");
     return 0;
 }
 

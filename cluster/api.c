@@ -69,6 +69,8 @@ static const struct field status_reply_fields[] = {
     FIELD_INT(struct status_reply, tasks),
     FIELD_INT(struct status_reply, tasks_running),
     FIELD_INT(struct status_reply, tasks_waiting),
+    FIELD_STRING(struct status_reply, lock),
+    FIELD_STRING(struct status_reply, key),
     FIELD_STRINGS(struct status_reply, warnings),
     FIELD_STRING(struct status_reply, oci_runtime),
     FIELD_STRING(struct status_reply, cgroups),
@@ -88,6 +90,43 @@ static const struct field connect_reply_fields[] = {
 };
 const struct record_type connect_reply_type =
     RECORD_TYPE("connect_reply", struct connect_reply, connect_reply_fields);
+
+static const struct field lock_set_request_fields[] = {
+    FIELD_STRING(struct lock_set_request, to),
+};
+const struct record_type lock_set_request_type =
+    RECORD_TYPE("lock_set_request", struct lock_set_request, lock_set_request_fields);
+
+static const struct field lock_reply_fields[] = {
+    FIELD_STRING(struct lock_reply, unlock_key),
+};
+const struct record_type lock_reply_type =
+    RECORD_TYPE("lock_reply", struct lock_reply, lock_reply_fields);
+
+static const struct field lock_open_request_fields[] = {
+    FIELD_SECRET(struct lock_open_request, unlock_key),
+};
+const struct record_type lock_open_request_type =
+    RECORD_TYPE("lock_open_request", struct lock_open_request, lock_open_request_fields);
+
+static const struct field ca_member_fields[] = {
+    FIELD_STRING(struct ca_member, name),
+    FIELD_STRING(struct ca_member, status),
+    FIELD_BOOL(struct ca_member, current),
+    FIELD_INT(struct ca_member, until_ms),
+};
+static const struct record_type ca_member_type =
+    RECORD_TYPE("ca_member", struct ca_member, ca_member_fields);
+
+static const struct field ca_info_fields[] = {
+    FIELD_STRING(struct ca_info, ca),
+    FIELD_INT(struct ca_info, until_ms),
+    FIELD_STRING(struct ca_info, before),
+    FIELD_INT(struct ca_info, tokens_before),
+    FIELD_INT(struct ca_info, members_before),
+    FIELD_LIST(struct ca_info, members, ca_member_type),
+};
+const struct record_type ca_info_type = RECORD_TYPE("ca_info", struct ca_info, ca_info_fields);
 
 static const struct field wait_request_fields[] = {
     FIELD_INT(struct wait_request, after),

@@ -29,6 +29,13 @@
     X("token.list", empty, token_list_reply)                                                       \
     X("token.remove", name_request, empty)                                                         \
     X("token.rotate", name_request, token_reply)                                                   \
+    X("key.rotate", empty, empty)                                                                  \
+    X("lock.set", lock_set_request, lock_reply)                                                    \
+    X("lock.key", empty, lock_reply)                                                               \
+    X("lock.open", lock_open_request, empty)                                                       \
+    X("ca.inspect", empty, ca_info)                                                                \
+    X("ca.rotate", empty, empty)                                                                   \
+    X("ca.finish", empty, empty)                                                                   \
     X("node.list", empty, node_list_reply)                                                         \
     X("node.inspect", name_request, node_info)                                                     \
     X("node.set", node_set_request, node_change_reply)                                             \
@@ -107,7 +114,9 @@ struct status_reply {
     int64_t tasks;
     int64_t tasks_running;
     int64_t tasks_waiting; /* desired to run and not running, and slots without a task */
-    char **warnings;       /* what somebody should look after, a sentence each */
+    char *lock;            /* "off"; "on"; "locked": on, and this member has not been opened */
+    char *key;       /* of the cluster, here: "held", "locked", "missing", "witness", "none" */
+    char **warnings; /* what somebody should look after, a sentence each */
     size_t warnings_n;
     char *oci_runtime;
     char *cgroups;
@@ -252,6 +261,38 @@ struct node_set_request {
 struct node_change_reply {
     bool done;
     char *warning; /* when it is not */
+};
+
+/* --- keys --------------------------------------------------------------------------------- */
+
+struct lock_set_request {
+    char *to; /* "on", "off"; "rotate": on, with another unlock key */
+};
+
+struct lock_reply {
+    char *unlock_key; /* "" for off */
+};
+
+struct lock_open_request {
+    char *unlock_key;
+};
+
+/* A member's certificate. */
+struct ca_member {
+    char *name;
+    char *status;
+    bool current;     /* it is of the CA of now */
+    int64_t until_ms; /* 0: not known */
+};
+
+struct ca_info {
+    char *ca; /* SHA-256 of the CA's certificate, as tokens have it */
+    int64_t until_ms;
+    char *before;           /* while the CA is changed: of the one before; "" else */
+    int64_t tokens_before;  /* … and tokens that name it */
+    int64_t members_before; /* … and members whose certificate is of it */
+    struct ca_member *members;
+    size_t members_n;
 };
 
 /* --- stacks and services ------------------------------------------------------------------ */

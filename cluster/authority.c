@@ -67,6 +67,18 @@ int authority_hash(const char *cert, unsigned char out[32], struct err *err)
     return 0;
 }
 
+int authority_until(const char *cert, int64_t *ret_until_s, struct err *err)
+{
+    X509 *x509;
+    int64_t from_s;
+    int rv = cert_from_pem(cert, &x509, err);
+    if (rv < 0)
+        return err_wrap(err, "the CA's certificate");
+    cert_dates(x509, &from_s, ret_until_s);
+    X509_free(x509);
+    return 0;
+}
+
 int authority_new(const char *before, char **ret_cert, char **ret_key, struct err *err)
 {
     struct pair_of old = {0};

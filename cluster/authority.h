@@ -42,6 +42,9 @@ int authority_cross(const char *cert, const char *before, const char *before_key
 /* SHA-256 of the certificate @cert: what tokens name a CA by. */
 int authority_hash(const char *cert, unsigned char out[32], struct err *err);
 
+/* When the certificate @cert ends, in seconds since 1970. */
+int authority_until(const char *cert, int64_t *ret_until_s, struct err *err);
+
 /* ERR_CORRUPT unless @cert is of a CA and @key its key. */
 int authority_check(const char *cert, const char *key, struct err *err);
 

@@ -124,6 +124,8 @@ void api_clean_uploads(struct daemon *d);
     X(init) X(join) X(status) X(wait) X(session) X(connect)     \
     X(leave) X(cluster_inspect) X(cluster_set) X(stalls)         \
     X(token) X(token_list) X(token_remove) X(token_rotate)       \
+    X(key_rotate) X(lock_set) X(lock_key) X(lock_open)           \
+    X(ca_inspect) X(ca_rotate) X(ca_finish)                      \
     X(node_list) X(node_inspect) X(node_set) X(node_remove)      \
     X(deploy) X(plan) X(stack_remove)                            \
     X(service_list) X(service_inspect) X(scale) X(task_list)     \

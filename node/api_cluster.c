@@ -8,6 +8,7 @@
 #include "node/api.h"
 #include "node/callers.h"
 #include "node/daemon.h"
+#include "node/keys.h"
 #include "node/heartbeat.h"
 #include "node/impact.h"
 #include "node/level.h"
@@ -157,6 +158,8 @@ void api_status(struct api_call *c, const void *request)
         int64_t id = consensus_leader(d->consensus);
         if (id != 0)
             daemon_node_name(d, id, leader, sizeof(leader));
+        s.lock = (char *)(uintptr_t)keys_lock(d->keys);
+        s.key = (char *)(uintptr_t)keys_state(d->keys);
         s.term = consensus_term(d->consensus);
         s.index = store_index(d->store);
         s.behind = heartbeat_behind(d->heartbeat);

@@ -43,7 +43,7 @@ static void on_written(void *arg, const struct change_result *result)
 
 /* A token of @like's kind and rights, with a new secret whose hash goes to @ret_hash. */
 static struct token_work *draw(struct api_call *c, const struct token *like, token_made_cb cb,
-                               struct bytes *ret_hash, struct err *err)
+                               struct bytes *ret_hash, struct bytes *ret_ca, struct err *err)
 {
     char *text;
     enum token_kind kind;
@@ -53,6 +53,7 @@ static struct token_work *draw(struct api_call *c, const struct token *like, tok
         return NULL;
     check(token_parse(text, &kind, ca_hash, secret_hash, err) == 0);
     bytes_set(ret_hash, secret_hash, sizeof(secret_hash));
+    bytes_set(ret_ca, ca_hash, sizeof(ca_hash));
     struct token copy;
     record_copy(&token_type, like, &copy);
     struct token_work *work = mem_alloc(1, sizeof(*work));
@@ -97,12 +98,13 @@ bool api_token_make(struct api_call *c, const struct token_request *r, token_mad
                                                    .created_by = maker,
                                                    .expires_ms = ttl ? now + ttl : 0,
                                                    .created_ms = now}};
-    struct token_work *work = draw(c, &change.token, cb, &change.token.hash, err);
+    struct token_work *work = draw(c, &change.token, cb, &change.token.hash, &change.token.ca, err);
     if (!work)
         return false;
     propose_change_for(d->propose, &c->caller, CHANGE_TOKEN_CREATE, &change, NULL,
                        PROPOSE_TIMEOUT_MS, on_written, work);
     bytes_set(&change.token.hash, NULL, 0);
+    bytes_set(&change.token.ca, NULL, 0);
     return true;
 }
 
@@ -201,12 +203,13 @@ void api_token_rotate(struct api_call *c, const void *request)
     if (!find_token(c, str_or_empty(r->name), &token))
         return;
     struct change_token_rotate change = {.token_id = token.id};
-    struct token_work *work = draw(c, &token, reply_with, &change.hash, &err);
+    struct token_work *work = draw(c, &token, reply_with, &change.hash, &change.ca, &err);
     if (work)
         propose_change_for(c->daemon->propose, &c->caller, CHANGE_TOKEN_ROTATE, &change, NULL,
                            PROPOSE_TIMEOUT_MS, on_written, work);
     else
         api_fail(c, &err);
     bytes_set(&change.hash, NULL, 0);
+    bytes_set(&change.ca, NULL, 0);
     record_release(&token_type, &token);
 }

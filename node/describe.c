@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cluster/authority.h"
 #include "cluster/identity.h"
 #include "runtime/network.h"
 #include "store/level.h"
@@ -119,5 +120,10 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
     node.labels = d->labels_n ? mem_alloc(d->labels_n, sizeof(*node.labels)) : NULL;
     for (size_t i = 0; i < d->labels_n; i++)
         record_copy(&pair_type, &d->labels[i], &node.labels[i]);
+    struct authority_chain chain;
+    if (identity_chain(d->identity, &chain)) {
+        bytes_set(&node.cert_ca, chain.ca_hash, sizeof(chain.ca_hash));
+        node.cert_until_ms = chain.until_s * 1000;
+    }
     *ret_node = node;
 }

@@ -139,6 +139,23 @@ const char *keys_state(struct keys *k)
     return state;
 }
 
+static bool is_locked(struct daemon *d)
+{
+    struct cluster cluster;
+    if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
+        return false;
+    bool locked = cluster.keys.locked;
+    record_release(&cluster_type, &cluster);
+    return locked;
+}
+
+const char *keys_lock(struct keys *k)
+{
+    if (!is_locked(k->daemon))
+        return "off";
+    return strcmp(keys_state(k), "locked") == 0 ? "locked" : "on";
+}
+
 int keys_current(struct keys *k, const struct seal_key **ret_key, struct err *err)
 {
     struct daemon *d = k->daemon;
@@ -315,16 +332,6 @@ static void reply_err(keys_reply_cb cb, void *arg, const struct err *err)
     reply_set_err(&reply, err);
     cb(arg, &reply);
     record_release(&reply_type, &reply);
-}
-
-static bool is_locked(struct daemon *d)
-{
-    struct cluster cluster;
-    if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
-        return false;
-    bool locked = cluster.keys.locked;
-    record_release(&cluster_type, &cluster);
-    return locked;
 }
 
 /* member.key: while the cluster is locked only the unlock key opens a member. */

@@ -64,6 +64,9 @@ int keys_current(struct keys *keys, const struct seal_key **ret_key, struct err 
 /* "held", "locked", "missing", "witness" or "none" (the cluster has no key yet). */
 const char *keys_state(struct keys *keys);
 
+/* "off", "on", or "locked": on, and this member has not been opened. */
+const char *keys_lock(struct keys *keys);
+
 /* True for a member that is to hold the key. */
 bool keys_are_for(const struct node *node);
 

@@ -39,6 +39,7 @@ struct members {
     int64_t steer_ms;    /* boot time of the next step at the earliest */
     int64_t sulking;     /* the member that could not get its role last */
     int64_t sulk_ms;     /* until then */
+    bool describe_again; /* it became another while it was written */
     bool described;      /* our own row is as it should be: only the level changes it */
     int described_level; /* the cluster's, when that was found */
     bool describing;     /* it is being brought up to date */
@@ -154,7 +155,8 @@ static void on_described(void *arg, const struct change_result *result)
 {
     struct members *m = arg;
     m->describing = false;
-    m->described = result->err.code == 0;
+    m->described = result->err.code == 0 && !m->describe_again;
+    m->describe_again = false;
     m->describe_ms = clock_boot_ms() + DESCRIBE_RETRY_MS;
     if (result->err.code != 0 && result->err.code != ERR_CANCELED)
         log_warn("members", "our description was not written: %s", result->err.msg);
@@ -205,6 +207,7 @@ static void describe(struct members *m)
 void members_describe(struct members *m)
 {
     m->described = false;
+    m->describe_again = m->describing;
     m->describe_ms = 0;
 }
 

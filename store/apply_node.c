@@ -106,6 +106,8 @@ static int node_validate(const struct node *node, struct err *err)
         return err_set(err, ERR_INVALID, "member %s gives no address", name);
     if (node->public_key.len == 0 || node->public_key.len > PUBLIC_KEY_BYTES_MAX)
         return err_set(err, ERR_INVALID, "member %s gives no public key", name);
+    if (node->cert_ca.len != 0 && node->cert_ca.len != DIGEST_BYTES)
+        return err_set(err, ERR_INVALID, "member %s gives no valid hash of its CA", name);
     if (node->call_port < 0 || node->call_port > 65535)
         return err_set(err, ERR_INVALID, "member %s gives no valid call port", name);
     if (node->cpu_milli < 0 || node->cpu_milli > CPU_MILLI_MAX || node->memory_bytes < 0 ||
@@ -275,6 +277,8 @@ static void set_self(struct node *node, const struct node *given)
     set_string(&node->os, given->os);
     set_string(&node->arch, given->arch);
     node->level = given->level;
+    bytes_set(&node->cert_ca, given->cert_ca.data, given->cert_ca.len);
+    node->cert_until_ms = given->cert_until_ms;
     node->call_port = given->call_port;
     node->cpu_milli = given->cpu_milli;
     node->memory_bytes = given->memory_bytes;

@@ -159,6 +159,7 @@ int apply_token_rotate(struct apply *apply, const struct change_token_rotate *ch
         rv = err_set(err, ERR_DENIED, "this token has expired: make a new one");
     } else {
         bytes_set(&token.hash, change->hash.data, change->hash.len);
+        bytes_set(&token.ca, change->ca.data, change->ca.len);
         apply->made = token.id;
         apply_put(apply, TABLE_TOKEN, &token);
         note(apply, &token, token.id, "has a new secret");

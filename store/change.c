@@ -49,6 +49,7 @@ static const struct field change_token_create_fields[] = {
 static const struct field change_token_rotate_fields[] = {
     FIELD_INT(struct change_token_rotate, token_id),
     FIELD_BYTES(struct change_token_rotate, hash),
+    FIELD_BYTES(struct change_token_rotate, ca),
 };
 
 static const struct field change_token_delete_fields[] = {

@@ -111,6 +111,7 @@ struct change_token_create {
 struct change_token_rotate {
     int64_t token_id;
     struct bytes hash;
+    struct bytes ca; /* as in struct token */
 };
 
 struct change_token_remove {

@@ -248,6 +248,8 @@ static const struct field node_fields[] = {
     FIELD_STRING(struct node, os),
     FIELD_STRING(struct node, arch),
     FIELD_BOOL(struct node, witness, .since = 2),
+    FIELD_BYTES(struct node, cert_ca, .since = 2),
+    FIELD_INT(struct node, cert_until_ms, .since = 2),
     FIELD_ENUM(struct node, availability, availability_names),
     FIELD_ENUM(struct node, status, node_status_names),
     FIELD_INT(struct node, status_ms),

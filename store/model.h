@@ -310,6 +310,8 @@ struct node {
     int64_t level;
     /* The cluster was recovered without it: its log contradicts the others'. */
     bool cut_off;
+    struct bytes cert_ca;  /* SHA-256 of the CA that signed its certificate */
+    int64_t cert_until_ms; /* … which is good until then */
     enum availability availability;
     enum node_status status;
     int64_t status_ms;
