@@ -94,15 +94,18 @@ static BIO *new_bio(struct tls *tls)
 
 /* --- whom to believe ----------------------------------------------------------------------- */
 
-/* True when @ca signed @leaf, or the key that did: while the CA is changed, the one before has. */
-static bool vouches_for(const X509 *ca, const X509 *leaf, const STACK_OF(X509) * chain)
+/* Which certificate signed @leaf, if @ca vouches for it: @ca itself, or one that it has certified,
+ * as the CA before does while the CA is changed. NULL: it does not. */
+static X509 *signer_by(X509 *ca, const X509 *leaf, const STACK_OF(X509) * chain)
 {
-    bool found = cert_is_signed_by(leaf, ca);
-    for (int i = 0; !found && i < sk_X509_num(chain); i++) {
-        const X509 *cross = sk_X509_value(chain, i);
-        found = cert_is_signed_by(leaf, cross) && cert_is_signed_by(cross, ca);
+    if (cert_is_signed_by(leaf, ca))
+        return ca;
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        X509 *cross = sk_X509_value(chain, i);
+        if (cert_is_signed_by(leaf, cross) && cert_is_signed_by(cross, ca))
+            return cross;
     }
-    return found;
+    return NULL;
 }
 
 /* Look for the wanted CA among what the server sent. */
@@ -114,10 +117,12 @@ static bool find_ca(struct tls *tls, X509_STORE_CTX *store)
         X509 *ca = sk_X509_value(chain, i);
         unsigned char hash[32];
         cert_hash(ca, hash);
-        if (memcmp(hash, tls->ca_hash, sizeof(hash)) != 0 || !vouches_for(ca, leaf, chain))
+        X509 *signer =
+            memcmp(hash, tls->ca_hash, sizeof(hash)) == 0 ? signer_by(ca, leaf, chain) : NULL;
+        if (!signer)
             continue;
         free(tls->ca_cert);
-        tls->ca_cert = cert_to_pem(ca);
+        tls->ca_cert = cert_to_pem(signer);
         return true;
     }
     return false;
