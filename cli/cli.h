@@ -28,6 +28,7 @@ struct daemon_options {
     const char *address;
     struct arg_texts labels;
     const char *oci_runtime;
+    bool witness;
     struct arg_texts plain_http;
     int64_t certificate_ms; /* for tests: how long certificates last */
     struct arg_number pretend_level;

@@ -180,7 +180,10 @@ static void print_member(const struct status_reply *s, struct table *table)
     table_add(table, "version");
     table_add(table, s->version);
     table_add(table, "runtime");
-    table_addf(table, "%s, %s", str_or_empty(s->oci_runtime), str_or_empty(s->cgroups));
+    if (*str_or_empty(s->oci_runtime))
+        table_addf(table, "%s, %s", s->oci_runtime, str_or_empty(s->cgroups));
+    else
+        table_add(table, "none: a witness runs nothing");
 }
 
 static int run_status(struct cli *cli, const void *options, int words_n, char **words,

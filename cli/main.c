@@ -17,6 +17,7 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                            .labels = options->labels.items,
                                            .labels_n = options->labels.n,
                                            .oci_runtime = options->oci_runtime,
+                                           .witness = options->witness,
                                            .plain_http = options->plain_http.items,
                                            .plain_http_n = options->plain_http.n,
                                            .certificate_s = options->certificate_ms / 1000,

@@ -147,6 +147,7 @@ const struct command command_node = {
         "stderr. SIGTERM stops it and leaves the containers running.",
     .examples = "  wherry node\n"
                 "  wherry node --name n1 --address 10.0.0.1 --label zone=a\n"
+                "  wherry node --witness\n"
                 "  wherry node ls\n",
     .options =
         (const struct arg_option[]){
@@ -160,6 +161,8 @@ const struct command command_node = {
                        "where other members reach this one (default: the default route's, 7400)"),
             ARG_OPTION(struct daemon_options, ARG_TEXTS, labels, 0, "label", "KEY=VALUE",
                        "for placement constraints; may be given several times"),
+            ARG_OPTION(struct daemon_options, ARG_FLAG, witness, 0, "witness", NULL,
+                       "be a member that votes and runs nothing"),
             ARG_OPTION(struct daemon_options, ARG_TEXT, oci_runtime, 0, "oci-runtime", "NAME",
                        "crun, runc or another (default: the first that works)"),
             ARG_OPTION(struct daemon_options, ARG_TEXTS, plain_http, 0, "plain-http", "HOST[:PORT]",

@@ -276,6 +276,12 @@ void api_dispatch(struct api_call *c, const struct call *call)
                       "'wherry join ADDRESS --token T' joins one");
         return;
     }
+    if (d->witness && str_starts(c->verb->name, "image.")) {
+        api_fail_with(c, ERR_UNSUPPORTED,
+                      "%s is a witness and has no images: call another member (-H ADDRESS)",
+                      d->name);
+        return;
+    }
     if (!(c->verb->flags & VERB_ANYTIME) && d->removed) {
         api_fail_with(c, ERR_DENIED,
                       "this machine was removed from the cluster: stop its daemon, delete %s and "

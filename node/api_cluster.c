@@ -147,13 +147,14 @@ void api_status(struct api_call *c, const void *request)
     struct daemon *d = c->daemon;
     char leader[80] = "";
     (void)request;
-    struct status_reply s = {.version = (char *)(uintptr_t)level_version(d),
-                             .node = d->name,
-                             .node_id = d->id,
-                             .leader = leader,
-                             .cluster = (char *)(uintptr_t)identity_cluster(d->identity),
-                             .oci_runtime = (char *)(uintptr_t)runtime_oci_version(d->runtime),
-                             .cgroups = (char *)(uintptr_t)runtime_cgroup_mode(d->runtime)};
+    struct status_reply s = {
+        .version = (char *)(uintptr_t)level_version(d),
+        .node = d->name,
+        .node_id = d->id,
+        .leader = leader,
+        .cluster = (char *)(uintptr_t)identity_cluster(d->identity),
+        .oci_runtime = d->witness ? NULL : (char *)(uintptr_t)runtime_oci_version(d->runtime),
+        .cgroups = d->witness ? NULL : (char *)(uintptr_t)runtime_cgroup_mode(d->runtime)};
     if (d->waiters) {
         int64_t id = consensus_leader(d->consensus);
         if (id != 0)

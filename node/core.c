@@ -42,7 +42,7 @@ void core_on_leader(struct daemon *d, int64_t leader_id, bool ready)
     else if (ready)
         log_info("raft", "we lead (term %lld)", (long long)consensus_term(d->consensus));
     heartbeat_on_leader(d->heartbeat, ready);
-    leader_on_leader(d->leader, ready);
+    leader_on_leader(d->leader, ready && !d->witness);
 }
 
 static void on_nothing(void *arg)

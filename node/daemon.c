@@ -15,8 +15,8 @@
 #include "cluster/server.h"
 #include "node/addresses.h"
 #include "node/api.h"
-#include "node/callers.h"
 #include "node/backup.h"
+#include "node/callers.h"
 #include "node/certs.h"
 #include "node/core.h"
 #include "node/dns.h"
@@ -34,6 +34,7 @@
 #include "node/stalls.h"
 #include "node/tidy.h"
 #include "node/waiters.h"
+#include "node/witness.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "store/level.h"
@@ -85,8 +86,10 @@ static void on_watch(void *arg, unsigned tables)
         keys_on_change(d->keys);
         certs_on_change(d->certs);
     }
-    reconcile_on_change(d->reconcile, tables);
-    netsync_on_change(d->netsync, tables);
+    if (!d->witness) {
+        reconcile_on_change(d->reconcile, tables);
+        netsync_on_change(d->netsync, tables);
+    }
     callers_on_change(d->callers, tables);
     waiters_wake(d->waiters);
 }
@@ -170,6 +173,14 @@ int daemon_start_bus(struct daemon *d, struct err *err)
     return bus_start(&config, &d->bus, err);
 }
 
+/* What runs services. */
+static void start_machine(struct daemon *d)
+{
+    d->netsync = netsync_new(d);
+    d->dns = dns_new(d);
+    d->reconcile = reconcile_new(d);
+}
+
 int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
 {
     cleanup_free char *raft_dir = str_printf("%s/raft", d->data_dir);
@@ -202,9 +213,8 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     core_start(d);
     d->keys = keys_new(d);
     d->certs = certs_new(d);
-    d->netsync = netsync_new(d);
-    d->dns = dns_new(d);
-    d->reconcile = reconcile_new(d);
+    if (!d->witness)
+        start_machine(d);
     d->callers = callers_new(d);
     d->backups = backups_new(d);
     d->waiters = waiters_new(&d->loop);
@@ -253,8 +263,10 @@ static void on_consensus_stopped(void *arg)
     callers_free(d->callers, on_nothing, NULL);
     d->callers = NULL;
     backups_free(d->backups, on_nothing, NULL);
-    reconcile_free(d->reconcile);
-    netsync_free(d->netsync);
+    if (!d->witness) {
+        reconcile_free(d->reconcile);
+        netsync_free(d->netsync);
+    }
     core_free(d);
     stop_carriers(d);
 }
@@ -366,8 +378,8 @@ static int open_parts(struct daemon *d, struct err *err)
     cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
     cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
-    if (open_runtime(d, err) < 0 || leave_resume(d->data_dir, err) < 0 ||
-        identity_open(identity_dir, &d->identity, err) < 0 ||
+    if (witness_open(d, err) < 0 || (!d->witness && open_runtime(d, err) < 0) ||
+        leave_resume(d->data_dir, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0 ||
         keyring_open(identity_dir, &d->keyring, err) < 0)
         return err->code;
     struct server_config config = {
@@ -376,9 +388,11 @@ static int open_parts(struct daemon *d, struct err *err)
         return err->code;
     api_clean_uploads(d);
     d->jobs = jobs_new(&d->loop, JOB_THREADS);
-    d->image_jobs = jobs_new(&d->loop, IMAGE_THREADS);
-    d->check_jobs = jobs_new(&d->loop, CHECK_THREADS);
-    d->network_jobs = jobs_new(&d->loop, 1);
+    if (!d->witness) {
+        d->image_jobs = jobs_new(&d->loop, IMAGE_THREADS);
+        d->check_jobs = jobs_new(&d->loop, CHECK_THREADS);
+        d->network_jobs = jobs_new(&d->loop, 1);
+    }
     if (!identity_is_member(d->identity)) {
         log_info("node", "%s is not a member of a cluster yet: 'wherry init' or 'wherry join'",
                  d->name);
@@ -396,6 +410,8 @@ static void release(struct daemon *d)
     keyring_free(d->keyring);
     identity_free(d->identity);
     runtime_close(d->runtime);
+    if (d->witness)
+        close(d->lock_fd);
     record_free_list(&pair_type, d->labels, d->labels_n);
     free(d->name);
     free(d->data_dir);

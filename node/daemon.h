@@ -47,7 +47,8 @@ struct daemon {
     struct jobs *check_jobs;   /* health checks: each up to its own time-out */
     struct jobs *network_jobs; /* one thread: network_apply() may not run twice at once */
     atomic_bool giving_up;     /* set at the stop: long jobs end early */
-    struct runtime *runtime;
+    struct runtime *runtime;   /* NULL of a witness, as are reconcile, netsync and dns */
+    int lock_fd;               /* of a witness: its data folder is locked; else the runtime does */
     struct identity *identity;
     struct keyring *keyring;
     struct server *server;
@@ -81,6 +82,7 @@ struct daemon {
 
     bool raising_level; /* a change of the cluster's level is under way */
     bool joining;       /* a member was asked to let us in */
+    bool witness;       /* this machine votes and does nothing else */
     bool removed;       /* an operator took this machine out of the cluster; kept in a file */
     bool stopping;
     bool start_anew; /* after the stop: this machine left its cluster */

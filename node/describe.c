@@ -105,6 +105,7 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
         .name = str_copy(d->name),
         .address = str_copy(d->address),
         .call_port = d->port + 1,
+        .witness = d->witness,
         .cpu_milli = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
         .memory_bytes = (int64_t)info.totalram * info.mem_unit,
         .version = str_copy(level_version(d)),

@@ -22,6 +22,7 @@
 #include "node/pool.h"
 #include "node/propose.h"
 #include "node/waiters.h"
+#include "node/witness.h"
 #include "store/level.h"
 
 #include <arpa/inet.h>
@@ -111,6 +112,10 @@ static int prepare_founding(struct daemon *d, const char *pool, struct err *err)
                        identity_cluster(d->identity));
     if (d->joining)
         return err_set(err, ERR_BUSY, "this machine is joining a cluster right now");
+    if (d->witness)
+        return err_set(err, ERR_INVALID,
+                       "a witness cannot be the first member of a cluster: start this daemon "
+                       "without --witness, or found the cluster on another machine");
     /* What apply would refuse later must not begin: nothing could be undone then. */
     if (pool_check(*pool ? pool : POOL_DEFAULT, err) < 0)
         return err->code;
@@ -189,6 +194,8 @@ static int become_member(struct daemon *d, const struct welcome *w, struct err *
     struct peers peers;
     peers_from_nodes(w->nodes, w->nodes_n, w->node_id, &peers);
     int rv = peers_save(dir, &peers, err);
+    if (rv == 0)
+        rv = witness_note(d, err);
     record_release(&peers_type, &peers);
     if (rv == 0 && w->key.len == SEAL_KEY_BYTES && w->key_generation > 0) {
         struct seal_key key = {.generation = w->key_generation};

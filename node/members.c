@@ -305,9 +305,11 @@ static void note_removed(struct daemon *d)
     struct err err;
     cleanup_free char *path = removed_path(d);
     d->removed = true;
-    log_error("members",
-              "this machine was removed from the cluster: its containers end; after that, " REJOIN,
-              d->data_dir);
+    if (!leave_is_going(d))
+        log_error(
+            "members",
+            "this machine was removed from the cluster: its containers end; after that, " REJOIN,
+            d->data_dir);
     if (file_write(path, "", 0, 0600, &err) < 0)
         log_warn("members", "%s", err.msg);
 }
@@ -319,7 +321,8 @@ void members_on_expelled(struct members *m)
         return;
     note_removed(d);
     members_on_change(m);
-    reconcile_on_change(d->reconcile, 1U << TABLE_TASK);
+    if (!d->witness)
+        reconcile_on_change(d->reconcile, 1U << TABLE_TASK);
 }
 
 const struct node *members_nodes(const struct members *m, size_t *ret_n)

@@ -5,6 +5,7 @@
 #ifndef WHERRY_NODE_NODE_H
 #define WHERRY_NODE_NODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct node_options {
     const char *const *labels; /* "K=V" */
     size_t labels_n;
     const char *oci_runtime;       /* NULL: by probing */
+    bool witness;                  /* vote, and do nothing else */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;
     int pretend_level;     /* 0: none. For tests: know only what the release of that level did */
