@@ -2,6 +2,7 @@
 #include "scheduler/fill.h"
 
 #include "scheduler/depends.h"
+#include "scheduler/filter.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -62,7 +63,9 @@ void fill_slots(struct slots *slots)
         if (slot->state != SLOT_MISSING && slot->state != SLOT_LOST)
             continue;
         if (!asked)
-            may_start = depends_let_start(&slots->planner->lookup, slots->service, waits_for);
+            may_start = !filter_home_is_away(&slots->planner->lookup, &slots_service(slots)->spec,
+                                             waits_for, sizeof(waits_for)) &&
+                        depends_let_start(&slots->planner->lookup, slots->service, waits_for);
         asked = true;
         if (may_start) {
             fill(slots, slot);

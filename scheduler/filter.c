@@ -34,6 +34,21 @@ void demand_init(struct demand *demand, const struct lookup *lookup, const struc
     }
 }
 
+bool filter_home_is_away(const struct lookup *lookup, const struct spec *spec, char *out,
+                         size_t size)
+{
+    if (spec->mode == MODE_GLOBAL)
+        return false;
+    for (size_t i = 0; i < spec->mounts_n; i++) {
+        const struct volume_home *volume = volume_of(lookup, &spec->mounts[i]);
+        if (!volume || volume->node_id != 0 || *volume->away == '\0')
+            continue;
+        snprintf(out, size, "%.40s, the home of volume %.30s, to join", volume->away, volume->name);
+        return true;
+    }
+    return false;
+}
+
 void demand_settle(struct demand *demand, const struct lookup *lookup, int64_t node_id)
 {
     for (size_t i = 0; i < demand->spec->mounts_n; i++) {

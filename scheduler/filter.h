@@ -24,6 +24,11 @@ struct demand {
  * no home, and one task a node is what it is about. */
 void demand_init(struct demand *demand, const struct lookup *lookup, const struct spec *spec);
 
+/* True when a volume of @spec waits for the member that was its home before a restore: which, to
+ * @out. */
+bool filter_home_is_away(const struct lookup *lookup, const struct spec *spec, char *out,
+                         size_t size);
+
 /* Make node @node_id the home of the volumes of @demand that have none. */
 void demand_settle(struct demand *demand, const struct lookup *lookup, int64_t node_id);
 

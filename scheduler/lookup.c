@@ -108,7 +108,8 @@ void lookup_init(struct lookup *lookup, const struct view *view)
     lookup->volumes = mem_alloc(view->volumes_n, sizeof(*lookup->volumes));
     for (size_t i = 0; i < view->volumes_n; i++)
         lookup->volumes[i] = (struct volume_home){.name = str_or_empty(view->volumes[i].name),
-                                                  .node_id = view->volumes[i].home_node_id};
+                                                  .node_id = view->volumes[i].home_node_id,
+                                                  .away = str_or_empty(view->volumes[i].home_name)};
     qsort(lookup->volumes, view->volumes_n, sizeof(*lookup->volumes), compare_volumes);
     lookup->tasks = mem_alloc(view->tasks_n, sizeof(*lookup->tasks));
     group_tasks(lookup);

@@ -20,7 +20,8 @@ struct service_tasks {
 
 struct volume_home {
     const char *name;
-    int64_t node_id; /* 0: none yet */
+    int64_t node_id;  /* 0: none yet */
+    const char *away; /* after a restore: the member it waits for, else "" */
 };
 
 struct lookup {

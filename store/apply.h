@@ -43,6 +43,15 @@ void apply_event(struct apply *apply, const char *kind, const char *object, cons
 /* Refuse (ERR_INVALID) keys that are not described as keys are. */
 int keys_validate(const struct cluster_keys *keys, struct err *err);
 
+/* --- apply_node.c -------------------------------------------------------------------------- */
+
+/* Refuse (ERR_INVALID) what no cluster's row can be. */
+int cluster_validate(const struct cluster *cluster, struct err *err);
+
+/* Make @given a member with the next id; volumes that wait for a member of its name have their home
+ * back. ERR_EXISTS when its name or key is taken. */
+int node_join(struct apply *apply, const struct node *given, struct err *err);
+
 /* --- apply_spec.c -------------------------------------------------------------------------- */
 
 /* Refuse (ERR_INVALID) what no node could run. @object names it: "service app.web". */

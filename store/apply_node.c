@@ -147,7 +147,26 @@ static int node_is_new(struct apply *apply, const struct node *node, struct err 
     return rv;
 }
 
-static int add_node(struct apply *apply, const struct node *given, struct err *err)
+/* After a restore: its content is on a machine of this name. */
+static void return_volumes(struct apply *apply, const struct node *node)
+{
+    struct volume *volumes;
+    size_t n;
+    store_list(apply->store, TABLE_VOLUME, BY_NONE, 0, &volumes, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct volume *v = &volumes[i];
+        if (v->home_node_id != 0 || !str_equal(str_or_empty(v->home_name), node->name))
+            continue;
+        free(v->home_name);
+        v->home_name = NULL;
+        v->home_node_id = node->id;
+        apply_put(apply, TABLE_VOLUME, v);
+        apply_event(apply, "volume", v->name, "its home is %s again", node->name);
+    }
+    record_free_list(&volume_type, volumes, n);
+}
+
+int node_join(struct apply *apply, const struct node *given, struct err *err)
 {
     int rv = node_validate(given, err);
     if (rv == 0)
@@ -170,11 +189,12 @@ static int add_node(struct apply *apply, const struct node *given, struct err *e
     apply->made = node.id;
     apply_event(apply, "node", node.name, "joined at %s%s", node.address,
                 node.witness ? " as a witness" : "");
+    return_volumes(apply, &node);
     record_release(&node_type, &node);
     return 0;
 }
 
-static int cluster_validate(const struct cluster *cluster, struct err *err)
+int cluster_validate(const struct cluster *cluster, struct err *err)
 {
     const char *uuid = str_or_empty(cluster->uuid);
     if (strlen(uuid) != UUID_DIGITS || strspn(uuid, "0123456789abcdef") != UUID_DIGITS)
@@ -204,7 +224,7 @@ int apply_cluster_init(struct apply *apply, const struct change_cluster_init *ch
     apply_put(apply, TABLE_CLUSTER, &cluster);
     apply_event(apply, "cluster", cluster.uuid, "started");
     record_release(&cluster_type, &cluster);
-    return add_node(apply, &change->node, err);
+    return node_join(apply, &change->node, err);
 }
 
 static int join_is_allowed(struct apply *apply, const struct bytes *hash, bool witness,
@@ -257,7 +277,7 @@ int apply_node_add(struct apply *apply, const struct change_node_add *change, st
     if (rv < 0)
         return rv;
     take_place(apply, change);
-    return add_node(apply, &change->node, err);
+    return node_join(apply, &change->node, err);
 }
 
 /* --- an existing one ----------------------------------------------------------------------- */

@@ -97,7 +97,10 @@ static int settle_volumes(struct apply *apply, const struct service *service,
         if (mount->kind != MOUNT_VOLUME ||
             store_find(apply->store, TABLE_VOLUME, str_or_empty(mount->source), &volume) < 0)
             continue;
-        if (volume.home_node_id == 0) {
+        if (volume.home_node_id == 0 && *str_or_empty(volume.home_name)) {
+            rv = err_set(err, ERR_CONFLICT, "volume %s waits for its home %s to join", volume.name,
+                         volume.home_name);
+        } else if (volume.home_node_id == 0) {
             volume.home_node_id = node->id;
             apply_put(apply, TABLE_VOLUME, &volume);
         } else if (volume.home_node_id != node->id) {
