@@ -33,6 +33,7 @@ struct command;
     X(lock)                                                                                        \
     X(unlock)                                                                                      \
     X(backup)                                                                                      \
+    X(restore)                                                                                     \
     X(version)                                                                                     \
     X(completion)                                                                                  \
     X(help)                                                                                        \

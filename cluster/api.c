@@ -487,6 +487,33 @@ static const struct field backup_read_reply_fields[] = {
 const struct record_type backup_read_reply_type =
     RECORD_TYPE("backup_read_reply", struct backup_read_reply, backup_read_reply_fields);
 
+static const struct field restore_request_fields[] = {
+    FIELD_STRING(struct restore_request, upload),
+    FIELD_BOOL(struct restore_request, forget_homes),
+    FIELD_BOOL(struct restore_request, dry_run),
+};
+const struct record_type restore_request_type =
+    RECORD_TYPE("restore_request", struct restore_request, restore_request_fields);
+
+static const struct field restore_reply_fields[] = {
+    FIELD_STRING(struct restore_reply, cluster),
+    FIELD_STRING(struct restore_reply, address),
+    FIELD_STRING(struct restore_reply, join_token),
+    FIELD_STRING(struct restore_reply, from),
+    FIELD_INT(struct restore_reply, from_index),
+    FIELD_INT(struct restore_reply, from_ms),
+    FIELD_INT(struct restore_reply, stacks),
+    FIELD_INT(struct restore_reply, services),
+    FIELD_INT(struct restore_reply, tasks),
+    FIELD_INT(struct restore_reply, tokens),
+    FIELD_INT(struct restore_reply, members),
+    FIELD_INT(struct restore_reply, homes_here),
+    FIELD_INT(struct restore_reply, homes_away),
+    FIELD_INT(struct restore_reply, homes_forgot),
+};
+const struct record_type restore_reply_type =
+    RECORD_TYPE("restore_reply", struct restore_reply, restore_reply_fields);
+
 static const struct field stalls_reply_fields[] = {
     FIELD_INT(struct stalls_reply, longest_us),
     FIELD_INT(struct stalls_reply, turns),

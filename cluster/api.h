@@ -54,6 +54,7 @@
     X("image.progress", job_request, job_progress)                                                 \
     X("image.list", empty, image_list_reply)                                                       \
     X("image.remove", name_request, empty)                                                         \
+    X("cluster.restore", restore_request, restore_reply)                                           \
     X("backup.read", backup_read_request, backup_read_reply)                                       \
     X("debug.stalls", empty, stalls_reply)
 
@@ -489,6 +490,29 @@ struct backup_read_reply {
     char *id;
     int64_t size;      /* of the whole file, cluster/backup.h */
     struct bytes data; /* from the offset on; none at its end */
+};
+
+struct restore_request {
+    char *upload;      /* id of a finished upload, which is a backup */
+    bool forget_homes; /* volumes start empty wherever they are needed first */
+    bool dry_run;      /* check everything, do nothing */
+};
+
+struct restore_reply {
+    char *cluster;    /* uuid of the new one; "" after a dry run */
+    char *address;    /* where others join */
+    char *join_token; /* good for a day */
+    char *from;       /* uuid of the cluster in the backup */
+    int64_t from_index;
+    int64_t from_ms; /* when the backup was made */
+    int64_t stacks;
+    int64_t services;
+    int64_t tasks;        /* that are not carried over */
+    int64_t tokens;       /* likewise */
+    int64_t members;      /* likewise */
+    int64_t homes_here;   /* volumes whose home had this machine's name */
+    int64_t homes_away;   /* volumes that wait for a member of their home's name */
+    int64_t homes_forgot; /* volumes that start empty */
 };
 
 /* The longest times the loop was away, since the last call. */

@@ -66,6 +66,7 @@ static const struct verb verbs[] = {
          VERB_ANYTIME | VERB_DEPLOYER),
     VERB("image.list", empty, image_list_reply, api_image_list, VERB_ANYTIME | VERB_VIEWER),
     VERB("image.remove", name_request, empty, api_image_remove, VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("cluster.restore", restore_request, restore_reply, api_restore, VERB_ANYTIME | VERB_LOCAL),
     VERB("backup.read", backup_read_request, backup_read_reply, api_backup_read, VERB_READ),
     VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
 };

@@ -32,6 +32,7 @@ struct api_call {
     unsigned char request_id[16];
     int64_t begin; /* index of the state before the request's first try; 0: this is it */
     const struct verb *verb;
+    void *work; /* its handler's, while it is answered */
     struct caller caller;    /* who calls */
     bool local;              /* over this machine's own socket */
     bool over;               /* it was cut: what is still answered goes nowhere */
@@ -132,7 +133,7 @@ void api_clean_uploads(struct daemon *d);
     X(logs)                                                      \
     X(upload) X(image_load) X(image_pull) X(image_progress)      \
     X(image_list) X(image_remove)                                \
-    X(backup_read)
+    X(backup_read) X(restore)
 /* clang-format on */
 
 #define X(noun) void api_##noun(struct api_call *c, const void *request);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verbs about backups. */
+/* Verbs about backups, and a cluster that begins with one. */
+#include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/mem.h"
+#include "cluster/identity.h"
 #include "node/api.h"
 #include "node/backup.h"
 #include "node/daemon.h"
+#include "node/restore.h"
+
+#include <stdlib.h>
 
 static void answer_piece(struct api_call *c, const char *id, int64_t offset)
 {
@@ -42,4 +48,73 @@ void api_backup_read(struct api_call *c, const void *request)
     } else {
         answer_piece(c, r->id, r->offset);
     }
+}
+
+/* --- restore ---------------------------------------------------------------------------------- */
+
+struct restore_work {
+    struct api_call *call;
+    struct restore_reply reply;
+};
+
+static void restore_answer(struct restore_work *work, const struct err *err)
+{
+    if (err->code != 0)
+        api_fail(work->call, err);
+    else
+        api_reply(work->call, &work->reply);
+    record_release(&restore_reply_type, &work->reply);
+    free(work);
+}
+
+static void on_token(struct api_call *c, const struct err *err, const struct token_reply *token)
+{
+    struct restore_work *work = c->work;
+    if (err->code == 0)
+        work->reply.join_token = str_copy(token->token);
+    restore_answer(work, err);
+}
+
+static void on_restored(void *arg, const struct err *failed, const struct backup_header *h,
+                        const struct refound_result *result)
+{
+    struct restore_work *work = arg;
+    struct daemon *d = work->call->daemon;
+    struct restore_reply *r = &work->reply;
+    struct err err = *failed;
+    r->from = str_copy(h->cluster);
+    r->from_index = h->index;
+    r->from_ms = h->time_ms;
+    r->stacks = (int64_t)h->stacks_n;
+    r->services = h->services;
+    r->members = (int64_t)h->members_n;
+    r->tasks = result->tasks;
+    r->tokens = result->tokens;
+    r->homes_here = result->homes_here;
+    r->homes_away = result->homes_away;
+    r->homes_forgot = result->homes_forgot;
+    if (err.code != 0 || !identity_is_member(d->identity)) {
+        restore_answer(work, &err);
+        return;
+    }
+    r->cluster = str_copy(identity_cluster(d->identity));
+    r->address = str_copy(d->address);
+    struct token_request first = {.kind = TOKEN_JOIN};
+    work->call->work = work;
+    if (!api_token_make(work->call, &first, on_token, &err))
+        restore_answer(work, &err);
+}
+
+void api_restore(struct api_call *c, const void *request)
+{
+    const struct restore_request *r = request;
+    unsigned char raw[8];
+    if (!hex_decode(str_or_empty(r->upload), raw, sizeof(raw))) {
+        api_fail_with(c, ERR_INVALID, "not an upload");
+        return;
+    }
+    cleanup_free char *path = str_printf("%s/upload/%s", c->daemon->data_dir, r->upload);
+    struct restore_work *work = mem_alloc(1, sizeof(*work));
+    work->call = c;
+    restore_begin(c->daemon, path, r->forget_homes, r->dry_run, on_restored, work);
 }

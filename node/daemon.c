@@ -31,6 +31,7 @@
 #include "node/netsync.h"
 #include "node/reconcile.h"
 #include "node/report.h"
+#include "node/restore.h"
 #include "node/stalls.h"
 #include "node/tidy.h"
 #include "node/waiters.h"
@@ -196,6 +197,8 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->store = store_new();
     store_pretend_level(d->store, d->options.pretend_level);
     store_watch(d->store, on_watch, d);
+    if (restore_adopt(d, err) < 0)
+        return err->code;
     struct consensus_config config = {.loop = &d->loop,
                                       .dir = raft_dir,
                                       .id = d->id,
@@ -394,6 +397,7 @@ static int open_parts(struct daemon *d, struct err *err)
         d->network_jobs = jobs_new(&d->loop, 1);
     }
     if (!identity_is_member(d->identity)) {
+        restore_clean(d);
         log_info("node", "%s is not a member of a cluster yet: 'wherry init' or 'wherry join'",
                  d->name);
         return 0;

@@ -17,7 +17,7 @@
 struct err;
 
 struct refound {
-    struct cluster cluster; /* uuid, ca, vxlan_id and level of the new one; the pool stays */
+    struct cluster cluster; /* uuid, ca, keys, vxlan_id, level of the new one; the pool stays */
     struct node founder;    /* as in CHANGE_CLUSTER_INIT; it becomes node 1 */
     bool forget_homes; /* volumes have no home; else those of members that are not there wait */
     int64_t now_ms;
