@@ -123,6 +123,8 @@ static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const vo
     struct daemon *d = arg;
     if (!d->waiters)
         return;
+    if (kind != BUS_RAFT && members_is_locked_out(d->members, from))
+        return;
     /* Also while we stop: jobs may take a while to end, and what we lead is to go on. */
     switch (kind) {
     case BUS_RAFT:

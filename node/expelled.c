@@ -18,14 +18,17 @@
 #include <stdlib.h>
 
 enum {
-    SILENCE_MS = 3000, /* out of contact for so long before we ask */
-    ASK_MS = 5000,     /* between two questions; each is over in 15 s */
+    SILENCE_MS = 1500,   /* out of contact for so long before we ask: longer than an election */
+    ASK_MS = 1000,       /* between the first questions; each is over in 15 s */
+    ASK_LATER_MS = 5000, /* when all were asked */
 };
 
 struct expelled {
     struct daemon *daemon;
     int64_t next_ms;
-    size_t next; /* whom to ask, by place in the list */
+    size_t next;  /* whom to ask, by place in the list */
+    size_t asked; /* since we were out of contact */
+    int64_t asked_ms;
 };
 
 struct expelled *expelled_new(struct daemon *d)
@@ -64,10 +67,13 @@ void expelled_step(struct expelled *e, int64_t now_ms)
         heartbeat_out_of_contact_ms(d->heartbeat) < SILENCE_MS ||
         !identity_ca_hash(d->identity, ca_hash))
         return;
+    if (heartbeat_out_of_contact_ms(d->heartbeat) < now_ms - e->asked_ms)
+        e->asked = 0; /* there was contact since */
     const struct node *node = &nodes[e->next++ % n];
-    e->next_ms = now_ms + ASK_MS;
     if (node->id == d->id)
-        return;
+        return; /* the next one in a moment */
+    e->next_ms = now_ms + (++e->asked < n ? ASK_MS : ASK_LATER_MS);
+    e->asked_ms = now_ms;
     struct admission question = {.ask = true, .node = {.id = d->id}};
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&admission_type, &question, &message);

@@ -27,7 +27,7 @@ enum {
     STEER_RETRY_MS = 1000, /* after a change that failed */
     SULK_MS = 30000,       /* a member that could not get its role is left alone so long */
     DESCRIBE_RETRY_MS = 2000,
-    LEAVE_MS = 2000, /* a removed member stays on the bus so long: it is to learn of it */
+    LEAVE_MS = 2000, /* at most, in which a leader that was removed hands on */
     MEMBERS_MAX = 256,
 };
 
@@ -48,7 +48,8 @@ struct members {
     struct node *nodes;  /* the members as last given to the bus */
     size_t nodes_n;
     struct expelled *expelled;
-    int64_t leave_ms; /* boot time at which those that are no members any more leave the bus */
+    int64_t handing;  /* the leader that was removed last */
+    int64_t leave_ms; /* boot time at which it is cut off at the latest; 0: there is none */
     void (*on_freed)(void *arg);
     void *free_arg;
 };
@@ -215,8 +216,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct members *m = timer->data;
     int64_t now = clock_boot_ms();
-    if (m->leave_ms && now >= m->leave_ms)
-        members_on_change(m);
+    if (m->leave_ms)
+        members_on_change(m); /* it has handed on, or its time is over */
     if (!m->described || m->described_level != store_level(m->daemon->store))
         describe(m);
     expelled_step(m->expelled, now);
@@ -274,19 +275,37 @@ static bool has_node(const struct node *nodes, size_t n, int64_t id)
     return false;
 }
 
-/* Add to the @n of *@nodes those of m->nodes that are not among them. */
-static size_t add_leaving(const struct members *m, struct node **nodes, size_t n)
+/* May the node that was removed stay on the bus a moment? Only where raft would stand still without
+ * it: when it led, until it has handed on and another one has taken it out of raft's configuration,
+ * and when it is ourselves. */
+static bool may_hand_on(struct members *m, const struct node *removed)
+{
+    struct daemon *d = m->daemon;
+    if (d->removed)
+        return true;
+    if (removed->id == consensus_leader(d->consensus))
+        m->handing = removed->id;
+    struct consensus_member raft[MEMBERS_MAX];
+    size_t n = consensus_members(d->consensus, raft, MEMBERS_MAX);
+    for (size_t i = 0; i < n && i < MEMBERS_MAX && removed->id == m->handing; i++)
+        if (raft[i].id == removed->id)
+            return true;
+    return false;
+}
+
+/* Add to the @n of *@nodes those of m->nodes that are not among them and hand on leadership. */
+static size_t add_leaving(struct members *m, struct node **nodes, size_t n)
 {
     *nodes = mem_resize(*nodes, n + m->nodes_n, sizeof(**nodes));
     size_t all = n;
     for (size_t i = 0; i < m->nodes_n; i++)
-        if (!has_node(*nodes, n, m->nodes[i].id))
+        if (!has_node(*nodes, n, m->nodes[i].id) && may_hand_on(m, &m->nodes[i]))
             record_copy(&node_type, &m->nodes[i], &(*nodes)[all++]);
     return all;
 }
 
-/* Give the bus @nodes, which are taken over; those of until now that are gone stay a moment, or
- * they would never hear of it. */
+/* Give the bus @nodes, which are taken over: those that are gone are cut off at once, and learn of
+ * it by asking (expelled.h). */
 static void set_peers(struct members *m, struct node *nodes, size_t n)
 {
     int64_t now = clock_boot_ms();
@@ -297,6 +316,17 @@ static void set_peers(struct members *m, struct node *nodes, size_t n)
     record_free_list(&node_type, m->nodes, m->nodes_n);
     m->nodes = nodes;
     m->nodes_n = all;
+}
+
+bool members_is_locked_out(const struct members *m, int64_t id)
+{
+    struct node node;
+    if (!m->leave_ms || m->daemon->removed)
+        return false;
+    if (store_get(m->daemon->store, TABLE_NODE, id, &node) < 0)
+        return true;
+    record_release(&node_type, &node);
+    return false;
 }
 
 /* Our row is gone: what the others do next is shut us out. Our containers end. */

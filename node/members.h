@@ -48,6 +48,10 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
 /* We were told on good authority that we are no member any more. */
 void members_on_expelled(struct members *m);
 
+/* True for a leader that was removed, and is on the bus only to hand on: what else it says counts
+ * no more. */
+bool members_is_locked_out(const struct members *m, int64_t id);
+
 /* The addresses of other members, as last given to the bus. Borrowed until the next change. */
 const struct node *members_nodes(const struct members *m, size_t *ret_n);
 

@@ -22,8 +22,17 @@ whole() { running_is 1 app.web 4; }
 w 1 deploy -f "$file" >/dev/null
 test_case "every host has a task" [ "$(tasks 1 app.web | jq -r '.[].node' | sort -u | wc -l)" = 4 ]
 test_case "one that is up is not removed by mistake" says 'is up' w 1 node rm n4
+# It stands still while it is removed, so it hears of nothing, and then goes on talking.
+kill -STOP "$(daemon_pid 4)"
 test_case "with --force it is" w 1 node rm --force n4
-test_case "it ends its containers" wait_for 20 "end" none 4
+cut_off() { for n in 1 2 3; do [ -z "$(in_host $n ss -Htn state established dst "$PREFIX.4")" ] || return 1; done; }
+test_case "its connections are cut" wait_for 10 "cut" cut_off
+kill -CONT "$(daemon_pid 4)"
+refused() { grep -q 'its key is of no member\|n4 is no member any more' "$LAB_RUN"/[123].log; }
+test_case "it goes on talking, and nobody listens" wait_for 30 "refusal" refused
+test_case "what it would have changed is refused" says 'removed|no leader|cannot be reached|unknown' w 4 scale app.web=9
+test_case "and did not happen" [ "$(w 1 inspect app.web | jq '.[0].replicas')" = 4 ]
+test_case "it ends its containers" wait_for 40 "end" none 4
 test_case "and says what it is" says 'removed' w 4 scale app.web=9
 test_case "its task runs elsewhere" wait_for 20 "four" whole
 test_case "the others are three" wait_for 10 "three" members_up 1 3
