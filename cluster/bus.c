@@ -38,6 +38,7 @@ static int64_t work_off(struct bus *bus)
     int64_t next_ms = INT64_MAX;
     join_check_due(bus, &next_ms);
     connect_check_due(bus, &next_ms);
+    vouch_check_due(bus, &next_ms);
     peer_dial_due(bus, &next_ms);
     /* Closed ones stay in the list until libuv lets them go, later. */
     for (struct conn *c = bus->conns; c; c = c->next) {

@@ -5,9 +5,10 @@
  * One TCP port. Two TLS 1.3 connections per pair of members: control (raft, heartbeats, calls) and
  * bulk (snapshots, blobs in chunks), so that a large one never holds up a small one; either side
  * may have dialled. Both ends prove their key; it must be the one pinned for that node id
- * (bus_set_peers), certificate dates are ignored. Different diallers: the connection dialled by the
- * smaller id stays; same dialler: the newer. TCP_NODELAY, TCP_USER_TIMEOUT 5 s; reconnects with
- * backoff from 50 ms to 1 s.
+ * (bus_set_peers), certificate dates are ignored. Of two processes that hold one member's key only
+ * one is let in (incarnation.h). Different diallers: the connection dialled by the smaller id
+ * stays; same dialler: the newer. TCP_NODELAY, TCP_USER_TIMEOUT 5 s; reconnects with backoff from
+ * 50 ms to 1 s.
  *
  * A frame is u32 length | u8 kind | u8 reserved | payload, at most BUS_FRAME_MAX; longer payloads
  * (bulk) travel as several and are put together up to BUS_MESSAGE_MAX. Queues are bounded in bytes
@@ -70,6 +71,9 @@ struct bus_config {
     /* A stranger's request; @stranger lives until bus_stranger_reply(), which must come. */
     void (*on_stranger)(void *arg, struct bus_stranger *stranger, const struct bytes *public_key,
                         const void *data, size_t len);
+    /* Member @by refuses us: another machine with our identity runs at @host, and was there before
+     * us. NULL is fine. */
+    void (*on_refused)(void *arg, int64_t by, const char *host);
     void *arg;
 };
 

@@ -62,6 +62,7 @@ static void on_tcp_closed(uv_handle_t *handle)
     tls_free(c->tls);
     free_queue(c);
     buf_release(&c->message);
+    buf_release(&c->held);
     free(c);
     bus_handle_closed(bus);
 }

@@ -5,6 +5,7 @@
  *     bus.c          starting, stopping, the timer, sending
  *     bus_conn.c     one connection: TCP, TLS, frames, its queue
  *     bus_peer.c     members: dialling, hello, which connection stays
+ *     bus_vouch.c    which process speaks for a member, when there may be two
  *     bus_stranger.c the listener's side of a join, and what else comes in
  *     bus_join.c     the joiner's side
  *     bus_connect.c  dialling an address that an operator gave
@@ -28,6 +29,7 @@
 
 #include "cluster/address.h"
 #include "cluster/bus.h"
+#include "cluster/incarnation.h"
 
 #include "base/buf.h"
 #include "cluster/source.h"
@@ -44,7 +46,9 @@ enum {
     PENDING_MAX = 64,               /* accepted connections that have not said who they are */
     PENDING_SOURCE_MAX = 32,        /* of these from one machine */
     STRANGERS_MAX = 8,              /* join requests being answered */
-    PAST_MAX = 8,                   /* earlier incarnations remembered per peer */
+    ASKERS_MAX = 32,                /* members that wait for our word about one peer */
+    HELD_MAX = 1 << 20,             /* bytes that came before a connection was let in */
+    REFUSED_RETRY_MS = 3000,        /* until a refused one is dialled, or dials, again */
     HANDSHAKE_MS = 5000,            /* until HELLO is over */
     STRANGER_MS = 10000,            /* for the answer to a join request */
     GOODBYE_MS = 5000,              /* from the answer until the joiner hangs up */
@@ -65,14 +69,22 @@ enum frame_kind {
     FRAME_HELLO = 128,
     FRAME_JOIN = 129,
     FRAME_JOIN_REPLY = 130,
+    FRAME_PING = 131,    /* empty; any member that said hello gets a pong */
+    FRAME_PONG = 132,    /* empty */
+    FRAME_WHO = 133,     /* is another incarnation of that member alive with you? */
+    FRAME_WHO_IS = 134,  /* the answer */
+    FRAME_HOLDS = 135,   /* the incarnation of a member that is connected here, and for how long */
+    FRAME_REFUSED = 136, /* you are a copy */
 };
 
 enum conn_state {
     CONN_CONNECT,
     CONN_HANDSHAKE,
     CONN_HELLO,
+    CONN_WAIT, /* said hello; is it the one process that may speak for that member? */
     CONN_UP,
     CONN_LAME,
+    CONN_REFUSED, /* it is told so, nothing else counts */
     CONN_STRANGER,
     CONN_CLOSED,
 };
@@ -123,6 +135,9 @@ struct conn {
     enum channel_kind channel;    /* a member's */
     struct peer *peer;            /* a member's; NULL until it said hello and when it was let go */
     uint64_t incarnation;         /* of the other side, once it said hello */
+    bool proving;                 /* WAIT: was replaced lately, and pinged */
+    bool refused;                 /* the other side takes us for a copy */
+    struct buf held;              /* WAIT: frames that came, as u32 kind | u64 length | bytes */
     struct bus_stranger *stranger;
     struct join *join;
     struct connecting *connecting; /* bus_connect() waits for it */
@@ -165,10 +180,16 @@ struct peer {
     char *given; /* by bus_connect(): the last of targets; NULL: none */
     struct bytes public_key;
     struct channel channels[CHANNEL_MAX];
-    uint64_t incarnation; /* of its process; 0: never met */
-    uint64_t past[PAST_MAX];
-    size_t past_n;
-    bool told_up; /* what on_peer was told */
+    struct incarnations who; /* which processes speak for it */
+    bool pinged;             /* the current one, until @ping_until_ms */
+    int64_t ping_until_ms;
+    struct asker {
+        int64_t member;
+        uint64_t candidate;
+    } askers[ASKERS_MAX]; /* who waits for what comes of it */
+    size_t askers_n;
+    char host[64]; /* where the current one is, without the port */
+    bool told_up;  /* what on_peer was told */
     int64_t warned_ms;
 };
 
@@ -246,6 +267,10 @@ struct peer *peer_find_key(const struct bus *bus, const struct conn *conn);
 void peer_on_frame(struct conn *conn, unsigned kind, const void *data, size_t len);
 /* A connection of conn->peer was closed. */
 void peer_on_closed(struct conn *conn, const char *reason);
+/* The process behind @conn may speak for its member: it is UP, or there is another one. */
+void peer_settle(struct conn *conn);
+/* True once in a while: a line about @p may be written. */
+bool peer_may_warn(struct peer *p, const struct bus *bus);
 /* Dial @p at @address too, a numeric one, from now on. */
 void peer_add_address(struct bus *bus, struct peer *p, const char *address);
 /* Say hello on a dialled connection whose key is that of conn->peer. */
@@ -254,6 +279,19 @@ void peer_say_hello(struct conn *conn);
 void peer_dial_due(struct bus *bus, int64_t *next_ms);
 /* Say what was put off about removed ones and free them. */
 void peer_free_removed(struct bus *bus, bool tell);
+
+/* --- bus_vouch.c --- */
+
+/* conn->incarnation said hello. True: it may be settled now; else it waits, or was refused. */
+bool vouch_hello(struct conn *conn);
+/* A frame of these rules, or one on a connection that waits. True: it was dealt with. */
+bool vouch_frame(struct conn *conn, unsigned kind, const void *data, size_t len);
+/* The control connection to @p is up: the two tell each other whom they hold. */
+void vouch_on_up(struct peer *p, struct bus *bus);
+/* A connection of @p went down. */
+void vouch_on_down(struct peer *p, struct bus *bus);
+/* Judge what is due; the earliest of the others lowers *@next_ms. */
+void vouch_check_due(struct bus *bus, int64_t *next_ms);
 
 /* --- bus_stranger.c --- */
 

@@ -57,8 +57,7 @@ struct peer *peer_find_key(const struct bus *bus, const struct conn *conn)
     return NULL;
 }
 
-/* True once in a while: a line about @p may be written. */
-static bool may_warn(struct peer *p, const struct bus *bus)
+bool peer_may_warn(struct peer *p, const struct bus *bus)
 {
     if (p->warned_ms && bus_now(bus) - p->warned_ms < WARN_EVERY_MS)
         return false;
@@ -143,57 +142,13 @@ static void on_dial_secure(struct conn *c)
         send_hello(c);
         return;
     }
-    if (may_warn(c->peer, c->bus))
+    if (peer_may_warn(c->peer, c->bus))
         log_warn("bus", "who answers at %s does not have the key of n%" PRId64 "; not trusted",
                  c->remote, c->peer->id);
     conn_close(c, "it has another key");
 }
 
 /* --- which connection stays ---------------------------------------------------------------- */
-
-static bool is_past(const struct peer *p, uint64_t incarnation)
-{
-    for (size_t i = 0; i < p->past_n; i++)
-        if (p->past[i] == incarnation)
-            return true;
-    return false;
-}
-
-static void remember(struct peer *p)
-{
-    if (p->past_n == PAST_MAX)
-        memmove(p->past, p->past + 1, --p->past_n * sizeof(p->past[0]));
-    p->past[p->past_n++] = p->incarnation;
-}
-
-/* The process behind @c introduced itself. A new one takes the place of the one we knew: it was
- * restarted. But one that comes back after it was replaced, while its successor is connected, shows
- * that two are alive under one id. False: @c was closed. */
-static bool meet(struct conn *c, uint64_t incarnation)
-{
-    struct peer *p = c->peer;
-    c->incarnation = incarnation;
-    if (p->incarnation == incarnation)
-        return true;
-    bool connected = p->channels[CHANNEL_CONTROL].conn || p->channels[CHANNEL_BULK].conn;
-    if (connected && is_past(p, incarnation)) {
-        if (may_warn(p, c->bus))
-            log_error("bus",
-                      "n%" PRId64 " is alive twice: one at %s, another is connected already. One "
-                      "runs on a copied disk: stop it and let it join anew with an empty folder",
-                      p->id, c->remote);
-        conn_close(c, "n%" PRId64 " is alive twice", p->id);
-        return false;
-    }
-    if (p->incarnation)
-        remember(p);
-    p->incarnation = incarnation;
-    for (struct conn *other = c->bus->conns; other; other = other->next)
-        if (other->peer == p && other != c && other->incarnation &&
-            other->incarnation != incarnation)
-            conn_close(other, "it was started anew");
-    return c->state != CONN_CLOSED;
-}
 
 /* Send nothing more on @c, but take what is under way, and close it a little later. */
 static void make_lame(struct conn *c)
@@ -247,7 +202,36 @@ static void peer_up(struct conn *c)
         p->told_up = true;
         log_info("bus", "n%" PRId64 " is connected (%s)", p->id, c->remote);
         bus->config.on_peer(bus->config.arg, p->id, true);
+        vouch_on_up(p, bus);
     }
+}
+
+/* What came while @c waited. */
+static void deliver_held(struct conn *c)
+{
+    struct buf held = c->held;
+    c->held = (struct buf)BUF_INIT;
+    for (size_t at = 0; at < held.len && (c->state == CONN_UP || c->state == CONN_LAME);) {
+        uint32_t kind;
+        uint64_t len;
+        memcpy(&kind, held.data + at, sizeof(kind));
+        memcpy(&len, held.data + at + sizeof(kind), sizeof(len));
+        at += sizeof(kind) + sizeof(len);
+        peer_on_frame(c, kind, held.data + at, (size_t)len);
+        at += (size_t)len;
+    }
+    buf_release(&held);
+}
+
+void peer_settle(struct conn *c)
+{
+    struct conn *old = c->peer->channels[c->channel].conn;
+    if (!old || take_over(c, old)) {
+        if (c->accepted)
+            send_hello(c);
+        peer_up(c);
+    }
+    deliver_held(c);
 }
 
 /* Check the hello on @c. NULL: it is fine, else what is wrong with it. */
@@ -279,21 +263,15 @@ static void on_hello(struct conn *c, const void *data, size_t len)
     }
     const char *wrong = check_hello(c, &h);
     if (wrong) {
-        if (may_warn(c->peer, c->bus))
+        if (peer_may_warn(c->peer, c->bus))
             log_warn("bus", "refused a connection with %s, n%" PRId64 ": %s", c->remote,
                      c->peer->id, wrong);
         conn_close(c, "%s", wrong);
     } else {
         c->channel = (enum channel_kind)h.channel;
-        struct conn *old = NULL;
-        bool stays = meet(c, (uint64_t)h.incarnation);
-        if (stays)
-            old = c->peer->channels[c->channel].conn;
-        if (stays && (!old || take_over(c, old))) {
-            if (c->accepted)
-                send_hello(c);
-            peer_up(c);
-        }
+        c->incarnation = (uint64_t)h.incarnation;
+        if (vouch_hello(c))
+            peer_settle(c);
     }
     record_release(&hello_type, &h);
 }
@@ -303,6 +281,8 @@ static void on_hello(struct conn *c, const void *data, size_t len)
 void peer_on_frame(struct conn *c, unsigned kind, const void *data, size_t len)
 {
     struct bus *bus = c->bus;
+    if (vouch_frame(c, kind, data, len))
+        return;
     if (c->state == CONN_HELLO) {
         if (kind == FRAME_HELLO)
             on_hello(c, data, len);
@@ -328,9 +308,12 @@ void peer_on_closed(struct conn *c, const char *reason)
         ch->dialling = NULL;
         retry_later(bus, p, ch);
     }
+    if (c->refused || c->state == CONN_REFUSED)
+        ch->retry_at_ms = bus_now(bus) + REFUSED_RETRY_MS;
     if (ch->conn != c)
         return;
     ch->conn = NULL;
+    vouch_on_down(p, bus);
     if (bus_now(bus) - c->up_at_ms >= LIVED_MS)
         ch->backoff_ms = BACKOFF_MIN_MS;
     retry_later(bus, p, ch);
@@ -401,7 +384,7 @@ static size_t add_target(const struct bus *bus, struct peer *p, struct target *t
             return n;
     if (address_split(address, NULL, &split, &err) < 0 ||
         address_numeric(&split, &numeric, &err) < 0) {
-        if (may_warn(p, bus))
+        if (peer_may_warn(p, bus))
             log_warn("bus", "n%" PRId64 " cannot be dialled: %s", p->id, err.msg);
         return n;
     }

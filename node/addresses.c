@@ -91,7 +91,10 @@ struct dialled {
 
 static void give_to_bus(struct addresses *a, const struct peers *known)
 {
+    static const struct peers nobody = {0};
     struct daemon *d = a->daemon;
+    if (d->is_copy)
+        known = &nobody; /* a copy speaks to none */
     cleanup_free struct bus_peer *peers = mem_alloc(known->members_n + 1, sizeof(*peers));
     cleanup_free struct dialled *dialled = mem_alloc(known->members_n + 1, sizeof(*dialled));
     for (size_t i = 0; i < known->members_n; i++) {

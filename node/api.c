@@ -9,6 +9,7 @@
 #include "cluster/server.h"
 #include "node/callers.h"
 #include "node/certs.h"
+#include "node/copy.h"
 #include "node/daemon.h"
 #include "node/keys.h"
 #include "node/propose.h"
@@ -288,6 +289,12 @@ void api_dispatch(struct api_call *c, const struct call *call)
                       "this machine was removed from the cluster: stop its daemon, delete %s and "
                       "join anew",
                       d->data_dir);
+        return;
+    }
+    if (!(c->verb->flags & VERB_ANYTIME) && d->is_copy) {
+        cleanup_buf struct buf text = BUF_INIT;
+        copy_explain(d, &text);
+        api_fail_with(c, ERR_DENIED, "%s", text.data);
         return;
     }
     if (call->request_id.len == sizeof(c->request_id)) {

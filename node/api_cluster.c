@@ -7,6 +7,7 @@
 #include "cluster/identity.h"
 #include "node/api.h"
 #include "node/callers.h"
+#include "node/copy.h"
 #include "node/daemon.h"
 #include "node/keys.h"
 #include "node/heartbeat.h"
@@ -169,6 +170,10 @@ void api_status(struct api_call *c, const void *request)
         count_members(d, &s);
         count_tasks(d, &c->caller, &s);
         cleanup_buf struct buf warnings = BUF_INIT;
+        if (d->is_copy) {
+            copy_explain(d, &warnings);
+            buf_putc(&warnings, '\n');
+        }
         if (id != 0) /* only a leader knows who is up */
             impact_of_shape(d, &warnings);
         add_warnings(&s, &warnings);

@@ -18,6 +18,7 @@
 #include "node/backup.h"
 #include "node/callers.h"
 #include "node/certs.h"
+#include "node/copy.h"
 #include "node/core.h"
 #include "node/dns.h"
 #include "node/forward.h"
@@ -162,6 +163,11 @@ static void on_bus_stranger(void *arg, struct bus_stranger *stranger,
     members_on_stranger(arg, stranger, public_key, data, len);
 }
 
+static void on_bus_refused(void *arg, int64_t by, const char *host)
+{
+    copy_on_refused(arg, by, host);
+}
+
 int daemon_start_bus(struct daemon *d, struct err *err)
 {
     if (d->bus)
@@ -172,6 +178,7 @@ int daemon_start_bus(struct daemon *d, struct err *err)
                                 .on_message = on_bus_message,
                                 .on_peer = on_bus_peer,
                                 .on_stranger = on_bus_stranger,
+                                .on_refused = on_bus_refused,
                                 .arg = d};
     return bus_start(&config, &d->bus, err);
 }
@@ -215,6 +222,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
             err_wrap(err, "wherry %s is too old", level_version(d));
         return err_wrap(err, "start from %s", raft_dir);
     }
+    copy_load(d);
     core_start(d);
     d->keys = keys_new(d);
     d->certs = certs_new(d);

@@ -84,6 +84,8 @@ struct daemon {
     bool joining;       /* a member was asked to let us in */
     bool witness;       /* this machine votes and does nothing else */
     bool removed;       /* an operator took this machine out of the cluster; kept in a file */
+    bool is_copy;       /* this disk is a copy of one that runs elsewhere; kept in a file (copy.h) */
+    char copy_host[64]; /* where that one is, if it is known */
     bool stopping;
     bool start_anew; /* after the stop: this machine left its cluster */
     int exit_code;

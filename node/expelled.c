@@ -63,7 +63,7 @@ void expelled_step(struct expelled *e, int64_t now_ms)
     unsigned char ca_hash[32];
     size_t n;
     const struct node *nodes = members_nodes(d->members, &n);
-    if (d->removed || now_ms < e->next_ms || n == 0 ||
+    if (d->removed || d->is_copy || now_ms < e->next_ms || n == 0 ||
         heartbeat_out_of_contact_ms(d->heartbeat) < SILENCE_MS ||
         !identity_ca_hash(d->identity, ca_hash))
         return;

@@ -223,6 +223,8 @@ static void drop_gone(struct reconcile *r)
 
 static bool may_act(struct reconcile *r)
 {
+    if (r->daemon->is_copy)
+        return false; /* our tasks run where the other one is */
     if (r->acting)
         return true;
     bool alone = clock_boot_ms() - r->started_ms >= ALONE_MS && r->daemon->id != 0;

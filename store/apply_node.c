@@ -142,6 +142,11 @@ static int node_is_new(struct apply *apply, const struct node *node, struct err 
                                "takes its place; 'wherry node rm %s' on a member removes it; "
                                "or give this machine another name with 'wherry node --name'",
                                node->name, node->name);
+        else if (nodes[i].status == NODE_UP && str_equal(nodes[i].address, node->address))
+            rv = err_set(err, ERR_EXISTS,
+                         "member %s is at %s already: start this machine with another --address, "
+                         "or remove that one if it is gone (wherry node rm)",
+                         nodes[i].name, node->address);
     }
     record_free_list(&node_type, nodes, n);
     return rv;

@@ -309,28 +309,124 @@ static void other_cluster_is_refused(void **state)
     assert_int_equal(one->ups[2] + two->ups[1], 0);
 }
 
+static bool one_has(void *arg)
+{
+    return bus_is_connected(one->bus, *(int64_t *)arg);
+}
+
+static int refusals;
+static char refused_host[64];
+
+static void on_refused(void *arg, int64_t by, const char *host)
+{
+    (void)arg, (void)by;
+    refusals++;
+    snprintf(refused_host, sizeof(refused_host), "%s", host);
+}
+
+static bool clone_is_refused(void *arg)
+{
+    return refusals >= *(int *)arg;
+}
+
 static bool clone_is_connected(void *arg)
 {
     (void)arg;
     return bus_is_connected(three->bus, 1);
 }
 
+/* Node 2 once more: same key, same id, another process. */
+static void start_clone(void)
+{
+    three->id = 2;
+    three->identity = new_stranger(dir, "n2");
+    start_bus(three, 0);
+    three->bus->config.on_refused = on_refused;
+    refusals = 0;
+}
+
 static void copied_disk_is_refused(void **state)
 {
     (void)state;
     connect_nodes(2);
-    /* Node 2 once more: same key, same id, another process. */
-    three->id = 2;
-    three->identity = new_stranger(dir, "n2");
-    start_bus(three, 0);
+    start_clone();
     struct bus_peer first = peer_of(one);
     bus_set_peers(three->bus, 2, &first, 1);
-    assert_true(run_until(&loop, clone_is_connected, NULL, 2000));
-    run_until(&loop, never, NULL, 2500);
-    /* It does not go to and fro: one of them stays out. */
-    assert_true(one->downs <= 3);
-    assert_int_equal(one->ups[2], 1);
-    assert_true(bus_is_connected(three->bus, 1) != bus_is_connected(two->bus, 1));
+    /* Again and again it tries, and the first one does not feel it. */
+    int several = 3;
+    assert_true(run_until(&loop, clone_is_refused, &several, 20000));
+    assert_string_equal(refused_host, "127.0.0.1");
+    assert_false(bus_is_connected(three->bus, 1));
+    assert_int_equal(three->messages, 0);
+    assert_int_equal(one->downs, 0);
+    assert_int_equal(two->downs, 0);
+    /* The first one is gone: the other is a restart, as far as anybody can tell. */
+    stop_bus(two);
+    assert_true(run_until(&loop, clone_is_connected, NULL, 10000));
+}
+
+/* The clone is dialled: node 1 is told that it is where node 2 was. */
+static void dialled_copy_is_refused(void **state)
+{
+    (void)state;
+    connect_nodes(2);
+    start_clone();
+    struct bus_peer first = peer_of(one);
+    first.address = "127.0.0.1:1";
+    bus_set_peers(three->bus, 2, &first, 1);
+    struct outcome o = connect_to(one, three->address);
+    (void)o;
+    int once = 1;
+    assert_true(run_until(&loop, clone_is_refused, &once, 5000));
+    assert_int_equal(one->downs, 0);
+    assert_int_equal(three->messages, 0);
+}
+
+/* Node 1 never met the first one, but node 3 holds it. */
+static void others_are_asked_about_a_copy(void **state)
+{
+    (void)state;
+    connect_nodes(3);
+    struct test_node *clone = &nodes[3];
+    /* Node 1 starts anew and hears of node 2 from the clone first. */
+    stop_bus(one);
+    start_bus(one, 0);
+    struct bus_peer peers[2] = {peer_of(three)};
+    bus_set_peers(one->bus, 1, peers, 1);
+    peers[0] = peer_of(one);
+    peers[1] = peer_of(two);
+    bus_set_peers(three->bus, 3, peers, 2);
+    int64_t id = 3;
+    assert_true(run_until(&loop, one_has, &id, 5000));
+    clone->id = 2;
+    clone->identity = new_stranger(dir, "n2");
+    start_bus(clone, 0);
+    clone->bus->config.on_refused = on_refused;
+    refusals = 0;
+    peers[0] = peer_of(three);
+    peers[1] = peer_of(two);
+    peers[1].address = "127.0.0.1:1";
+    bus_set_peers(one->bus, 1, peers, 2);
+    peers[0] = peer_of(one);
+    bus_set_peers(clone->bus, 2, peers, 1);
+    int once = 1;
+    assert_true(run_until(&loop, clone_is_refused, &once, 10000));
+    assert_false(bus_is_connected(one->bus, 2));
+    assert_true(bus_is_connected(three->bus, 2));
+}
+
+/* A process that does not answer any more, with a connection that nobody closed. */
+static void silent_one_is_replaced(void **state)
+{
+    (void)state;
+    connect_nodes(2);
+    for (struct conn *c = two->bus->conns; c; c = c->next)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    start_clone();
+    struct bus_peer first = peer_of(one);
+    bus_set_peers(three->bus, 2, &first, 1);
+    assert_true(run_until(&loop, clone_is_connected, NULL, 15000));
+    assert_int_equal(refusals, 0);
 }
 
 static void full_queue_is_busy(void **state)
@@ -376,6 +472,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_key_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_cluster_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(copied_disk_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(dialled_copy_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_are_asked_about_a_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(silent_one_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(full_queue_is_busy, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
