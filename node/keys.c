@@ -104,11 +104,6 @@ void keys_founded(struct daemon *d)
 
 /* --- what is held ---------------------------------------------------------------------------- */
 
-bool keys_are_for(const struct node *node)
-{
-    return !node->witness;
-}
-
 static bool node_is_holder(struct daemon *d, int64_t id)
 {
     struct node node;
