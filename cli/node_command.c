@@ -175,6 +175,7 @@ const struct command command_node = {
         },
     .options_size = sizeof(struct daemon_options),
     .run = run_node,
-    .subcommands = (const struct command *const[]){&node_ls, &node_inspect, &node_drain,
-                                                   &node_pause, &node_activate, &node_rm, NULL},
+    .subcommands =
+        (const struct command *const[]){&node_ls, &node_inspect, &node_drain, &node_pause,
+                                        &node_activate, &node_rm, &node_repair, NULL},
 };

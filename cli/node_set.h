@@ -7,6 +7,6 @@
 
 struct command;
 
-extern const struct command node_drain, node_pause, node_activate, node_rm;
+extern const struct command node_drain, node_pause, node_activate, node_rm, node_repair;
 
 #endif

@@ -39,6 +39,7 @@
     X("node.list", empty, node_list_reply)                                                         \
     X("node.inspect", name_request, node_info)                                                     \
     X("node.set", node_set_request, node_change_reply)                                             \
+    X("node.repair", empty, empty)                                                                 \
     X("node.remove", node_remove_request, node_change_reply)                                       \
     X("stack.deploy", deploy_request, deploy_reply)                                                \
     X("stack.plan", deploy_request, plan_reply)                                                    \

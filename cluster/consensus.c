@@ -213,6 +213,7 @@ void consensus_free(struct consensus *c)
         close(c->acknowledged_fd);
     if (c->lock_fd >= 0)
         close(c->lock_fd);
+    free(c->ids);
     free(c->dir);
     free(c);
 }
@@ -374,10 +375,11 @@ void consensus_receive(struct consensus *c, int64_t from, const void *data, size
     char address[32];
     if (c->failed || c->phase != RUNNING)
         return;
-    if (from <= 0 || from == c->config.id) {
+    if (from <= 0 || from == c->node_id) {
         shim_complain(c, from, "it has an impossible id");
         return;
     }
+    from = ids_raft(c, from);
     if (reads_is_message(data, len)) {
         reads_receive(c, from, data, len);
         return;
@@ -398,8 +400,11 @@ int64_t consensus_leader(const struct consensus *c)
     if (c->failed || c->phase != RUNNING)
         return 0;
     if (r->state == RAFT_LEADER)
-        return c->config.id;
-    return r->state == RAFT_FOLLOWER ? (int64_t)r->follower_state.current_leader.id : 0;
+        return c->node_id;
+    if (r->state != RAFT_FOLLOWER)
+        return 0;
+    int64_t id = ids_node(c, (int64_t)r->follower_state.current_leader.id);
+    return id > 0 ? id : 0;
 }
 
 bool consensus_is_ready(const struct consensus *c)

@@ -59,8 +59,14 @@ enum {
     CONSENSUS_READS_MAX = 16384,       /* reads that wait */
 };
 
+/* A node whose raft id is not its node id: it lost the log of that id and got a new one. */
+struct consensus_ids {
+    int64_t node_id;
+    int64_t raft_id;
+};
+
 struct consensus_member {
-    int64_t id;
+    int64_t id; /* of the node; negative: of a lost log, to be removed */
     enum consensus_role role;
 };
 
@@ -68,6 +74,7 @@ struct consensus_config {
     struct uv_loop_s *loop;
     const char *dir;       /* of the log and snapshots; made if missing */
     int64_t id;            /* ours */
+    int64_t raft_id;       /* of our log; 0: the same */
     struct store *store;   /* empty; restored and applied to from here on */
     bool bootstrap;        /* first start of a new cluster: we are its only voter */
     bool expect_log;       /* this log was started before: an empty folder is damage */
@@ -140,6 +147,10 @@ int64_t consensus_term(const struct consensus *consensus);
 
 /* Index of the last entry known to be committed. */
 int64_t consensus_commit_index(const struct consensus *consensus);
+
+/* The nodes whose raft id is not their node id, as the table of nodes has them now. Everything else
+ * here speaks of nodes. */
+void consensus_set_ids(struct consensus *consensus, const struct consensus_ids *ids, size_t n);
 
 /* Members of raft's current configuration. Returns how many there are; fills at most @max. */
 size_t consensus_members(const struct consensus *consensus, struct consensus_member *members,

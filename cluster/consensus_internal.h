@@ -5,6 +5,7 @@
  *     consensus.c   the turn, leadership, the progress file, stop, what may be asked
  *     consensus_start.c
  *     shim.c        what stands between libraft and its raft_io: timer, disk
+ *     raft_ids.c    node ids and raft ids
  *     shim_promise.c   the record of what was acknowledged
  *     shim_send.c, shim_receive.c   the same for messages
  *     fsm.c         apply, snapshot, restore
@@ -139,7 +140,10 @@ struct applied {
 
 /* The state of one consensus. */
 struct consensus {
-    struct consensus_config config;
+    struct consensus_config config; /* its id is our raft id */
+    int64_t node_id;
+    struct consensus_ids *ids; /* where they differ */
+    size_t ids_n;
     char *dir;
     int lock_fd;
     struct consensus_hazards hazards;
@@ -295,6 +299,14 @@ void shim_release(struct consensus *consensus);
 
 /* Once per turn of the loop: tell raft that its disk is closed, when it is time. */
 void shim_pass_on_close(struct consensus *consensus);
+
+/* raft_ids.c */
+
+/* The raft id of a node, and the node of a raft id; negative for the raft id of a lost log. */
+int64_t ids_raft(const struct consensus *consensus, int64_t node_id);
+int64_t ids_node(const struct consensus *consensus, int64_t raft_id);
+/* config.send to the node that has @raft_id. */
+int ids_send(struct consensus *consensus, int64_t raft_id, bool bulk, const void *data, size_t len);
 
 /* shim_promise.c */
 

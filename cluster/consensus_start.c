@@ -193,6 +193,10 @@ int consensus_start_with(const struct consensus_config *config,
     c->config = *config;
     c->dir = str_copy(config->dir);
     c->config.dir = c->dir;
+    c->node_id = config->id;
+    if (config->raft_id)
+        c->config.id = config->raft_id;
+    consensus_set_ids(c, NULL, 0);
     c->lock_fd = c->acknowledged_fd = -1;
     c->hazards = options->hazards;
     raft_configuration_init(&c->snapshot_configuration);

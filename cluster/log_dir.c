@@ -38,9 +38,11 @@ struct examination {
     uint64_t must_have; /* the log must reach to there */
     size_t run;         /* the first closed segment that counts */
     struct open_segment *open;
-    uint64_t last;    /* index of the last good entry, or of the snapshot */
-    char torn[240];   /* where the log's last write was torn; "": nowhere */
-    bool has_written; /* some open segment was written to */
+    uint64_t last;        /* index of the last good entry, or of the snapshot */
+    const char *end_name; /* of the file with the last entry, NULL: none */
+    size_t end_at;        /* and where it ends there */
+    char torn[240];       /* where the log's last write was torn; "": nowhere */
+    bool has_written;     /* some open segment was written to */
 };
 
 static int read_segment(const struct examination *x, const char *name, bool closed,
@@ -144,6 +146,8 @@ static int read_closed(struct examination *x, struct err *err)
             return err->code;
         if (content.end == SEGMENT_WHOLE && content.entries == s->last - s->first + 1) {
             x->last = s->last;
+            x->end_name = s->name;
+            x->end_at = content.used;
             continue;
         }
         if (content.end == SEGMENT_WHOLE)
@@ -181,6 +185,8 @@ static int follow_open(struct examination *x, struct err *err)
             return err_set(err, ERR_CORRUPT, "%s, and %s was written after it", x->torn,
                            f->open[i].name);
         o->first = x->last + 1;
+        x->end_name = f->open[i].name;
+        x->end_at = o->content.used;
         x->last += o->content.entries;
         if (o->content.end == SEGMENT_DAMAGED)
             return err_set(err, ERR_CORRUPT, "%s/%s is damaged at byte %zu, entry %llu: %s", f->dir,
@@ -201,9 +207,10 @@ static int check_end(const struct examination *x, struct err *err)
         return err_set(err, ERR_CORRUPT, "%.140s; entries up to %llu were acknowledged", x->torn,
                        U(x->must_have));
     return err_set(err, ERR_CORRUPT,
-                   "the log in %s ends at entry %llu but entries up to %llu were acknowledged: it "
-                   "lost entries",
-                   f->dir, U(x->last), U(x->must_have));
+                   "the log in %s ends at entry %llu (byte %zu of %s) but entries up to %llu were "
+                   "acknowledged: it lost entries",
+                   f->dir, U(x->last), x->end_at, x->end_name ? x->end_name : "no file",
+                   U(x->must_have));
 }
 
 /* --- in order --------------------------------------------------------------------------------- */

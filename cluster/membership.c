@@ -128,6 +128,7 @@ static void ask(struct consensus *c, struct member_change proto)
 {
     struct member_change *m = mem_copy(&proto, sizeof(proto));
     m->consensus = c;
+    m->id = ids_raft(c, proto.id);
     if (c->phase != RUNNING) {
         finish(c, m, ERR_CANCELED);
         return;
@@ -161,7 +162,7 @@ size_t consensus_members(const struct consensus *c, struct consensus_member *mem
     const struct raft_configuration *conf = &c->raft.configuration;
     for (unsigned i = 0; i < conf->n && i < max; i++) {
         int role = conf->servers[i].role;
-        members[i].id = (int64_t)conf->servers[i].id;
+        members[i].id = ids_node(c, (int64_t)conf->servers[i].id);
         members[i].role = role == RAFT_VOTER     ? ROLE_VOTER
                           : role == RAFT_STANDBY ? ROLE_STANDBY
                                                  : ROLE_SPARE;
@@ -175,7 +176,7 @@ int consensus_transfer_to(struct consensus *c, int64_t id)
         return ERR_NOTLEADER;
     if (c->raft.transfer)
         return ERR_BUSY;
-    int rv = raft_transfer(&c->raft, &c->transfer, (raft_id)id, NULL);
+    int rv = raft_transfer(&c->raft, &c->transfer, (raft_id)ids_raft(c, id), NULL);
     return rv == 0 ? 0 : ERR_UNAVAILABLE;
 }
 

@@ -147,6 +147,14 @@ void addresses_keep(struct addresses *a, const struct node *nodes, size_t n)
     write_if_changed(a);
 }
 
+size_t addresses_ids(const struct addresses *a, int64_t *ids, size_t max)
+{
+    size_t n = a->dialled.members_n < max ? a->dialled.members_n : max;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = a->dialled.members[i].id;
+    return n;
+}
+
 char *addresses_of(const struct addresses *a, int64_t id, const char *fallback)
 {
     const struct known_peer *p = peers_find(&a->peers, id);

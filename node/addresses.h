@@ -39,6 +39,9 @@ void addresses_on_up(struct addresses *a, int64_t id);
 /* A BUS_BOOK from member @from. Hostile until checked. */
 void addresses_on_message(struct addresses *a, int64_t from, const void *data, size_t len);
 
+/* The members the bus knows, at most @max of them into @ids. Returns how many those are. */
+size_t addresses_ids(const struct addresses *a, int64_t *ids, size_t max);
+
 /* Where member @id is, as far as we know: @fallback when nothing better is known. The caller frees
  * it. */
 char *addresses_of(const struct addresses *a, int64_t id, const char *fallback);

@@ -11,9 +11,10 @@
 /* What a machine without a pinned key sends. */
 struct admission {
     char *token;
-    struct node node; /* its description; the key is taken from the connection */
-    bool replace;     /* in the place of a member of its name that is down */
-    bool ask;         /* it does not want in: is node.id a member still? No token is needed */
+    struct node node;   /* its description; the key is taken from the connection */
+    bool replace;       /* in the place of a member of its name that is down */
+    bool ask;           /* it does not want in: is node.id a member still? No token is needed */
+    struct bytes renew; /* node.id lost its log and asks for a raft id; of 16 bytes, a request id */
 };
 
 /* What it gets. */
@@ -28,6 +29,7 @@ struct welcome {
     int64_t key_generation; /* the cluster key, unless it is a witness */
     struct bytes key;
     bool locked;        /* … which is to be in memory only */
+    int64_t raft_id;    /* to one that asked to be renewed */
     struct node *nodes; /* where the members are */
     size_t nodes_n;
 };

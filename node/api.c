@@ -14,6 +14,7 @@
 #include "node/keys.h"
 #include "node/propose.h"
 #include "node/read.h"
+#include "node/repair.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static const struct verb verbs[] = {
     VERB("node.list", empty, node_list_reply, api_node_list, VERB_READ | VERB_SEE),
     VERB("node.inspect", name_request, node_info, api_node_inspect, VERB_READ | VERB_SEE),
     VERB("node.set", node_set_request, node_change_reply, api_node_set, VERB_FRESH),
+    VERB("node.repair", empty, empty, api_node_repair, VERB_ANYTIME | VERB_LOCAL),
     VERB("node.remove", node_remove_request, node_change_reply, api_node_remove, VERB_FRESH),
     VERB("stack.deploy", deploy_request, deploy_reply, api_deploy, VERB_FRESH | VERB_DEPLOY),
     VERB("stack.plan", deploy_request, plan_reply, api_plan, VERB_READ | VERB_SEE),
@@ -270,6 +272,10 @@ void api_dispatch(struct api_call *c, const struct call *call)
     }
     if (rights_check_verb(&c->caller, c->verb, &err) < 0) {
         api_fail(c, &err);
+        return;
+    }
+    if (!(c->verb->flags & VERB_ANYTIME) && repair_text(d)) {
+        api_fail_with(c, ERR_UNAVAILABLE, "%s", repair_text(d));
         return;
     }
     if (!(c->verb->flags & VERB_ANYTIME) && !d->waiters) {

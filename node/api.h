@@ -128,6 +128,7 @@ void api_clean_uploads(struct daemon *d);
     X(key_rotate) X(lock_set) X(lock_key) X(lock_open)           \
     X(ca_inspect) X(ca_rotate) X(ca_finish)                      \
     X(node_list) X(node_inspect) X(node_set) X(node_remove)      \
+    X(node_repair)                                               \
     X(deploy) X(plan) X(stack_remove)                            \
     X(service_list) X(service_inspect) X(scale) X(task_list)     \
     X(logs)                                                      \

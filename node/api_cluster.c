@@ -15,6 +15,7 @@
 #include "node/level.h"
 #include "node/members.h"
 #include "node/propose.h"
+#include "node/repair.h"
 #include "node/stalls.h"
 #include "node/waiters.h"
 #include "runtime/runtime.h"
@@ -177,6 +178,11 @@ void api_status(struct api_call *c, const void *request)
         if (id != 0) /* only a leader knows who is up */
             impact_of_shape(d, &warnings);
         add_warnings(&s, &warnings);
+    }
+    if (repair_text(d)) {
+        cleanup_buf struct buf text = BUF_INIT;
+        buf_printf(&text, "%s\n", repair_text(d));
+        add_warnings(&s, &text);
     }
     api_reply(c, &s);
     for (size_t i = 0; i < s.warnings_n; i++)

@@ -14,6 +14,7 @@
 #include "cluster/keyring.h"
 #include "cluster/server.h"
 #include "node/addresses.h"
+#include "node/again.h"
 #include "node/api.h"
 #include "node/backup.h"
 #include "node/callers.h"
@@ -31,6 +32,7 @@
 #include "node/members.h"
 #include "node/netsync.h"
 #include "node/reconcile.h"
+#include "node/repair.h"
 #include "node/report.h"
 #include "node/restore.h"
 #include "node/stalls.h"
@@ -201,7 +203,13 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
         return err->code;
     inet_ntop(AF_INET, &d->ip, ip, sizeof(ip));
     calls = str_printf("%s:%d", ip, d->port + 1);
-    if (server_listen_remote(d->server, calls, d->identity, err) < 0)
+    if (!d->serving && server_listen_remote(d->server, calls, d->identity, err) < 0)
+        return err->code;
+    d->serving = true;
+    d->log_damaged = false;
+    int64_t raft_id;
+    bool expected;
+    if (repair_log(d, &raft_id, &expected, err) < 0)
         return err->code;
     d->store = store_new();
     store_pretend_level(d->store, d->options.pretend_level);
@@ -211,6 +219,9 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     struct consensus_config config = {.loop = &d->loop,
                                       .dir = raft_dir,
                                       .id = d->id,
+                                      .raft_id = raft_id,
+                                      .expect_log = expected,
+                                      .ret_damaged = &d->log_damaged,
                                       .store = d->store,
                                       .bootstrap = bootstrap,
                                       .send = on_raft_send,
@@ -218,11 +229,15 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
                                       .on_fatal = on_raft_fatal,
                                       .arg = d};
     if (consensus_start(&config, &d->consensus, err) < 0) {
+        if (d->log_damaged) /* nothing was started */
+            store_free(steal(&d->store));
         if (err->code == ERR_UNSUPPORTED)
             err_wrap(err, "wherry %s is too old", level_version(d));
-        return err_wrap(err, "start from %s", raft_dir);
+        return d->log_damaged ? err->code : err_wrap(err, "start from %s", raft_dir);
     }
     copy_load(d);
+    if (!expected && repair_log_started(d, raft_id, err) < 0)
+        return err->code;
     core_start(d);
     d->keys = keys_new(d);
     d->certs = certs_new(d);
@@ -318,6 +333,7 @@ void daemon_stop(struct daemon *d, int code, const struct err *err)
     if (d->stopping)
         return;
     d->stopping = true;
+    repair_stop(d);
     d->exit_code = code;
     if (err)
         d->fatal = *err;
@@ -413,7 +429,7 @@ static int open_parts(struct daemon *d, struct err *err)
         return 0;
     }
     if (daemon_start_member(d, file_exists(founding), err) < 0)
-        return err->code;
+        return repair_begin(d, err);
     members_resume_founding(d);
     return 0;
 }
@@ -476,6 +492,7 @@ int node_run(const struct node_options *options, struct err *err)
     while (uv_run(&d->loop, UV_RUN_DEFAULT) != 0 && !d->stopping) {
     }
     int code = d->exit_code;
+    bool again = d->again && code == 0;
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         uv_close((uv_handle_t *)&signals[i], NULL);
     uv_run(&d->loop, UV_RUN_DEFAULT);
@@ -487,5 +504,5 @@ int node_run(const struct node_options *options, struct err *err)
     if (code == 0 && d->start_anew)
         code = leave_start_anew(options->data_dir ? options->data_dir : "/var/lib/wherry", err);
     free(d);
-    return code;
+    return again ? again_run(err) : code;
 }

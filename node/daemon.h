@@ -77,6 +77,7 @@ struct daemon {
     struct backups *backups;
     struct waiters *waiters; /* callers of cluster.wait */
     struct callers *callers; /* those who call from elsewhere */
+    struct repair *repair;   /* while this member waits for a new log */
 
     struct leave *leave; /* while this machine leaves the cluster */
 
@@ -84,8 +85,11 @@ struct daemon {
     bool joining;       /* a member was asked to let us in */
     bool witness;       /* this machine votes and does nothing else */
     bool removed;       /* an operator took this machine out of the cluster; kept in a file */
-    bool is_copy;       /* this disk is a copy of one that runs elsewhere; kept in a file (copy.h) */
+    bool is_copy; /* this disk is a copy of one that runs elsewhere; kept in a file (copy.h) */
     char copy_host[64]; /* where that one is, if it is known */
+    bool serving;       /* calls from elsewhere are listened for */
+    bool log_damaged;   /* the start found the log damaged, and left it as it is */
+    bool again;         /* after the stop this process is to start itself anew */
     bool stopping;
     bool start_anew; /* after the stop: this machine left its cluster */
     int exit_code;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cluster/bus.h"
 #include "cluster/consensus.h"
+#include "node/addresses.h"
 #include "node/daemon.h"
 #include "node/level.h"
 #include "node/propose.h"
@@ -86,6 +87,14 @@ static void on_beat_timer(uv_timer_t *timer)
     int64_t leader = consensus_leader(h->daemon->consensus);
     if (leader != 0 && leader != h->daemon->id)
         send_beat(h, leader, false);
+    if (leader != 0 || !h->daemon->addresses)
+        return;
+    /* Whoever leads is to know that we live, also while raft has not told us of it yet: a member
+     * with a new log has its containers still. */
+    int64_t ids[64];
+    size_t n = addresses_ids(h->daemon->addresses, ids, ARRAY_SIZE(ids));
+    for (size_t i = 0; i < n; i++)
+        send_beat(h, ids[i], false);
 }
 
 struct judgement {

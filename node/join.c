@@ -21,6 +21,7 @@
 #include "node/peers.h"
 #include "node/pool.h"
 #include "node/propose.h"
+#include "node/repair.h"
 #include "node/waiters.h"
 #include "node/witness.h"
 #include "store/level.h"
@@ -441,6 +442,10 @@ static bool answer_ask(struct daemon *d, struct bus_stranger *stranger, const st
     struct welcome w = {0};
     struct err err = {0};
     struct node node;
+    if (a->renew.len == REQUEST_ID_BYTES) {
+        repair_answer(d, stranger, a, public_key);
+        return true;
+    }
     if (!a->ask)
         return false;
     if (!daemon_is_synced(d))

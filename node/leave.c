@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/consensus.h"
+#include "node/again.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
+#include "node/log_state.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
 
@@ -181,6 +183,8 @@ static int forget(const char *data_dir, struct err *err)
     cleanup_free char *going = str_printf("%s/identity.left", data_dir);
     int rv = file_remove_tree(raft, err);
     if (rv == 0)
+        rv = log_state_forget(data_dir, err);
+    if (rv == 0)
         rv = file_remove_tree(going, err);
     if (rv == 0 && rename(identity, going) < 0 && errno != ENOENT)
         rv = err_errno(err, errno, "rename %s", identity);
@@ -201,16 +205,6 @@ int leave_resume(const char *data_dir, struct err *err)
 
 int leave_start_anew(const char *data_dir, struct err *err)
 {
-    cleanup_buf struct buf line = BUF_INIT;
-    if (leave_resume(data_dir, err) < 0 ||
-        file_read("/proc/self/cmdline", ARGUMENTS_MAX, &line, err) < 0)
-        return err->code;
-    size_t n = 0;
-    char **argv = mem_alloc(line.len + 2, sizeof(*argv));
-    for (size_t at = 0; at < line.len; at += strlen(line.data + at) + 1)
-        argv[n++] = line.data + at;
-    log_info("node", "starting anew");
-    execv("/proc/self/exe", argv);
-    free(argv);
-    return err_errno(err, errno, "start anew");
+    int rv = leave_resume(data_dir, err);
+    return rv < 0 ? rv : again_run(err);
 }

@@ -138,7 +138,11 @@ static void steer(struct members *m)
         consensus_add(d->consensus, next.id, on_configured, m);
         break;
     case SHAPE_REMOVE:
-        log_info("members", "n%lld leaves", (long long)next.id);
+        if (next.id > 0)
+            log_info("members", "n%lld leaves", (long long)next.id);
+        else
+            log_info("members", "raft's member %lld leaves: its log is no more",
+                     (long long)-next.id);
         m->changing = true;
         consensus_remove(d->consensus, next.id, on_configured, m);
         break;
@@ -187,6 +191,7 @@ static void describe(struct members *m)
         merged.name = str_copy(row.name);
     }
     merged.cut_off = row.cut_off;
+    merged.raft_id = row.raft_id;
     merged.availability = row.availability;
     merged.status = row.status;
     merged.status_ms = row.status_ms;
@@ -361,12 +366,21 @@ const struct node *members_nodes(const struct members *m, size_t *ret_n)
     return m->nodes;
 }
 
+static void set_raft_ids(struct daemon *d, const struct node *nodes, size_t n)
+{
+    cleanup_free struct consensus_ids *ids = mem_alloc(n + 1, sizeof(*ids));
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (struct consensus_ids){.node_id = nodes[i].id, .raft_id = nodes[i].raft_id};
+    consensus_set_ids(d->consensus, ids, n);
+}
+
 void members_on_change(struct members *m)
 {
     struct daemon *d = m->daemon;
     struct node *nodes;
     size_t n;
     store_list(d->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
+    set_raft_ids(d, nodes, n);
     bool there = has_node(nodes, n, d->id);
     if (!there && !d->removed && n > 0 && (m->was_there || heartbeat_is_synced(d->heartbeat)))
         note_removed(d);

@@ -221,13 +221,23 @@ static void drop_gone(struct reconcile *r)
     }
 }
 
+/* A copy of the state without us is none: our log is new, and its beginning not here yet. */
+static bool has_own_row(struct daemon *d)
+{
+    struct node node;
+    if (store_get(d->store, TABLE_NODE, d->id, &node) < 0)
+        return false;
+    record_release(&node_type, &node);
+    return true;
+}
+
 static bool may_act(struct reconcile *r)
 {
     if (r->daemon->is_copy)
         return false; /* our tasks run where the other one is */
     if (r->acting)
         return true;
-    bool alone = clock_boot_ms() - r->started_ms >= ALONE_MS && r->daemon->id != 0;
+    bool alone = clock_boot_ms() - r->started_ms >= ALONE_MS && has_own_row(r->daemon);
     r->acting = daemon_is_synced(r->daemon) || alone;
     if (r->acting && !daemon_is_synced(r->daemon))
         log_warn("node", "no leader can be reached: acting on our own copy of the state");

@@ -187,6 +187,8 @@ int node_join(struct apply *apply, const struct node *given, struct err *err)
         return err_set(err, ERR_INVALID, "a witness cannot be the first member of a cluster");
     }
     node.id = ++apply->store->meta.last_node_id;
+    node.raft_id = 0;
+    node.cut_off = false;
     node.status = NODE_UP;
     node.status_ms = node.joined_ms = apply->now_ms;
     node.created_index = 0;
@@ -362,4 +364,26 @@ int apply_node_status(struct apply *apply, const struct change_node_status *chan
     }
     record_release(&node_type, &node);
     return 0;
+}
+
+int apply_node_renew(struct apply *apply, const struct change_node_renew *change, struct err *err)
+{
+    struct node node;
+    int rv = get_node(apply, change->node_id, &node, err);
+    if (rv < 0)
+        return rv;
+    struct node other = {.public_key = change->public_key};
+    if (!same_key(&node, &other)) {
+        rv = err_set(err, ERR_DENIED, "member %s has another key", node.name);
+    } else if (apply->store->meta.last_node_id >= NODE_ID_MAX) {
+        rv = err_set(err, ERR_NOSPACE, "all %d numbers for members were given out", NODE_ID_MAX);
+    } else {
+        node.raft_id = ++apply->store->meta.last_node_id;
+        node.cut_off = false;
+        apply->made = node.raft_id;
+        apply_put(apply, TABLE_NODE, &node);
+        apply_event(apply, "node", node.name, "lost its log and gets a new one from the others");
+    }
+    record_release(&node_type, &node);
+    return rv;
 }

@@ -128,6 +128,11 @@ static const struct field change_task_report_fields[] = {
     FIELD_LIST(struct change_task_report, observations, task_observation_type),
 };
 
+static const struct field change_node_renew_fields[] = {
+    FIELD_INT(struct change_node_renew, node_id),
+    FIELD_BYTES(struct change_node_renew, public_key),
+};
+
 static const struct field change_level_raise_fields[] = {
     FIELD_INT(struct change_level_raise, level),
 };

@@ -43,6 +43,7 @@
     X(CA_FINISH, 22, ca_finish)                                                                    \
     X(LEVEL_RAISE, 25, level_raise)                                                                \
     X(RECOVERED, 26, recovered)                                                                    \
+    X(NODE_RENEW, 30, node_renew)                                                                  \
     X(TOKEN_CREATE, 35, token_create)                                                              \
     X(TOKEN_ROTATE, 36, token_rotate)                                                              \
     X(TOKEN_DELETE, 37, token_delete)
@@ -212,6 +213,14 @@ struct change_task_report {
  * active one. */
 struct change_level_raise {
     int64_t level;
+};
+
+/* A member whose log was damaged or cut off starts with an empty one, as a new member to raft: it
+ * gets a raft id that was never used. Refused (ERR_DENIED) unless @public_key is the member's.
+ * Result id: the raft id. */
+struct change_node_renew {
+    int64_t node_id;
+    struct bytes public_key;
 };
 
 /* The leader, after this cluster lost its quorum and was recovered on one member

@@ -245,6 +245,7 @@ static const struct field node_fields[] = {
     FIELD_STRING(struct node, version),
     FIELD_INT(struct node, level, .since = 2),
     FIELD_BOOL(struct node, cut_off, .since = 2),
+    FIELD_INT(struct node, raft_id, .since = 2),
     FIELD_STRING(struct node, os),
     FIELD_STRING(struct node, arch),
     FIELD_BOOL(struct node, witness, .since = 2),

@@ -291,7 +291,7 @@ enum node_status {
     NODE_DOWN, /* the leader has heard nothing for the time to live */
 };
 
-/* A member. Its id is its raft id and is never used again. */
+/* A member. Its id is never used again. */
 struct node {
     int64_t id;
     char *name;
@@ -312,6 +312,9 @@ struct node {
     bool cut_off;
     struct bytes cert_ca;  /* SHA-256 of the CA that signed its certificate */
     int64_t cert_until_ms; /* … which is good until then */
+    /* Of its log, in raft; 0: its id. A log that was lost is never spoken for again: the one that
+     * takes its place has another. */
+    int64_t raft_id;
     enum availability availability;
     enum node_status status;
     int64_t status_ms;

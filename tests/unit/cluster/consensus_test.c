@@ -239,6 +239,62 @@ static void test_a_stop_answers_all(void **state)
     assert_int_equal(change.code, ERR_CANCELED);
 }
 
+static void change_membership(struct world *w,
+                              void (*change)(struct consensus *, int64_t, consensus_change_cb,
+                                             void *),
+                              int64_t id)
+{
+    struct outcome o = {0};
+    change(w->members[1].consensus, id, on_change_outcome, &o);
+    WORLD_UNTIL(w, o.done);
+    assert_int_equal(o.code, 0);
+}
+
+/* Member 3 loses its log; under its node id it goes on as raft's member 7. */
+static void test_a_node_with_a_new_raft_id(void **state)
+{
+    struct world *w = *state;
+    struct member *one = &w->members[1], *three = &w->members[3];
+    struct consensus_ids ids = {.node_id = 3, .raft_id = 7};
+    struct consensus_member members[8];
+    struct outcome o = {0};
+    struct err err;
+    world_form(w);
+    member_write(one, 10);
+    member_stop(three);
+    assert_int_equal(file_remove_tree(three->dir, &err), 0);
+    consensus_set_ids(one->consensus, &ids, 1);
+    consensus_set_ids(w->members[2].consensus, &ids, 1);
+    /* The old one is spoken of as the negative of its raft id. */
+    assert_int_equal(consensus_members(one->consensus, members, 8), 3);
+    assert_int_equal(members[2].id, -3);
+    three->raft_id = 7;
+    member_start(three, false);
+    change_membership(w, consensus_remove, -3);
+    change_membership(w, consensus_add, 3);
+    consensus_assign(one->consensus, 3, ROLE_VOTER, on_change_outcome, &o);
+    WORLD_UNTIL(w, o.done);
+    assert_int_equal(o.code, 0);
+    member_write(one, 10);
+    WORLD_UNTIL(w, member_tokens(three) == 20);
+    assert_int_equal(consensus_members(three->consensus, members, 8), 3);
+    assert_int_equal(members[2].id, 3);
+    assert_int_equal(members[2].role, ROLE_VOTER);
+    assert_int_equal(three->consensus->raft.id, 7);
+    assert_int_equal(three->leader, 1);
+    /* It may lead, and all call it by the node's id. */
+    assert_int_equal(consensus_transfer_to(one->consensus, 3), 0);
+    WORLD_UNTIL(w, three->ready && one->leader == 3 && w->members[2].leader == 3);
+    member_write(three, 5);
+    /* The folder is that of raft's member 7 for good. */
+    member_stop(three);
+    three->raft_id = 0;
+    assert_int_equal(member_try_start(three, false, &err), ERR_CORRUPT);
+    three->raft_id = 7;
+    member_start(three, false);
+    WORLD_UNTIL(w, member_tokens(three) == 25);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -253,6 +309,7 @@ int main(void)
         TEST(test_membership_errors),
         TEST(test_a_fourth_member_catches_up_by_snapshot),
         TEST(test_a_stop_answers_all),
+        TEST(test_a_node_with_a_new_raft_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

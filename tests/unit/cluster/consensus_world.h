@@ -45,6 +45,7 @@ struct member {
     unsigned threshold, trailing;
     bool cut; /* nothing goes in or out */
     bool expect_log, damaged;
+    int64_t raft_id; /* 0: the id */
     bool ready;
     int64_t leader;
     bool failed;
@@ -169,6 +170,7 @@ static inline int member_try_start(struct member *m, bool bootstrap, struct err 
         .loop = &m->world->loop,
         .dir = m->dir,
         .id = m->id,
+        .raft_id = m->raft_id,
         .bootstrap = bootstrap,
         .expect_log = m->expect_log,
         .ret_damaged = &m->damaged,

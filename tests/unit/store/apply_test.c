@@ -210,6 +210,30 @@ static void test_node_remove(void **state)
     assert_int_equal(add_node(w, "n2"), 3); /* numbers are never used again */
 }
 
+static void test_node_renew(void **state)
+{
+    struct world *w = *state;
+    struct node before, node;
+    init_three(w);
+    assert_int_equal(store_get(w->store, TABLE_NODE, 2, &before), 0);
+    struct change_node_renew renew = {.node_id = 2, .public_key = BYTES("another key")};
+    refused(w, CHANGE_NODE_RENEW, &renew, ERR_DENIED, "another key");
+    renew.public_key = before.public_key;
+    assert_int_equal(must(w, CHANGE_NODE_RENEW, &renew), 4);
+    assert_int_equal(store_get(w->store, TABLE_NODE, 2, &node), 0);
+    assert_int_equal(node.raft_id, 4);
+    /* All else stays. */
+    before.raft_id = node.raft_id;
+    before.modified_index = node.modified_index;
+    assert_true(record_equal(&node_type, &before, &node));
+    record_release(&node_type, &before);
+    record_release(&node_type, &node);
+    /* A number is given out once, whatever for. */
+    assert_int_equal(add_node(w, "n5"), 5);
+    renew.node_id = 9;
+    refused(w, CHANGE_NODE_RENEW, &renew, ERR_NOTFOUND, "member 9");
+}
+
 static void test_numbers_of_members_end(void **state)
 {
     struct world *w = *state;
@@ -520,6 +544,7 @@ int main(void)
         TEST(test_a_call_token_lets_nobody_join),
         TEST(test_node_update_changes_the_given_parts),
         TEST(test_node_remove),
+        TEST(test_node_renew),
         TEST(test_numbers_of_members_end),
         TEST(test_deploy_names_the_revision_it_was_planned_from),
         TEST(test_deploy_refuses_what_cannot_run),
