@@ -70,7 +70,7 @@ check: deps-test
 	  printf "%d passed, %d failed, %d skipped\n", p, f, s}' $(COUNTS); \
 	exit $$status
 
-check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver
+check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver $(O)/tests/e2e/stranger
 	tests/run_scripts.sh $(E2E)
 
 check-fault: all $(O)/tests/e2e/imagedriver
