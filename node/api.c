@@ -27,6 +27,7 @@
         .flags = (bits)                                                                            \
     }
 
+/* Who may call each is listed a second time in tests/unit/node/rights_test.c. */
 static const struct verb verbs[] = {
     VERB("cluster.init", init_request, init_reply, api_init, VERB_ANYTIME | VERB_LOCAL),
     VERB("cluster.join", join_request, join_reply, api_join, VERB_ANYTIME | VERB_LOCAL),

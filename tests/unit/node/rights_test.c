@@ -46,15 +46,16 @@ static const struct {
     const char *name;
     const char *may; /* deployer, deployer of shop, viewer, viewer of shop */
 } verbs[] = {
-    {"cluster.init", "nnnn"}, {"cluster.join", "nnnn"},    {"cluster.status", "yyyy"},
-    {"cluster.wait", "yyyy"}, {"cluster.session", "yyyy"}, {"token.create", "nnnn"},
-    {"token.list", "nnnn"},   {"token.remove", "nnnn"},    {"token.rotate", "nnnn"},
-    {"node.list", "yyyy"},    {"node.inspect", "yyyy"},    {"node.remove", "nnnn"},
-    {"stack.deploy", "yynn"}, {"stack.plan", "yyyy"},      {"stack.remove", "yynn"},
-    {"service.list", "yyyy"}, {"service.inspect", "yyyy"}, {"service.scale", "yynn"},
-    {"task.list", "yyyy"},    {"logs.read", "yyyy"},       {"image.upload", "ynnn"},
-    {"image.load", "ynnn"},   {"image.pull", "ynnn"},      {"image.progress", "ynnn"},
-    {"image.list", "ynyn"},   {"image.remove", "ynnn"},    {"debug.stalls", "nnnn"},
+    {"cluster.init", "nnnn"},    {"cluster.join", "nnnn"},    {"cluster.status", "yyyy"},
+    {"cluster.wait", "yyyy"},    {"cluster.session", "yyyy"}, {"token.create", "nnnn"},
+    {"token.list", "nnnn"},      {"token.remove", "nnnn"},    {"token.rotate", "nnnn"},
+    {"node.list", "yyyy"},       {"node.inspect", "yyyy"},    {"node.remove", "nnnn"},
+    {"stack.deploy", "yynn"},    {"stack.plan", "yyyy"},      {"stack.remove", "yynn"},
+    {"service.list", "yyyy"},    {"service.inspect", "yyyy"}, {"service.scale", "yynn"},
+    {"cluster.inspect", "yyyy"}, {"ca.inspect", "ynyn"},      {"task.list", "yyyy"},
+    {"logs.read", "yyyy"},       {"image.upload", "ynnn"},    {"image.load", "ynnn"},
+    {"image.pull", "ynnn"},      {"image.progress", "ynnn"},  {"image.list", "ynyn"},
+    {"image.remove", "ynnn"},    {"debug.stalls", "nnnn"},
 };
 
 static const char *expected(const char *name)
