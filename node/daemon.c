@@ -322,9 +322,10 @@ static void stop_parts(struct daemon *d)
     if (d->reconcile) {
         reconcile_stop(d->reconcile);
         netsync_stop(d->netsync);
-        report_stop(d->report);
         dns_free(d->dns);
     }
+    if (d->report)
+        report_stop(d->report);
     stop_next(d);
 }
 

@@ -47,6 +47,9 @@ memory() { awk '/^RssAnon/ {print $2}' "/proc/$(daemon_pid "$1")/status"; }
 echo "     a witness takes $(memory 3) KB, a full member $(memory 2) KB"
 test_case "it takes little memory" [ "$(memory 3)" -lt 6000 ] # KB
 
+join_through() { w 4 join "$PREFIX.3" --token "$(w 1 token -q)"; }
+test_case "it lets nobody in: another member does" says 'is a witness.*call another member' join_through
+
 # --- losses ---------------------------------------------------------------------------------------
 # The witness leads for a moment: the other full member is away when the leader goes.
 l=$(leader 1)
@@ -87,4 +90,5 @@ daemon_start 2
 wait_for 30 "three" members_up 1 3
 test_case "the witness leaves" w 3 leave --yes
 test_case "one voter remains" wait_for 20 "one voter" eval '[ "$(w 1 node ls --json | jq "[.[] | select(.votes)] | length")" = 1 ]'
+test_case "daemons ended with nothing left behind" not grep -h 'left on the loop' "$LAB_RUN"/*.log
 finish
