@@ -14,6 +14,8 @@
 enum {
     NAMES_MAX = 64,
     HELP_COLUMN = 28,
+    DAYS_DIGITS_MAX = 5,
+    DAY_MS = 24 * 3600 * 1000,
 };
 
 /* --- one argument after the other --------------------------------------------------------------
@@ -171,6 +173,16 @@ static int store_text(const struct cursor *c, void *at)
     return 0;
 }
 
+/* "30d": Compose has no days, but ends of tokens are some away. */
+static bool whole_days(const char *text, int64_t *ret_ms)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DAYS_DIGITS_MAX || strcmp(text + digits, "d") != 0)
+        return false;
+    *ret_ms = strtoll(text, NULL, 10) * DAY_MS;
+    return true;
+}
+
 static int store_value(const struct cursor *c, struct err *err)
 {
     char name[80];
@@ -195,10 +207,10 @@ static int store_value(const struct cursor *c, struct err *err)
         return err_set(err, ERR_INVALID, "option %s needs a number, not '%.60s'", shown(c, name),
                        c->value);
     case ARG_DURATION:
-        if (compose_duration(c->value, at))
+        if (whole_days(c->value, at) || compose_duration(c->value, at))
             return 0;
         return err_set(err, ERR_INVALID,
-                       "option %s needs a duration such as 30s, 5m or 1h30m, not '%.60s'",
+                       "option %s needs a duration such as 30s, 5m, 1h30m or 30d, not '%.60s'",
                        shown(c, name), c->value);
     }
     return 0;

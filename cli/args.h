@@ -27,7 +27,7 @@ enum arg_kind {
     ARG_TEXT,     /* const char * */
     ARG_TEXTS,    /* struct arg_texts: may be given several times */
     ARG_NUMBER,   /* struct arg_number, not negative */
-    ARG_DURATION, /* int64_t of milliseconds: "30s", "1m30s" */
+    ARG_DURATION, /* int64_t of milliseconds: "30s", "1m30s", "30d" */
 };
 
 struct arg_texts {

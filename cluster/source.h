@@ -17,8 +17,8 @@
 enum {
     SOURCE_TEXT = 48, /* an address as text, with the terminating 0 */
     SOURCES_MAX = 256,
-    SOURCE_BURST = 400,
-    SOURCE_PER_SECOND = 100,
+    SOURCE_BURST = 1000,
+    SOURCE_PER_SECOND = 250,
 };
 
 struct source {

@@ -136,6 +136,9 @@ static void names_what_is_wrong(void **state)
     refuses(ARGS("--tail", "-1"), "needs a number");
     refuses(ARGS("--tail", "99999999999"), "needs a number");
     refuses(ARGS("--timeout", "30"), "duration");
+    refuses(ARGS("--timeout", "d"), "duration");
+    refuses(ARGS("--timeout", "999999d"), "duration");
+    refuses(ARGS("--timeout", "-1d"), "duration");
     refuses(ARGS("--=x"), "unknown option");
 }
 
