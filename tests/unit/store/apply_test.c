@@ -106,6 +106,8 @@ static void test_join(void **state)
     refused(w, CHANGE_TOKEN_REMOVE, &removal, ERR_NOTFOUND, "token");
     refused(w, CHANGE_NODE_ADD, &add, ERR_DENIED, "not known");
     add.token_hash = HASH_A;
+    refused(w, CHANGE_NODE_ADD, &add, ERR_EXISTS, "n2 is at 10.0.0.2:7400 already");
+    add.node.address = "10.0.0.3:7400";
     add.node.witness = true;
     assert_int_equal(must(w, CHANGE_NODE_ADD, &add), 3); /* refused ones took no number */
     struct node witness;

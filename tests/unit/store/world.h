@@ -135,9 +135,10 @@ __attribute__((unused)) static void init_cluster(struct world *w)
 
 __attribute__((unused)) static int64_t add_node(struct world *w, char *name)
 {
+    cleanup_free char *address = str_printf("10.0.1.%s:7400", name + strcspn(name, "0123456789"));
     struct change_node_add add = {
         .node = {.name = name,
-                 .address = "10.0.0.9:7400",
+                 .address = address,
                  .public_key = {.data = (unsigned char *)name, .len = strlen(name)}},
         .token_hash = HASH_A};
     return must(w, CHANGE_NODE_ADD, &add);
