@@ -268,7 +268,10 @@ void api_dispatch(struct api_call *c, const struct call *call)
         return;
     }
     if ((c->verb->flags & VERB_LOCAL) && !c->local) {
-        api_fail_with(c, ERR_DENIED, "%s works on the machine's own socket only", c->verb->name);
+        api_fail_with(
+            c, ERR_DENIED,
+            "%s works on the machine's own socket only: there, '--context local' calls it",
+            c->verb->name);
         return;
     }
     if (rights_check_verb(&c->caller, c->verb, &err) < 0) {
