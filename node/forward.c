@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -88,6 +89,10 @@ struct forward *forward_new(struct daemon *d)
 {
     struct forward *f = mem_alloc(1, sizeof(*f));
     f->daemon = d;
+    /* Another process of this member may have asked, and its answer may still be on its way: that
+     * must not pass for one to a call of ours. */
+    random_bytes(&f->last_id, sizeof(f->last_id));
+    f->last_id &= INT64_MAX >> 1;
     uv_timer_init(&d->loop, &f->timer);
     f->timer.data = f;
     return f;

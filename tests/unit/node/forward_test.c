@@ -117,6 +117,23 @@ static void a_reply_ends_it_once(void **state)
     assert_int_equal(e.reply_code, 5);
 }
 
+static void an_answer_to_an_earlier_process_is_none_to_us(void **state)
+{
+    (void)state;
+    struct end before = {0}, now = {0};
+    static bool freed; /* until the loop has run */
+    call_n2(&before, 1000);
+    int64_t earlier = sent_id;
+    forward_free(d.forward, on_freed, &freed);
+    d.forward = forward_new(&d);
+    call_n2(&now, 1000);
+    reply(2, earlier, 5);
+    assert_int_equal(now.times, 0);
+    reply(2, sent_id, 6);
+    assert_int_equal(now.times, 1);
+    assert_int_equal(now.reply_code, 6);
+}
+
 static void only_who_was_asked_may_answer(void **state)
 {
     (void)state;
@@ -203,6 +220,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_reply_ends_it_once),
+        TEST(an_answer_to_an_earlier_process_is_none_to_us),
         TEST(only_who_was_asked_may_answer),
         TEST(who_is_not_connected_was_not_asked),
         TEST(silence_has_a_deadline),
