@@ -38,6 +38,7 @@ enum {
 enum {
     DAY_MS = 30000,
     FAULT_MS = 400,
+    CPU_SECONDS = 60, /* a day takes less than one; more is a loop without end */
 };
 
 /* libraft leaks 16 bytes when it is closed while it installs a snapshot. */
@@ -79,6 +80,7 @@ static int live_apart(const struct sim_options *options, struct sim_stats *ret_s
     check(pid >= 0);
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        setrlimit(RLIMIT_CPU, &(struct rlimit){CPU_SECONDS, CPU_SECONDS});
         signal(SIGSEGV, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
         struct sim_stats stats = live(options);
@@ -89,6 +91,7 @@ static int live_apart(const struct sim_options *options, struct sim_stats *ret_s
     bool whole = read(ends[0], ret_stats, sizeof(*ret_stats)) == sizeof(*ret_stats);
     close(ends[0]);
     check(waitpid(pid, &status, 0) == pid);
+    sim_clean(pid);
     if (WIFSIGNALED(status))
         return 128 + WTERMSIG(status);
     return WEXITSTATUS(status) == 0 && !whole ? 1 : WEXITSTATUS(status);
@@ -137,6 +140,7 @@ static int live_days(uint64_t first, uint64_t n, struct sim_stats *sum)
         if (status != 0) {
             printf("seed %" PRIu64 " failed (status %d); again: %s --seed %" PRIu64 "\n", seed,
                    status, program, seed);
+            fflush(stdout);
             failed++;
         }
         add(sum, &stats);

@@ -22,7 +22,22 @@ void sim_violation(const struct sim *s, const char *fmt, ...)
     va_end(args);
     fprintf(stderr, "seed %" PRIu64 " at %llu ms: %s\n", s->options.seed, s->now, text);
     fflush(stderr);
+    sim_clean(getpid());
     _exit(SIM_VIOLATION);
+}
+
+static void path_of(pid_t pid, char *out, size_t size)
+{
+    snprintf(out, size, "%s/wherry-sim-%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+             (int)pid);
+}
+
+void sim_clean(pid_t pid)
+{
+    char path[64];
+    struct err err;
+    path_of(pid, path, sizeof(path));
+    file_remove_tree(path, &err);
 }
 
 unsigned sim_below(struct sim *s, unsigned n)
@@ -74,9 +89,7 @@ struct sim *sim_new(const struct sim_options *options, int voters)
     s->calm = true;
     s->threshold = 20 + sim_below(s, 300);
     s->trailing = 4 + sim_below(s, s->threshold);
-    snprintf(s->root, sizeof(s->root), "%s/wherry-sim-XXXXXX",
-             file_exists("/dev/shm") ? "/dev/shm" : "/tmp");
-    check(mkdtemp(s->root));
+    path_of(getpid(), s->root, sizeof(s->root));
     init_members(s);
     s->checks = checks_new(s);
     s->clients = clients_new(s);
@@ -170,7 +183,6 @@ void sim_rest(struct sim *s)
 
 void sim_free(struct sim *s)
 {
-    struct err err;
     for (int id = 1; id <= IDS_MAX; id++) {
         struct member *m = &s->members[id];
         if (m->running)
@@ -183,6 +195,6 @@ void sim_free(struct sim *s)
     clients_free(s->clients);
     checks_free(s->checks);
     clock_enter(NULL, NULL);
-    file_remove_tree(s->root, &err);
+    sim_clean(getpid());
     free(s);
 }

@@ -187,6 +187,9 @@ void sim_trace_number(struct sim *s, int64_t number);
 struct sim *sim_new(const struct sim_options *options, int voters);
 void sim_free(struct sim *s);
 
+/* Remove what process @pid, which is over, left on disk. */
+void sim_clean(pid_t pid);
+
 /* One millisecond. */
 void sim_step(struct sim *s);
 
