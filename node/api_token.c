@@ -8,6 +8,7 @@
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/propose.h"
+#include "store/level.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -75,6 +76,22 @@ static struct token_work *draw(struct api_call *c, const struct token *like, tok
 
 /* --- make ------------------------------------------------------------------------------------- */
 
+/* Members of the first release know of a token its kind, hash and end. */
+static void propose_token(struct api_call *c, const struct change_token_create *change,
+                          struct token_work *work)
+{
+    struct propose *p = c->daemon->propose;
+    const struct token *token = &change->token;
+    struct change_token_add add = {.token = {.kind = token->kind,
+                                             .hash = token->hash,
+                                             .expires_ms = token->expires_ms,
+                                             .created_ms = token->created_ms}};
+    bool first = store_level(c->daemon->store) == LEVEL_FIRST;
+    propose_change_for(p, &c->caller, first ? CHANGE_TOKEN_ADD : CHANGE_TOKEN_CREATE,
+                       first ? (const void *)&add : change, NULL, PROPOSE_TIMEOUT_MS, on_written,
+                       work);
+}
+
 bool api_token_make(struct api_call *c, const struct token_request *r, token_made_cb cb,
                     struct err *err)
 {
@@ -83,6 +100,13 @@ bool api_token_make(struct api_call *c, const struct token_request *r, token_mad
     char title[80];
     if (r->ttl_ms < 0 || r->ttl_ms > (int64_t)TTL_DAYS_MAX * DAY_MS) {
         err_set(err, ERR_INVALID, "the time to live must be from 0 to %d days", TTL_DAYS_MAX);
+        return false;
+    }
+    if (store_level(d->store) == LEVEL_FIRST &&
+        (r->role != TOKEN_ADMIN || r->stacks_n > 0 || r->witness)) {
+        err_set(err, ERR_UNAVAILABLE,
+                "until all members are of this release, tokens are for admins and for members "
+                "only: upgrade the others first");
         return false;
     }
     int64_t ttl = r->ttl_ms == 0 && r->kind == TOKEN_JOIN ? DAY_MS : r->ttl_ms;
@@ -101,8 +125,7 @@ bool api_token_make(struct api_call *c, const struct token_request *r, token_mad
     struct token_work *work = draw(c, &change.token, cb, &change.token.hash, &change.token.ca, err);
     if (!work)
         return false;
-    propose_change_for(d->propose, &c->caller, CHANGE_TOKEN_CREATE, &change, NULL,
-                       PROPOSE_TIMEOUT_MS, on_written, work);
+    propose_token(c, &change, work);
     bytes_set(&change.token.hash, NULL, 0);
     bytes_set(&change.token.ca, NULL, 0);
     return true;

@@ -119,9 +119,9 @@ static void on_receipt(void *arg, const struct err *failed, const struct reply *
                       &err) == 0)
         c->held += receipt.held;
     daemon_node_name(c->daemon, h->to, name, sizeof(name));
-    /* One that cannot be reached asks for the key when it is back, but for one that is not to have it
-     * on disk: that would be locked then. */
-    if (err.code == ERR_UNAVAILABLE && failed->code != 0 && !c->lock)
+    /* One that cannot be reached asks for the key when it is back, but for one that is not to have
+     * it on disk: that would be locked then. */
+    if (err.code == ERR_UNAVAILABLE && !c->lock)
         err.code = 0;
     if (err.code != 0 && c->err.code == 0)
         err_set(&c->err, err.code == ERR_TIMEOUT ? ERR_UNAVAILABLE : err.code,

@@ -374,6 +374,15 @@ static void hold(struct keys *k, const struct call *call, keys_reply_cb cb, void
         reply_record(cb, arg, &key_receipt_type, &receipt);
 }
 
+static bool knows(struct daemon *d, int64_t id)
+{
+    struct node node;
+    if (store_get(d->store, TABLE_NODE, id, &node) < 0)
+        return false;
+    record_release(&node_type, &node);
+    return true;
+}
+
 bool keys_on_call(struct keys *k, int64_t from, const struct call *call, keys_reply_cb cb,
                   void *arg)
 {
@@ -382,7 +391,10 @@ bool keys_on_call(struct keys *k, int64_t from, const struct call *call, keys_re
     bool asks = str_equal(call->verb, "member.key");
     if (!asks && !str_equal(call->verb, "member.hold"))
         return false;
-    if (!node_is_holder(d, from) || !node_is_holder(d, d->id)) {
+    if (!knows(d, from) || !knows(d, d->id)) {
+        err_set(&err, ERR_UNAVAILABLE, "this member's copy of the state is not there yet");
+        reply_err(cb, arg, &err);
+    } else if (!node_is_holder(d, from) || !node_is_holder(d, d->id)) {
         err_set(&err, ERR_DENIED, "the cluster key is not for witnesses");
         reply_err(cb, arg, &err);
     } else if (asks) {
