@@ -81,13 +81,18 @@ static void print_call(const struct token_reply *reply)
                reply->stacks[i]);
     printf(".\nTo use it on another machine:\n\n  wherry login %s --token %s\n", address,
            reply->token);
-    printf("\nIt is not shown again. 'wherry token rm %s' takes it back.\n",
-           *str_or_empty(reply->name) ? reply->name : "ID");
+    if (*str_or_empty(reply->name))
+        printf("\nIt is not shown again. 'wherry token rm %s' takes it back.\n", reply->name);
+    else
+        printf("\nIt is not shown again. 'wherry token rm %" PRId64 "' takes it back.\n",
+               reply->id);
 }
 
 static void print_token(const struct cli *cli, const struct token_reply *reply)
 {
-    if (cli->quiet)
+    if (cli->json)
+        cli_print_json_one(&token_reply_type, reply);
+    else if (cli->quiet)
         puts(reply->token);
     else if (reply->kind == TOKEN_JOIN)
         print_join(reply);
@@ -182,6 +187,7 @@ static const struct command token_create = {
         },
     .options_size = sizeof(struct token_options),
     .words_max = 1,
+    .json = true,
     .quiet = true,
     .run = run_create,
 };
@@ -299,6 +305,7 @@ static const struct command token_rotate = {
     .examples = "  wherry token rotate ci\n",
     .words_min = 1,
     .words_max = 1,
+    .json = true,
     .quiet = true,
     .run = run_rotate,
 };
@@ -318,6 +325,7 @@ const struct command command_token = {
             ARG_END,
         },
     .options_size = sizeof(struct token_options),
+    .json = true,
     .quiet = true,
     .run = run_token,
     .subcommands =

@@ -105,6 +105,9 @@ typedef void (*bus_connect_cb)(void *arg, const struct err *err, int64_t id);
  * is a connection like any other, and the address is dialled again after it broke. 10 s. */
 void bus_connect(struct bus *bus, const char *address, bus_connect_cb cb, void *arg);
 
+/* The address of the stranger's machine, without a port. Borrowed until its connection ends. */
+const char *bus_stranger_source(const struct bus_stranger *stranger);
+
 /* Answer a stranger, with at most BUS_FRAME_MAX bytes, and hang up after it was sent. */
 void bus_stranger_reply(struct bus_stranger *stranger, const void *data, size_t len);
 

@@ -45,7 +45,8 @@ enum {
     FLUSH_MAX = 1 << 20,            /* encrypted in one turn of the loop */
     PENDING_MAX = 64,               /* accepted connections that have not said who they are */
     PENDING_SOURCE_MAX = 32,        /* of these from one machine */
-    STRANGERS_MAX = 8,              /* join requests being answered */
+    STRANGERS_MAX = 16,             /* join requests being answered */
+    STRANGERS_SOURCE_MAX = 8,       /* of these from one machine */
     ASKERS_MAX = 32,                /* members that wait for our word about one peer */
     HELD_MAX = 1 << 20,             /* bytes that came before a connection was let in */
     REFUSED_RETRY_MS = 3000,        /* until a refused one is dialled, or dials, again */

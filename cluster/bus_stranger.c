@@ -31,7 +31,10 @@ static void on_join_request(struct conn *c, const void *data, size_t len)
         conn_close(c, "this machine is not a member yet");
         return;
     }
-    if (bus->strangers_n >= STRANGERS_MAX) {
+    size_t same = 0;
+    for (const struct conn *o = bus->conns; o; o = o->next)
+        same += o->stranger && strcmp(o->source, c->source) == 0;
+    if (bus->strangers_n >= STRANGERS_MAX || same >= STRANGERS_SOURCE_MAX) {
         conn_close(c, "too many ask to join at once");
         return;
     }
@@ -48,6 +51,11 @@ static void on_join_request(struct conn *c, const void *data, size_t len)
     bus_schedule(bus);
     bus->config.on_stranger(bus->config.arg, c->stranger, &key, data, len);
     bytes_set(&key, NULL, 0);
+}
+
+const char *bus_stranger_source(const struct bus_stranger *stranger)
+{
+    return stranger->conn ? stranger->conn->source : "a machine that hung up";
 }
 
 void bus_stranger_reply(struct bus_stranger *stranger, const void *data, size_t len)

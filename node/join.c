@@ -276,6 +276,7 @@ void members_join(struct daemon *d, const char *address, const char *token, bool
 enum {
     TOKEN_WAIT_MS = 1000,
     TOKEN_SLACK_MS = 60000,
+    REFUSED_LOG_MS = 1000,
 };
 
 struct admitting {
@@ -378,6 +379,22 @@ static bool is_known(const struct admitting *a)
     return good;
 }
 
+/* Somebody may be guessing tokens: at most a line a second. */
+static void log_refused(const struct bus_stranger *stranger)
+{
+    static int64_t logged_ms;
+    static int suppressed;
+    int64_t now = clock_boot_ms();
+    if (logged_ms && now - logged_ms < REFUSED_LOG_MS) {
+        suppressed++;
+        return;
+    }
+    log_warn("members", "refused to let %s join: its token is not good (and %d before it)",
+             bus_stranger_source(stranger), suppressed);
+    logged_ms = now;
+    suppressed = 0;
+}
+
 /* A stranger must not be able to write into the log: only what shows a real token is proposed. One
  * that was made a moment ago on another member may need a moment to get here. */
 static bool poll_token(void *arg, bool last)
@@ -396,6 +413,7 @@ static bool poll_token(void *arg, bool last)
     err_set(&err, ERR_DENIED,
             "the join token is not known to this cluster, or has expired; get one with wherry "
             "token");
+    log_refused(a->stranger);
     refuse(a->stranger, &err);
     admitting_free(a);
     return true;

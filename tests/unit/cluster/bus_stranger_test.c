@@ -237,9 +237,9 @@ static void few_at_once(void **state)
     ca_hash_of(one->identity, hash);
     for (int i = 0; i < 20; i++)
         bus_join(two->bus, one->address, hash, "x", 1, on_joined, &outcome);
-    int refused = 20 - STRANGERS_MAX;
+    int refused = 20 - STRANGERS_SOURCE_MAX;
     assert_true(run_until(&loop, all_ended, &refused, 3000));
-    assert_int_equal(crowd_n, STRANGERS_MAX);
+    assert_int_equal(crowd_n, STRANGERS_SOURCE_MAX);
     for (size_t i = 0; i < crowd_n; i++)
         bus_stranger_reply(crowd[i], "y", 1);
     int all = 20;
