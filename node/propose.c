@@ -176,7 +176,9 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
     struct err remote = {0};
     struct proposed answer;
     if (err->code != 0) {
-        try_again(q, err->code == ERR_UNKNOWN || err->code == ERR_TIMEOUT);
+        /* Also when we stop: it is on its way. The others say that it was not sent. */
+        try_again(q, err->code == ERR_UNKNOWN || err->code == ERR_TIMEOUT ||
+                         err->code == ERR_CANCELED);
         return;
     }
     if (reply_get_err(reply, &remote) < 0) {

@@ -38,6 +38,11 @@ $(O)/tests/e2e/%: $(O)/tests/e2e/%.o $(TEST_LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
 
+# The programs of fault tests.
+$(O)/tests/fault/%: $(O)/tests/fault/%.o $(TEST_LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
+
 # Runs the real programs.
 $(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
 $(O)/tests/unit/runtime/image_load_test: | $(O)/bin/wherry-image
@@ -51,7 +56,7 @@ COUNTS = $(CURDIR)/build/counts
 E2E = $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
 FAULT = $(filter-out tests/fault/lib.sh,$(wildcard tests/fault/*.sh))
 
-.PHONY: check check-all check-san check-e2e check-fault
+.PHONY: check check-all check-san check-e2e check-fault check-nemesis
 
 check: deps-test
 	@mkdir -p build && rm -f $(COUNTS)
@@ -73,5 +78,9 @@ check: deps-test
 check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver $(O)/tests/e2e/stranger
 	tests/run_scripts.sh $(E2E)
 
-check-fault: all $(O)/tests/e2e/imagedriver
+# Longer, and with more members: make check-nemesis NEMESIS_SECONDS=3600 NEMESIS_MEMBERS=5
+check-nemesis: all $(O)/tests/fault/linear
+	NEMESIS_SECONDS=$(or $(NEMESIS_SECONDS),600) bash tests/fault/nemesis.sh
+
+check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear
 	tests/run_scripts.sh $(FAULT)
