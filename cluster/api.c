@@ -217,6 +217,7 @@ static const struct field node_info_fields[] = {
     FIELD_STRING(struct node_info, arch),
     FIELD_INT(struct node_info, joined_ms),
     FIELD_INT(struct node_info, status_ms),
+    FIELD_INT(struct node_info, clock_offset_ms),
 };
 const struct record_type node_info_type =
     RECORD_TYPE("node_info", struct node_info, node_info_fields);

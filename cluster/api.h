@@ -239,6 +239,7 @@ struct node_info {
     char *arch;
     int64_t joined_ms;
     int64_t status_ms;
+    int64_t clock_offset_ms; /* from the right time, by the member that answers; 0: near */
 };
 
 struct node_list_reply {

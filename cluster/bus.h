@@ -49,7 +49,8 @@ enum bus_kind {
     BUS_CALL = 3,
     BUS_REPLY = 4,
     BUS_BOOK = 5,
-    BUS_KIND_LAST = BUS_BOOK,
+    BUS_CLOCK = 6,
+    BUS_KIND_LAST = BUS_CLOCK,
 };
 
 struct bus_peer {

@@ -169,6 +169,10 @@ void consensus_assign(struct consensus *consensus, int64_t id, enum consensus_ro
                       consensus_change_cb cb, void *arg);
 void consensus_remove(struct consensus *consensus, int64_t id, consensus_change_cb cb, void *arg);
 
+/* A reluctant member votes and follows, but does not stand for leadership, nor takes it when it is
+ * handed to it. One that leads goes on until it hands it on. */
+void consensus_set_reluctant(struct consensus *consensus, bool reluctant);
+
 /* Leader only: hand leadership to another voter before a planned stop. No callback: on_leader
  * tells. ERR_UNAVAILABLE when there is nobody to hand it to. */
 int consensus_transfer(struct consensus *consensus);

@@ -174,6 +174,7 @@ struct consensus {
     } phase;
     void (*on_stopped)(void *arg);
     void *stopped_arg;
+    bool reluctant; /* does not stand for leadership */
     bool failed; /* nothing more may be done */
     bool failure_told;
     struct err failure;

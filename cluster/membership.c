@@ -170,6 +170,11 @@ size_t consensus_members(const struct consensus *c, struct consensus_member *mem
     return conf->n;
 }
 
+void consensus_set_reluctant(struct consensus *c, bool reluctant)
+{
+    c->reluctant = reluctant;
+}
+
 int consensus_transfer_to(struct consensus *c, int64_t id)
 {
     if (c->phase != RUNNING || c->raft.state != RAFT_LEADER)

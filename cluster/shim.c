@@ -49,6 +49,8 @@ static void on_tick(struct raft_io *io)
      * ask for votes with it, and the end of the write finds a state it does not expect. */
     if (shim_is_installing(c) && !c->hazards.candidate_while_install)
         c->raft.election_timer_start = io->time(io);
+    if (c->reluctant && raft_state(&c->raft) == RAFT_FOLLOWER)
+        c->raft.election_timer_start = io->time(io);
     c->tick(io);
     consensus_after_raft(c);
 }

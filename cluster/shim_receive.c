@@ -168,6 +168,8 @@ static bool check_message(struct consensus *c, struct raft_message *m)
         shim_complain(c, (int64_t)m->server_id, "it asks for a vote in another's name");
         return false;
     case RAFT_IO_TIMEOUT_NOW:
+        if (c->reluctant)
+            return false;
         return !shim_is_installing(c) || c->hazards.candidate_while_install;
     default:
         return true;

@@ -7,6 +7,7 @@
 #include "cluster/identity.h"
 #include "node/api.h"
 #include "node/callers.h"
+#include "node/clocks.h"
 #include "node/copy.h"
 #include "node/daemon.h"
 #include "node/keys.h"
@@ -171,6 +172,7 @@ void api_status(struct api_call *c, const void *request)
         count_members(d, &s);
         count_tasks(d, &c->caller, &s);
         cleanup_buf struct buf warnings = BUF_INIT;
+        clocks_warn(d->clocks, &warnings);
         if (d->is_copy) {
             copy_explain(d, &warnings);
             buf_putc(&warnings, '\n');

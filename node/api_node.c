@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cluster/consensus.h"
 #include "node/api.h"
+#include "node/clocks.h"
 #include "node/daemon.h"
 #include "node/impact.h"
 #include "node/propose.h"
@@ -74,6 +75,7 @@ static void describe(struct daemon *d, struct node *node, struct node_info *info
         .arch = str_copy(node->arch),
         .joined_ms = node->joined_ms,
         .status_ms = node->status_ms,
+        .clock_offset_ms = clocks_offset_ms(d->clocks, node->id),
     };
     node->labels = NULL;
     node->labels_n = 0;

@@ -23,7 +23,7 @@ static void picture_read(const struct api_call *c, struct picture *p)
 {
     memset(p, 0, sizeof(*p));
     p->caller = &c->caller;
-    view_read(c->daemon->store, clock_wall_ms(), &p->view);
+    view_read(c->daemon->store, daemon_now_ms(c->daemon), &p->view);
     scheduler_plan(&p->view, &p->plan);
 }
 

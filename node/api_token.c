@@ -110,7 +110,7 @@ bool api_token_make(struct api_call *c, const struct token_request *r, token_mad
         return false;
     }
     int64_t ttl = r->ttl_ms == 0 && r->kind == TOKEN_JOIN ? DAY_MS : r->ttl_ms;
-    int64_t now = clock_wall_ms();
+    int64_t now = daemon_now_ms(d);
     caller_title(&c->caller, title, sizeof(title));
     snprintf(maker, sizeof(maker), "%.80s%s%s", d->name, *title ? ", " : "", title);
     struct change_token_create change = {.token = {.name = r->name,
@@ -176,7 +176,7 @@ void api_token_list(struct api_call *c, const void *request)
     store_list(c->daemon->store, TABLE_TOKEN, BY_NONE, 0, &tokens, &reply.tokens_n);
     reply.tokens = mem_alloc(reply.tokens_n, sizeof(*reply.tokens));
     for (size_t i = 0; i < reply.tokens_n; i++)
-        describe(&tokens[i], clock_wall_ms(), &reply.tokens[i]);
+        describe(&tokens[i], daemon_now_ms(c->daemon), &reply.tokens[i]);
     record_free_list(&token_type, tokens, reply.tokens_n);
     api_reply(c, &reply);
     record_release(&token_list_reply_type, &reply);

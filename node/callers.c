@@ -133,7 +133,8 @@ static bool is_over(void *arg, int64_t tag)
     struct good_tokens *good = arg;
     for (size_t i = 0; i < good->n; i++)
         if (tag_of(&good->tokens[i]) == tag)
-            return caller_token_is_over(good->daemon->store, &good->tokens[i], clock_wall_ms());
+            return caller_token_is_over(good->daemon->store, &good->tokens[i],
+                                        daemon_now_ms(good->daemon));
     return true;
 }
 
@@ -147,7 +148,7 @@ static void look(struct callers *callers)
     err_set(&gone, ERR_DENIED, "the token was taken back, or has expired");
     for (struct api_call *c = callers->watched, *next; c; c = next) {
         next = c->next;
-        if (!caller_is_valid(d->store, &c->caller, clock_wall_ms()))
+        if (!caller_is_valid(d->store, &c->caller, daemon_now_ms(d)))
             api_cut(c, &gone);
         else if (!served)
             api_cut(c, &stale);
@@ -298,7 +299,7 @@ static bool settle(struct callers *callers, struct refused *r, int64_t now)
     struct daemon *d = callers->daemon;
     struct err err;
     if (r->whole && !d->stopping && check_contact(callers, &err) == 0 &&
-        caller_from_token(d->store, r->call.token, clock_wall_ms(), &r->c->caller, &err) == 0) {
+        caller_from_token(d->store, r->call.token, daemon_now_ms(d), &r->c->caller, &err) == 0) {
         if (r->c->server)
             server_tag(r->c->server, tag_of(&r->c->caller.token));
         watch(callers, r->c);
@@ -336,7 +337,7 @@ int callers_admit(struct callers *callers, struct api_call *c, const struct call
     struct daemon *d = callers->daemon;
     if (check_contact(callers, err) < 0)
         return ERR_UNAVAILABLE;
-    int rv = caller_from_token(d->store, call->token, clock_wall_ms(), &c->caller, err);
+    int rv = caller_from_token(d->store, call->token, daemon_now_ms(d), &c->caller, err);
     if (rv == 0) {
         if (c->server)
             server_tag(c->server, tag_of(&c->caller.token));

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cluster/authority.h"
 #include "cluster/identity.h"
+#include "node/clocks.h"
 #include "node/daemon.h"
 #include "node/forward.h"
 #include "node/keys.h"
@@ -65,6 +66,10 @@ int certs_sign(struct daemon *d, int64_t node_id, const struct bytes *public_key
 {
     struct cluster cluster;
     cleanup_secret struct buf key = BUF_INIT;
+    if (clocks_offset_ms(d->clocks, d->id) != 0)
+        return err_set(err, ERR_UNAVAILABLE,
+                       "the clock of the member asked is wrong, so it makes no certificates: ask "
+                       "another one, or set its clock");
     if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
         return err_set(err, ERR_UNAVAILABLE, "this member has no state yet: try again");
     int rv = keys_open_ca(d->keys, &cluster, &key, err);
@@ -124,9 +129,11 @@ static int64_t lasts_s(const struct authority_chain *chain)
     return chain->until_s - chain->from_s - INT64_C(7) * 86400;
 }
 
-static bool is_old(const struct authority_chain *chain)
+/* Near its end, or made by a clock that was ahead. */
+static bool is_old(const struct daemon *d, const struct authority_chain *chain)
 {
-    return chain->until_s - clock_wall_ms() / 1000 < lasts_s(chain) / RENEW_PART;
+    int64_t now_s = daemon_now_ms(d) / 1000;
+    return chain->until_s - now_s < lasts_s(chain) / RENEW_PART || chain->from_s > now_s;
 }
 
 static void note_failure(struct certs *c, const struct err *err)
@@ -217,7 +224,8 @@ static void on_timer(uv_timer_t *timer)
         return;
     /* An old state may name an old CA; one's own certificate may be renewed by it all the same. */
     bool outdated = is_outdated(c, &chain) && daemon_is_synced(d);
-    if (outdated || (c->has_ca && now >= c->again_ms && is_old(&chain)))
+    if (outdated ||
+        (c->has_ca && now >= c->again_ms && clocks_are_compared(d->clocks) && is_old(d, &chain)))
         renew(c);
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cluster/consensus.h"
 #include "node/addresses.h"
+#include "node/clocks.h"
 #include "node/daemon.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
@@ -20,6 +21,7 @@ void core_start(struct daemon *d)
     d->read = read_barrier_new(d);
     d->heartbeat = heartbeat_new(d);
     d->addresses = addresses_new(d);
+    d->clocks = clocks_new(d);
     d->members = members_new(d);
     d->leader = leader_new(d);
     d->report = report_new(d);
@@ -56,6 +58,7 @@ void core_close(struct daemon *d)
     propose_free(d->propose, on_nothing, NULL);
     read_barrier_free(d->read, on_nothing, NULL);
     heartbeat_free(d->heartbeat, on_nothing, NULL);
+    clocks_free(d->clocks, on_nothing, NULL);
     members_free(d->members, on_nothing, NULL);
     leader_free(d->leader, on_nothing, NULL);
 }

@@ -19,6 +19,7 @@
 #include "node/backup.h"
 #include "node/callers.h"
 #include "node/certs.h"
+#include "node/clocks.h"
 #include "node/copy.h"
 #include "node/core.h"
 #include "node/dns.h"
@@ -111,6 +112,11 @@ static void on_leader(void *arg, int64_t leader_id, bool ready)
         core_on_leader(d, leader_id, ready);
 }
 
+static int64_t on_raft_stamp(void *arg)
+{
+    return daemon_now_ms(arg);
+}
+
 static void on_raft_fatal(void *arg, const struct err *err)
 {
     struct daemon *d = arg;
@@ -145,6 +151,9 @@ static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const vo
     case BUS_BOOK:
         addresses_on_message(d->addresses, from, data, len);
         break;
+    case BUS_CLOCK:
+        clocks_on_message(d->clocks, from, data, len);
+        break;
     }
 }
 
@@ -153,6 +162,7 @@ static void on_bus_peer(void *arg, int64_t id, bool up)
     struct daemon *d = arg;
     if (!d->waiters)
         return;
+    clocks_on_peer(d->clocks, id, up);
     if (up)
         addresses_on_up(d->addresses, id);
     else
@@ -227,6 +237,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
                                       .send = on_raft_send,
                                       .on_leader = on_leader,
                                       .on_fatal = on_raft_fatal,
+                                      .now_ms = on_raft_stamp,
                                       .arg = d};
     if (consensus_start(&config, &d->consensus, err) < 0) {
         if (d->log_damaged) /* nothing was started */

@@ -21,6 +21,7 @@
 #ifndef WHERRY_NODE_DAEMON_H
 #define WHERRY_NODE_DAEMON_H
 
+#include "base/clock.h"
 #include "node/node.h"
 #include "store/store.h"
 
@@ -66,6 +67,8 @@ struct daemon {
     struct heartbeat *heartbeat;
     struct leader *leader;
     struct addresses *addresses;
+    struct clocks *clocks;
+    int64_t clock_base_ms; /* kept by clocks: the time at boot; 0: not yet */
     struct members *members;
     struct keys *keys;
     struct keychange *keychange; /* NULL: none is under way */
@@ -114,6 +117,13 @@ void daemon_stop(struct daemon *d, int code, const struct err *err);
 
 /* True when this member knows a leader and its store has what that leader had committed. */
 bool daemon_is_synced(const struct daemon *d);
+
+/* The time: by our clock where it is right, by the others' where it is not (clocks.h). A clock that
+ * jumps is not followed before it was looked at. */
+static inline int64_t daemon_now_ms(const struct daemon *d)
+{
+    return d->clock_base_ms ? clock_boot_ms() + d->clock_base_ms : clock_wall_ms();
+}
 
 /* The name of node @id, or "n<ID>" when it is gone, written to @out. */
 void daemon_node_name(const struct daemon *d, int64_t id, char *out, size_t size);

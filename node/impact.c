@@ -110,7 +110,7 @@ void impact_of_drain(struct daemon *d, const struct node *node, struct buf *out)
     struct plan plan = {0};
     if (node->availability == AVAILABLE_DRAIN)
         return;
-    view_read(d->store, clock_wall_ms(), &view);
+    view_read(d->store, daemon_now_ms(d), &view);
     /* As it will be: the node takes nothing, and what it has is gone. */
     struct node *nodes = mem_alloc(view.nodes_n, sizeof(*nodes));
     struct task *tasks = mem_alloc(view.tasks_n, sizeof(*tasks));

@@ -373,7 +373,7 @@ static bool is_known(const struct admitting *a)
     hex_encode(a->secret_hash, sizeof(a->secret_hash), hex);
     if (store_find(a->daemon->store, TABLE_TOKEN, hex, &token) < 0)
         return false;
-    bool over = token.expires_ms != 0 && token.expires_ms + TOKEN_SLACK_MS < clock_wall_ms();
+    bool over = token.expires_ms != 0 && token.expires_ms + TOKEN_SLACK_MS < daemon_now_ms(a->daemon);
     bool good = token.kind == TOKEN_JOIN && !over;
     record_release(&token_type, &token);
     return good;

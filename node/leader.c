@@ -138,7 +138,7 @@ static void on_timer(uv_timer_t *timer)
     l->refused = false;
     struct view view;
     struct plan plan = {0};
-    int64_t now = clock_wall_ms();
+    int64_t now = daemon_now_ms(l->daemon);
     view_read(l->daemon->store, now, &view);
     scheduler_plan(&view, &plan);
     for (size_t i = 0; i < plan.steps_n; i++)

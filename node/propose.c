@@ -212,7 +212,7 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
 static int check_here(const struct proposal *q, struct err *err)
 {
     struct daemon *d = q->owner->daemon;
-    if (!caller_is_valid(d->store, &q->caller, clock_wall_ms()))
+    if (!caller_is_valid(d->store, &q->caller, daemon_now_ms(d)))
         return err_set(err, ERR_DENIED, "the token was taken back, or has expired");
     if (rights_check_change(d->store, &q->caller, (int)q->change.kind, q->change.body, err) < 0)
         return err->code;

@@ -9,6 +9,7 @@
 #include "cluster/wire.h"
 #include "node/addresses.h"
 #include "node/admission.h"
+#include "node/clocks.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
 #include "node/propose.h"
@@ -225,6 +226,9 @@ static void open_parcel(struct member *m, const struct parcel *p)
     case BUS_BOOK:
         addresses_on_message(m->d->addresses, p->from, p->data, p->len);
         break;
+    case BUS_CLOCK:
+        clocks_on_message(m->d->clocks, p->from, p->data, p->len);
+        break;
     }
 }
 
@@ -266,6 +270,7 @@ static void tell_down(struct member *m, int64_t id)
         return;
     clock_enter(m->sim, m);
     uv_update_time(&m->d->loop);
+    clocks_on_peer(m->d->clocks, id, false);
     forward_on_down(m->d->forward, id);
     clock_enter(m->sim, NULL);
     member_wake(m);
@@ -276,6 +281,7 @@ static void tell_up(struct member *m, int64_t id)
     m->up |= bit(id);
     clock_enter(m->sim, m);
     uv_update_time(&m->d->loop);
+    clocks_on_peer(m->d->clocks, id, true);
     addresses_on_up(m->d->addresses, id);
     clock_enter(m->sim, NULL);
     member_wake(m);
