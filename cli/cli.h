@@ -61,6 +61,8 @@ struct program {
     const char *version;
     const struct command *const *commands; /* NULL-terminated */
     int (*run_daemon)(const struct daemon_options *options, struct err *err);
+    /* What a member whose daemon is stopped has; with @act make it the only voter first. */
+    int (*recover)(const char *data_dir, bool act, struct recover_report *ret, struct err *err);
 };
 
 struct cli {

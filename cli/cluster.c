@@ -170,6 +170,10 @@ static void print_member(const struct status_reply *s, struct table *table)
         table_add(table, "its copy");
         print_copy(s, table);
     }
+    if (s->cut_off) {
+        table_add(table, "cut off");
+        table_add(table, "the cluster was recovered without this member: it must join anew");
+    }
     if (str_equal(s->lock, "locked")) {
         table_add(table, "lock");
         table_add(table, "locked since it started: 'wherry unlock' opens it");

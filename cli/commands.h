@@ -34,6 +34,7 @@ struct command;
     X(unlock)                                                                                      \
     X(backup)                                                                                      \
     X(restore)                                                                                     \
+    X(recover)                                                                                     \
     X(version)                                                                                     \
     X(completion)                                                                                  \
     X(help)                                                                                        \

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "node/node.h"
+#include "node/recover.h"
 
 #define X(name) &command_##name,
 static const struct command *const commands[] = {COMMANDS(X) NULL};
@@ -25,10 +26,16 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                     err);
 }
 
+static int recover(const char *data_dir, bool act, struct recover_report *ret, struct err *err)
+{
+    return act ? recover_act(data_dir, ret, err) : recover_look(data_dir, ret, err);
+}
+
 int main(int argc, char **argv)
 {
     return cli_main(&(struct program){.version = WHERRY_VERSION,
                                       .commands = commands,
-                                      .run_daemon = run_daemon},
+                                      .run_daemon = run_daemon,
+                                      .recover = recover},
                     argc, argv);
 }

@@ -57,6 +57,7 @@ static const struct field status_reply_fields[] = {
     FIELD_INT(struct status_reply, term),
     FIELD_INT(struct status_reply, index),
     FIELD_INT(struct status_reply, behind),
+    FIELD_BOOL(struct status_reply, cut_off),
     FIELD_INT(struct status_reply, contact_ms),
     FIELD_INT(struct status_reply, level),
     FIELD_INT(struct status_reply, voters),
@@ -514,6 +515,37 @@ static const struct field restore_reply_fields[] = {
 };
 const struct record_type restore_reply_type =
     RECORD_TYPE("restore_reply", struct restore_reply, restore_reply_fields);
+
+static const struct field recover_member_fields[] = {
+    FIELD_INT(struct recover_member, id),
+    FIELD_STRING(struct recover_member, name),
+    FIELD_STRING(struct recover_member, address),
+    FIELD_STRING(struct recover_member, role),
+    FIELD_BOOL(struct recover_member, self),
+};
+const struct record_type recover_member_type =
+    RECORD_TYPE("recover_member", struct recover_member, recover_member_fields);
+
+static const struct field recover_report_fields[] = {
+    FIELD_STRING(struct recover_report, cluster),
+    FIELD_STRING(struct recover_report, node),
+    FIELD_INT(struct recover_report, node_id),
+    FIELD_STRING(struct recover_report, role),
+    FIELD_BOOL(struct recover_report, witness),
+    FIELD_BOOL(struct recover_report, cut_off),
+    FIELD_INT(struct recover_report, term),
+    FIELD_INT(struct recover_report, index),
+    FIELD_INT(struct recover_report, index_term),
+    FIELD_INT(struct recover_report, committed),
+    FIELD_INT(struct recover_report, epoch),
+    FIELD_INT(struct recover_report, heard_ms),
+    FIELD_INT(struct recover_report, voters),
+    FIELD_INT(struct recover_report, services),
+    FIELD_INT(struct recover_report, tasks),
+    FIELD_LIST(struct recover_report, members, recover_member_type),
+};
+const struct record_type recover_report_type =
+    RECORD_TYPE("recover_report", struct recover_report, recover_report_fields);
 
 static const struct field stalls_reply_fields[] = {
     FIELD_INT(struct stalls_reply, longest_us),

@@ -104,6 +104,7 @@ struct status_reply {
     int64_t term;
     int64_t index;
     int64_t behind;     /* entries this member's copy lacks, as far as it knows */
+    bool cut_off;       /* the cluster was recovered without this member: it must join anew */
     int64_t contact_ms; /* since a leader last told it; 0 on the leader */
     int64_t level;      /* of changes that all members know (store/level.h) */
     int64_t voters;
@@ -524,6 +525,37 @@ struct stalls_reply {
     int64_t over_20ms;
     int64_t over_100ms;
 };
+
+/* --- recover: what a member whose cluster lost its quorum has; no verb ---------------------- */
+
+struct recover_member {
+    int64_t id;
+    char *name;
+    char *address;
+    char *role; /* "voter", "standby", "joining", "none" */
+    bool self;
+};
+
+struct recover_report {
+    char *cluster;
+    char *node; /* name of this member; "" when its state does not have it */
+    int64_t node_id;
+    char *role;
+    bool witness;
+    bool cut_off; /* the cluster was recovered without it */
+    int64_t term;
+    int64_t index;      /* of the last entry of its log */
+    int64_t index_term; /* … and that one's term */
+    int64_t committed;  /* up to there its log is known to be committed */
+    int64_t epoch;
+    int64_t heard_ms; /* when it last learned of a commit; 0: not known */
+    int64_t voters;
+    int64_t services;
+    int64_t tasks;
+    struct recover_member *members;
+    size_t members_n;
+};
+extern const struct record_type recover_report_type, recover_member_type;
 
 #define X(verb, request, reply) extern const struct record_type request##_type, reply##_type;
 API_VERBS(X)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/consensus_internal.h"
 #include "cluster/progress.h"
+#include "cluster/raft_log.h"
 #include "cluster/transport.h"
 #include "store/store.h"
 
@@ -314,6 +315,7 @@ void consensus_turn(struct consensus *c)
     if (c->phase < STOPPING) {
         tell_leader(c);
         tell_failure(c);
+        gate_deliver(c);
     }
     c->turning = false;
     if (c->phase == RAFT_CLOSED && !answered) {
@@ -380,6 +382,8 @@ void consensus_receive(struct consensus *c, int64_t from, const void *data, size
         return;
     }
     from = ids_raft(c, from);
+    if (!gate_receive(c, from, &data, &len))
+        return;
     if (reads_is_message(data, len)) {
         reads_receive(c, from, data, len);
         return;
@@ -416,6 +420,16 @@ bool consensus_is_ready(const struct consensus *c)
 int64_t consensus_term(const struct consensus *c)
 {
     return (int64_t)c->raft.current_term;
+}
+
+int64_t consensus_last_index(const struct consensus *c)
+{
+    return (int64_t)raft_last_index((struct raft *)(uintptr_t)&c->raft);
+}
+
+int64_t consensus_last_term(const struct consensus *c)
+{
+    return (int64_t)raft_log_term(&c->raft.log, (raft_index)consensus_last_index(c));
 }
 
 int64_t consensus_commit_index(const struct consensus *c)

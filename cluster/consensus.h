@@ -77,6 +77,7 @@ struct consensus_config {
     int64_t raft_id;       /* of our log; 0: the same */
     struct store *store;   /* empty; restored and applied to from here on */
     bool bootstrap;        /* first start of a new cluster: we are its only voter */
+    bool recover;          /* the quorum is lost: begin a new epoch with us as only voter */
     bool expect_log;       /* this log was started before: an empty folder is damage */
     bool *ret_damaged;     /* set when the folder was found damaged and left as it is; or NULL */
     unsigned election_ms;  /* 0: 300 */
@@ -90,6 +91,9 @@ struct consensus_config {
     int (*send)(void *arg, int64_t to, bool bulk, const void *data, size_t len);
     /* The leader we know of changed (0: none), or we became ready to lead (@ready). */
     void (*on_leader)(void *arg, int64_t leader_id, bool ready);
+    /* The cluster was recovered without us: our log contradicts it, and nothing comes or goes any
+     * more. Told once, also after a later start from the same folder. May be NULL. */
+    void (*on_cut_off)(void *arg);
     /* The log, a snapshot or apply failed: nothing more may be done here. The process should say
      * @err and end; its supervisor starts it again. */
     void (*on_fatal)(void *arg, const struct err *err);
@@ -151,6 +155,16 @@ int64_t consensus_commit_index(const struct consensus *consensus);
 /* The nodes whose raft id is not their node id, as the table of nodes has them now. Everything else
  * here speaks of nodes. */
 void consensus_set_ids(struct consensus *consensus, const struct consensus_ids *ids, size_t n);
+
+/* The life of the cluster that our log belongs to, 0 at first (epoch.h). */
+int64_t consensus_epoch(const struct consensus *consensus);
+
+/* True when the cluster went on without us. */
+bool consensus_is_cut_off(const struct consensus *consensus);
+
+/* Index and term of the last entry of our log. */
+int64_t consensus_last_index(const struct consensus *consensus);
+int64_t consensus_last_term(const struct consensus *consensus);
 
 /* Members of raft's current configuration. Returns how many there are; fills at most @max. */
 size_t consensus_members(const struct consensus *consensus, struct consensus_member *members,

@@ -249,6 +249,12 @@ struct consensus {
     uint64_t disk_last;       /* index of the last entry that was given to the disk */
     unsigned disk_generation; /* goes up when the log's end is cut off */
 
+    /* gate.c */
+    int64_t epoch;
+    int64_t cut_off_by; /* the epoch that went on without us, 0: none */
+    bool cut_off_told;
+    raft_time epoch_told_at; /* to a member of an earlier one */
+
     /* The progress file. */
     int64_t progress_saved;
     int64_t progress_writing; /* 0: no write under way */
@@ -344,6 +350,17 @@ void shim_reset_peers(struct consensus *consensus);
  * would say it with the next heartbeat, and whoever waits there for his change would wait that
  * long. Under load the next entries say it. */
 void shim_announce_commit(struct consensus *consensus);
+
+/* gate.c */
+
+/* Read our epoch. */
+int gate_open(struct consensus *consensus, struct err *err);
+/* What config.send does, for messages of our epoch. */
+int gate_send(struct consensus *consensus, int64_t to, bool bulk, const void *data, size_t len);
+/* A message as it came: true when it is of ours; *@data and *@len are what is in it then. */
+bool gate_receive(struct consensus *consensus, int64_t from, const void **data, size_t *len);
+/* Tell the user that we are cut off, once. */
+void gate_deliver(struct consensus *consensus);
 
 /* shim_receive.c */
 

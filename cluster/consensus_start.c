@@ -3,10 +3,12 @@
  * The start: the folder, libraft over it, the log into the store.
  */
 #include "cluster/consensus_internal.h"
+#include "cluster/epoch.h"
 #include "cluster/log_dir.h"
 #include "cluster/progress.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -80,7 +82,9 @@ static int open_disk(struct consensus *c, const struct consensus_options *option
     rv = file_lock(lock, &c->lock_fd, err);
     if (rv < 0)
         return rv;
-    rv = examine(c, options, err);
+    rv = gate_open(c, err);
+    if (rv == 0)
+        rv = examine(c, options, err);
     if (rv < 0) {
         if (rv == ERR_CORRUPT && c->config.ret_damaged)
             *c->config.ret_damaged = true;
@@ -152,9 +156,34 @@ static int bootstrap(struct consensus *c, struct err *err)
                    raft_strerror(rv), c->io.errmsg);
 }
 
+/* A configuration with us alone is put behind the log. The epoch comes first: after a crash
+ * in between the log is as it was, and is recovered again. Its number is a time, so that of two
+ * members that are both recovered, by mistake, one has the higher. */
+static int recover(struct consensus *c, struct err *err)
+{
+    int64_t now = clock_wall_ms();
+    int64_t number = now > c->epoch ? now : c->epoch + 1;
+    struct raft_configuration configuration;
+    if (c->cut_off_by)
+        return err_set(err, ERR_CONFLICT,
+                       "the cluster was recovered on another member already, and went on without "
+                       "this one");
+    if (epoch_save(c->dir, number, err) < 0)
+        return err->code;
+    c->epoch = number;
+    raft_configuration_init(&configuration);
+    check(raft_configuration_add(&configuration, c->raft.id, c->raft.address, RAFT_VOTER) == 0);
+    int rv = raft_recover(&c->raft, &configuration);
+    raft_configuration_close(&configuration);
+    if (rv == 0)
+        return 0;
+    return err_set(err, consensus_code(rv), "recover the log in %s: %s: %s", c->dir,
+                   raft_strerror(rv), c->io.errmsg);
+}
+
 static int start_raft(struct consensus *c, struct err *err)
 {
-    int rv = c->config.bootstrap ? bootstrap(c, err) : 0;
+    int rv = c->config.bootstrap ? bootstrap(c, err) : c->config.recover ? recover(c, err) : 0;
     if (rv < 0)
         return rv;
     rv = raft_start(&c->raft);

@@ -152,7 +152,7 @@ static void ask(struct consensus *c)
     for (unsigned i = 0; i < members->n; i++) {
         int64_t id = (int64_t)members->servers[i].id;
         if (is_voter(&members->servers[i]) && !has_confirmed(c, id))
-            ids_send(c, id, false, c->message.data, c->message.len);
+            gate_send(c, id, false, c->message.data, c->message.len);
     }
     c->read_asked_at = c->io.time(&c->io);
 }
@@ -269,7 +269,7 @@ static void on_ask(struct consensus *c, int64_t from, uint64_t term, uint64_t ro
     if (term != c->raft.current_term || c->raft.state == RAFT_LEADER)
         return;
     encode(TYPE_CONFIRM, term, round, &c->message);
-    ids_send(c, from, false, c->message.data, c->message.len);
+    gate_send(c, from, false, c->message.data, c->message.len);
 }
 
 static void on_confirm(struct consensus *c, int64_t from, uint64_t term, uint64_t round)

@@ -98,7 +98,7 @@ static int transmit(struct consensus *c, const struct raft_message *m, unsigned 
 {
     buf_reset(&c->message);
     transport_encode(m, n, &c->message);
-    int rv = ids_send(c, (int64_t)m->server_id, bulk, c->message.data, c->message.len);
+    int rv = gate_send(c, (int64_t)m->server_id, bulk, c->message.data, c->message.len);
     if (c->message.cap > KEEP_MESSAGE_BYTES)
         buf_release(&c->message);
     struct peer *peer = shim_peer(c, (int64_t)m->server_id);

@@ -167,6 +167,7 @@ void api_status(struct api_call *c, const void *request)
         s.term = consensus_term(d->consensus);
         s.index = store_index(d->store);
         s.behind = heartbeat_behind(d->heartbeat);
+        s.cut_off = consensus_is_cut_off(d->consensus);
         s.contact_ms = heartbeat_out_of_contact_ms(d->heartbeat);
         s.level = store_level(d->store);
         count_members(d, &s);

@@ -57,6 +57,8 @@ static void describe(struct daemon *d, struct node *node, struct node_info *info
     const char *role = role_of(d, node->id, &votes);
     if (node->witness && !str_equal(role, "joining"))
         role = "witness";
+    if (node->cut_off)
+        role = "cut off";
     *info = (struct node_info){
         .id = node->id,
         .name = str_copy(node->name),

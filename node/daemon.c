@@ -126,6 +126,14 @@ static void on_raft_fatal(void *arg, const struct err *err)
     daemon_stop(d, err->code == ERR_UNSUPPORTED ? ERR_UNSUPPORTED : ERR_IO, &said);
 }
 
+/* With another log we may take part again: it is asked for at the next start (repair.h). */
+static void on_cut_off(void *arg)
+{
+    struct daemon *d = arg;
+    d->again = true;
+    daemon_stop(d, 0, NULL);
+}
+
 static void on_bus_message(void *arg, int64_t from, enum bus_kind kind, const void *data,
                            size_t len)
 {
@@ -236,6 +244,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
                                       .bootstrap = bootstrap,
                                       .send = on_raft_send,
                                       .on_leader = on_leader,
+                                      .on_cut_off = on_cut_off,
                                       .on_fatal = on_raft_fatal,
                                       .now_ms = on_raft_stamp,
                                       .arg = d};

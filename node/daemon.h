@@ -84,10 +84,11 @@ struct daemon {
 
     struct leave *leave; /* while this machine leaves the cluster */
 
-    bool raising_level; /* a change of the cluster's level is under way */
-    bool joining;       /* a member was asked to let us in */
-    bool witness;       /* this machine votes and does nothing else */
-    bool removed;       /* an operator took this machine out of the cluster; kept in a file */
+    bool noting_recovery; /* the state is being told that this member was recovered */
+    bool raising_level;   /* a change of the cluster's level is under way */
+    bool joining;         /* a member was asked to let us in */
+    bool witness;         /* this machine votes and does nothing else */
+    bool removed;         /* an operator took this machine out of the cluster; kept in a file */
     bool is_copy; /* this disk is a copy of one that runs elsewhere; kept in a file (copy.h) */
     char copy_host[64]; /* where that one is, if it is known */
     bool serving;       /* calls from elsewhere are listened for */

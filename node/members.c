@@ -17,6 +17,7 @@
 #include "node/level.h"
 #include "node/propose.h"
 #include "node/reconcile.h"
+#include "node/recovered.h"
 #include "store/level.h"
 
 #include <stdlib.h>
@@ -67,6 +68,8 @@ void standings_read(struct daemon *d, struct standings *ret)
     ret->all = mem_alloc(ret->nodes_n + raft_n, sizeof(*ret->all));
     for (size_t i = 0; i < ret->nodes_n; i++) {
         const struct node *node = &ret->nodes[i];
+        if (node->cut_off)
+            continue; /* its log is another one's */
         ret->all[ret->n++] =
             (struct standing){.id = node->id,
                               .in_store = true,
@@ -226,7 +229,8 @@ static void on_timer(uv_timer_t *timer)
     if (!m->described || m->described_level != store_level(m->daemon->store))
         describe(m);
     expelled_step(m->expelled, now);
-    if (consensus_is_ready(m->daemon->consensus) && !m->changing && now >= m->steer_ms)
+    if (consensus_is_ready(m->daemon->consensus) && recovered_step(m->daemon) && !m->changing &&
+        now >= m->steer_ms)
         steer(m);
     if (consensus_is_ready(m->daemon->consensus))
         level_step(m->daemon);

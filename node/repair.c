@@ -203,6 +203,12 @@ int repair_log(struct daemon *d, int64_t *ret_raft_id, bool *ret_expected, struc
     }
     if (state.written && state.kind == LOG_NEW && clear_for(d, state.raft_id, err) < 0)
         return err->code;
+    cleanup_free char *cut_off = str_printf("%s/raft/cut-off", d->data_dir);
+    if (file_exists(cut_off)) {
+        d->log_damaged = true;
+        return err_set(err, ERR_CORRUPT,
+                       "the cluster was recovered without this member, whose log contradicts it");
+    }
     *ret_raft_id = state.raft_id;
     *ret_expected = state.kind == LOG_KEPT;
     return 0;

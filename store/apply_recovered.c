@@ -25,16 +25,16 @@ int apply_recovered(struct apply *apply, const struct change_recovered *change, 
     if (store_get(apply->store, TABLE_CLUSTER, 1, &cluster) < 0)
         return err_set(err, ERR_UNAVAILABLE, "there is no cluster yet");
     int rv = 0;
-    if (change->incarnation <= cluster.incarnation)
-        rv = err_set(err, ERR_EXISTS, "this cluster is in incarnation %" PRId64 " already",
-                     cluster.incarnation);
+    if (change->epoch <= cluster.epoch)
+        rv = err_set(err, ERR_EXISTS, "this cluster is in epoch %" PRId64 " already",
+                     cluster.epoch);
     else if (store_get(apply->store, TABLE_NODE, change->node_id, &survivor) < 0)
         rv = err_set(err, ERR_NOTFOUND, "member %" PRId64 " does not exist", change->node_id);
     if (rv < 0) {
         record_release(&cluster_type, &cluster);
         return rv;
     }
-    cluster.incarnation = change->incarnation;
+    cluster.epoch = change->epoch;
     apply_put(apply, TABLE_CLUSTER, &cluster);
     apply_event(apply, "cluster", cluster.uuid, "recovered on %s after its quorum was lost",
                 survivor.name);

@@ -138,7 +138,7 @@ static const struct field change_level_raise_fields[] = {
 };
 
 static const struct field change_recovered_fields[] = {
-    FIELD_INT(struct change_recovered, incarnation),
+    FIELD_INT(struct change_recovered, epoch),
     FIELD_INT(struct change_recovered, node_id),
 };
 

@@ -225,9 +225,9 @@ struct change_node_renew {
 
 /* The leader, after this cluster lost its quorum and was recovered on one member
  * (cluster/recovery.h): members other than @node_id are cut off and down. Refused (ERR_EXISTS)
- * unless @incarnation is above the cluster's. */
+ * unless @epoch is above the cluster's. */
 struct change_recovered {
-    int64_t incarnation;
+    int64_t epoch;
     int64_t node_id;
 };
 

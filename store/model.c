@@ -158,7 +158,7 @@ static const struct field cluster_fields[] = {
     FIELD_INT(struct cluster, vxlan_id),
     FIELD_STRING(struct cluster, spread, .since = 2),
     FIELD_INT(struct cluster, level, .since = 2),
-    FIELD_INT(struct cluster, incarnation, .since = 2),
+    FIELD_INT(struct cluster, epoch, .since = 2),
     FIELD_INT(struct cluster, created_ms),
     FIELD_INT(struct cluster, created_index),
     FIELD_INT(struct cluster, modified_index),

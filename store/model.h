@@ -183,7 +183,7 @@ struct cluster {
     char *spread;     /* the node label whose values voters are spread over; "": none */
     int64_t level;    /* of changes that may be used (level.h); 0 is the first */
     /* How often it was recovered from a lost quorum. */
-    int64_t incarnation;
+    int64_t epoch;
     int64_t created_ms;
     int64_t created_index;
     int64_t modified_index;

@@ -44,7 +44,7 @@ struct member {
     struct consensus_hazards hazards;
     unsigned threshold, trailing;
     bool cut; /* nothing goes in or out */
-    bool expect_log, damaged;
+    bool expect_log, damaged, recover;
     int64_t raft_id; /* 0: the id */
     bool ready;
     int64_t leader;
@@ -173,6 +173,7 @@ static inline int member_try_start(struct member *m, bool bootstrap, struct err 
         .raft_id = m->raft_id,
         .bootstrap = bootstrap,
         .expect_log = m->expect_log,
+        .recover = m->recover,
         .ret_damaged = &m->damaged,
         .snapshot_threshold = m->threshold,
         .snapshot_trailing = m->trailing,

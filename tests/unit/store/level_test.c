@@ -93,7 +93,7 @@ static void a_recovered_cluster_cuts_off_the_others(void **state)
 {
     struct world *w = *state;
     init_three(w);
-    struct change_recovered change = {.incarnation = 1, .node_id = 9};
+    struct change_recovered change = {.epoch = 1, .node_id = 9};
     refused(w, CHANGE_RECOVERED, &change, ERR_NOTFOUND, "member 9");
     change.node_id = 2;
     must(w, CHANGE_RECOVERED, &change);
@@ -104,7 +104,7 @@ static void a_recovered_cluster_cuts_off_the_others(void **state)
         assert_int_equal(node.status, id != 2 ? NODE_DOWN : NODE_UP);
         record_release(&node_type, &node);
     }
-    refused(w, CHANGE_RECOVERED, &change, ERR_EXISTS, "incarnation 1 already");
+    refused(w, CHANGE_RECOVERED, &change, ERR_EXISTS, "epoch 1 already");
 }
 
 /* --- fields ----------------------------------------------------------------------------------- */
