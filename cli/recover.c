@@ -115,8 +115,9 @@ static int act(struct cli *cli, const char *data_dir, struct err *err)
         cli_print_json_one(&recover_report_type, &after);
     else
         printf("\nThis member is the only voter now, at index %" PRId64
-               ". Start its daemon. The others must not go on\nwith their old logs: when they "
-               "reach this member they stop taking part, and join anew.\n",
+               ". Start its daemon. Members that come back "
+               "with\ntheir old logs stop taking part once they reach this one, set them aside and "
+               "get new ones.\n",
                after.index);
     record_release(&recover_report_type, &after);
     return 0;
@@ -161,7 +162,7 @@ const struct command command_recover = {
         "stopped: show what it has and what may be lost, then make it the only voter. The other\n"
         "members stay listed as cut off; should they come back with their old logs they can "
         "neither\n"
-        "disturb nor go on, and join anew. Run it on one member only: on the one whose log is\n"
+        "disturb nor go on, and get new logs from it. Run it on one member only: on the one whose log is\n"
         "longest, which --show tells.",
     .examples = "  wherry recover --show\n"
                 "  wherry recover --data /var/lib/wherry --yes\n",

@@ -13,7 +13,7 @@ static void cut_off(struct apply *apply, struct node *node)
         node->status_ms = apply->now_ms;
     }
     apply_put(apply, TABLE_NODE, node);
-    apply_event(apply, "node", node->name, "is cut off: it must join anew");
+    apply_event(apply, "node", node->name, "is cut off until it has a new log");
 }
 
 int apply_recovered(struct apply *apply, const struct change_recovered *change, struct err *err)
