@@ -21,7 +21,7 @@
 #include <string.h>
 
 enum {
-    TICK_MS = 100,
+    TICK_MS = 100,     /* while refusals wait */
     LOOK_MS = 1000,    /* how often ends of tokens, and our contact, are looked at */
     REFUSE_MS = 400,   /* the first refusals come so late, later ones later: */
     REFUSE_DOUBLE = 4, /* doubled so often at most */
@@ -122,8 +122,10 @@ static int64_t tag_of(const struct token *token)
     return tag ? tag : 1;
 }
 
+/* Read when the first connection is looked at. */
 struct good_tokens {
     struct daemon *daemon;
+    bool read;
     struct token *tokens;
     size_t n;
 };
@@ -131,6 +133,9 @@ struct good_tokens {
 static bool is_over(void *arg, int64_t tag)
 {
     struct good_tokens *good = arg;
+    if (!good->read)
+        store_list(good->daemon->store, TABLE_TOKEN, BY_NONE, 0, &good->tokens, &good->n);
+    good->read = true;
     for (size_t i = 0; i < good->n; i++)
         if (tag_of(&good->tokens[i]) == tag)
             return caller_token_is_over(good->daemon->store, &good->tokens[i],
@@ -154,7 +159,6 @@ static void look(struct callers *callers)
             api_cut(c, &stale);
     }
     struct good_tokens good = {.daemon = d};
-    store_list(d->store, TABLE_TOKEN, BY_NONE, 0, &good.tokens, &good.n);
     server_end_if(d->server, is_over, &good);
     record_free_list(&token_type, good.tokens, good.n);
 }
@@ -291,6 +295,7 @@ static void refuse_later(struct callers *callers, struct api_call *c, const stru
     r->next = callers->refused;
     callers->refused = r;
     callers->refused_n++;
+    uv_timer_start(&callers->timer, on_timer, TICK_MS, TICK_MS);
 }
 
 /* The time of @r has come, or its token has become known meanwhile. True: it is through. */
@@ -363,6 +368,8 @@ static void on_timer(uv_timer_t *timer)
     struct callers *callers = timer->data;
     int64_t now = clock_boot_ms();
     settle_all(callers);
+    if (callers->refused_n == 0)
+        uv_timer_start(timer, on_timer, LOOK_MS, LOOK_MS);
     if (now < callers->look_ms)
         return;
     callers->look_ms = now + LOOK_MS;
@@ -376,7 +383,7 @@ struct callers *callers_new(struct daemon *d)
     uv_timer_init(&d->loop, &callers->timer);
     callers->timer.data = callers;
     sum_addresses(callers);
-    uv_timer_start(&callers->timer, on_timer, TICK_MS, TICK_MS);
+    uv_timer_start(&callers->timer, on_timer, LOOK_MS, LOOK_MS);
     return callers;
 }
 
