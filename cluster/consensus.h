@@ -55,7 +55,7 @@ enum consensus_role {
 
 enum {
     CONSENSUS_CONTROL_MAX = 192 << 10, /* bytes of a message that is not bulk, about */
-    CONSENSUS_PENDING_MAX = 64 << 20,  /* bytes of proposals that wait */
+    CONSENSUS_PENDING_MAX = 64 << 20,  /* bytes that proposals take which wait */
     CONSENSUS_READS_MAX = 16384,       /* reads that wait */
 };
 

@@ -50,6 +50,12 @@ static void finish(struct consensus *c, struct proposal *p, int code)
     consensus_wake(c);
 }
 
+/* What a proposal of @len encoded bytes takes while it waits. */
+static size_t cost(size_t len)
+{
+    return len + sizeof(struct proposal);
+}
+
 static int refuse(const struct consensus *c, size_t len)
 {
     if (c->phase != RUNNING)
@@ -58,7 +64,7 @@ static int refuse(const struct consensus *c, size_t len)
         return ERR_TOOBIG;
     if (!consensus_is_ready(c))
         return ERR_NOTLEADER;
-    return c->pending_bytes + len > CONSENSUS_PENDING_MAX ? ERR_BUSY : 0;
+    return c->pending_bytes + cost(len) > CONSENSUS_PENDING_MAX ? ERR_BUSY : 0;
 }
 
 void consensus_propose(struct consensus *c, const struct change *change, consensus_propose_cb cb,
@@ -73,7 +79,7 @@ void consensus_propose(struct consensus *c, const struct change *change, consens
         finish(c, p, code);
         return;
     }
-    c->pending_bytes += p->encoded.len;
+    c->pending_bytes += cost(p->encoded.len);
     push(&c->pending, p);
     consensus_wake(c);
 }
@@ -118,7 +124,7 @@ static struct batch *next_batch(struct consensus *c, struct buf *out)
         changes[n++] = p->encoded;
         push(&b->proposals, p);
     }
-    c->pending_bytes -= bytes;
+    c->pending_bytes -= bytes + n * cost(0);
     int64_t now_ms = c->config.now_ms ? c->config.now_ms(c->config.arg) : clock_wall_ms();
     batch_encode(now_ms, changes, n, out);
     free(changes);

@@ -26,6 +26,7 @@ enum {
     REMOTE_SOURCE_MAX = 128,       /* of these from one machine */
     REMOTE_CALLS_MAX = 256,        /* their calls that wait for a reply */
     REMOTE_WAITING_MAX = 32 << 20, /* bytes of their incomplete messages */
+    REMOTE_UNREAD_MAX = 64 << 20,  /* bytes of replies that they have not read */
 };
 
 struct local;

@@ -174,16 +174,41 @@ static void on_written(uv_write_t *request, int status)
         parse(c);
 }
 
+static size_t unread_by(const struct caller *c)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+}
+
+/* With @more to come: when too much waits for callers to read it, who leaves most unread goes. */
+static void keep_unread_small(struct remote *remote, size_t more)
+{
+    for (;;) {
+        struct caller *worst = NULL;
+        size_t all = more;
+        for (struct caller *o = remote->callers; o; o = o->next) {
+            all += unread_by(o);
+            if (!worst || unread_by(o) > unread_by(worst))
+                worst = o;
+        }
+        if (all <= REMOTE_UNREAD_MAX || !worst || unread_by(worst) == 0)
+            return;
+        caller_close(worst);
+    }
+}
+
 /* Hand to libuv what TLS has to send. */
 static void flush(struct caller *c)
 {
     struct buf *out = tls_out(c->tls);
     if (c->state == CALLER_CLOSED || out->len == 0)
         return;
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) > (size_t)4 * WIRE_MESSAGE_MAX) {
+    if (unread_by(c) > (size_t)4 * WIRE_MESSAGE_MAX) {
         caller_close(c); /* it does not read */
         return;
     }
+    keep_unread_small(c->remote, out->len);
+    if (c->state == CALLER_CLOSED)
+        return;
     struct writing *w = mem_alloc(1, sizeof(*w));
     w->caller = c;
     w->data = *out;

@@ -102,6 +102,8 @@ static void say(struct api_call *c, struct reply *reply)
 
 static void call_free(struct api_call *c)
 {
+    if (c->counted)
+        quota_give(&c->daemon->quota, c->from);
     callers_done(c);
     caller_release(&c->caller);
     free(c);
@@ -379,7 +381,11 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
     c->id = call.id;
     /* Without a token it is the member's own, or came over its socket. */
     c->caller.trusted = !*str_or_empty(call.token);
-    if (str_equal(call.verb, "member.propose"))
+    c->counted = quota_take(&d->quota, from);
+    if (!c->counted)
+        api_fail_with(c, ERR_BUSY, "%d calls of this member wait already: try again",
+                      QUOTA_CALLS_MAX);
+    else if (str_equal(call.verb, "member.propose"))
         propose_on_call(d->propose, from, &call, on_served, c);
     else if (str_equal(call.verb, "member.read_index"))
         read_barrier_on_call(d->read, on_served, c);

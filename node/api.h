@@ -32,9 +32,10 @@ struct api_call {
     unsigned char request_id[16];
     int64_t begin; /* index of the state before the request's first try; 0: this is it */
     const struct verb *verb;
-    void *work; /* its handler's, while it is answered */
+    void *work;              /* its handler's, while it is answered */
     struct caller caller;    /* who calls */
     bool local;              /* over this machine's own socket */
+    bool counted;            /* in the quota of @from */
     bool over;               /* it was cut: what is still answered goes nowhere */
     struct callers *watcher; /* callers.c: with the list it is in */
     struct api_call *next, *prev;

@@ -458,6 +458,7 @@ static int open_parts(struct daemon *d, struct err *err)
 static void release(struct daemon *d)
 {
     store_free(d->store);
+    quota_release(&d->quota);
     keyring_free(d->keyring);
     identity_free(d->identity);
     runtime_close(d->runtime);

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "node/node.h"
+#include "node/quota.h"
 #include "store/store.h"
 
 #include <netinet/in.h>
@@ -64,6 +65,7 @@ struct daemon {
     struct forward *forward;
     struct propose *propose;
     struct read_barrier *read;
+    struct quota quota; /* of other members' calls */
     struct heartbeat *heartbeat;
     struct leader *leader;
     struct addresses *addresses;

@@ -27,6 +27,7 @@ struct forward {
     struct daemon *daemon;
     uv_timer_t timer;
     struct pending *pending;
+    size_t pending_n;
     int64_t last_id;
     void (*on_freed)(void *arg);
     void *free_arg;
@@ -50,6 +51,7 @@ static struct pending *take(struct forward *f, bool (*match)(const struct pendin
         struct pending *p = *link;
         if (match(p, key)) {
             *link = p->next;
+            f->pending_n--;
             return p;
         }
     }
@@ -140,13 +142,15 @@ int64_t forward_call(struct forward *f, int64_t to, const struct call *call, int
     copy.forwarded = true;
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&call_type, &copy, &message);
-    int rv = message.len > WIRE_MESSAGE_MAX
-                 ? ERR_TOOBIG
+    int rv = message.len > WIRE_MESSAGE_MAX ? ERR_TOOBIG
+             : f->pending_n >= FORWARD_CALLS_MAX
+                 ? ERR_BUSY
                  : bus_send(f->daemon->bus, to, BUS_CALL, false, message.data, message.len);
     if (rv < 0)
         err_set(&p->failed, rv, "member n%lld cannot be reached: %s", (long long)to, err_text(rv));
     p->next = f->pending;
     f->pending = p;
+    f->pending_n++;
     if (!uv_is_active((uv_handle_t *)&f->timer))
         uv_timer_start(&f->timer, on_timer, FORWARD_TICK_MS, FORWARD_TICK_MS);
     return p->id;
@@ -174,6 +178,7 @@ void forward_on_reply(struct forward *f, int64_t from, const void *data, size_t 
                  (long long)p->to);
         p->next = f->pending;
         f->pending = p;
+        f->pending_n++;
     } else if (p) {
         complete(p, &err, &reply);
     }

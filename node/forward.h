@@ -3,9 +3,9 @@
  * forward - call another member over the bus and wait for its reply.
  *
  * Loop thread. A call to a member that is not connected was not sent: it ends with ERR_UNAVAILABLE
- * (ERR_BUSY when too much waits for that member, ERR_TOOBIG). When the connection breaks it ends
- * with ERR_UNKNOWN, when no reply comes in time with ERR_TIMEOUT: whether it was done is then not
- * known, and the caller's request id makes a retry safe.
+ * (ERR_BUSY when too much waits for that member, or FORWARD_CALLS_MAX calls wait, ERR_TOOBIG). When
+ * the connection breaks it ends with ERR_UNKNOWN, when no reply comes in time with ERR_TIMEOUT:
+ * whether it was done is then not known, and the caller's request id makes a retry safe.
  */
 #ifndef WHERRY_NODE_FORWARD_H
 #define WHERRY_NODE_FORWARD_H
@@ -14,6 +14,10 @@
 
 struct daemon;
 struct forward;
+
+enum {
+    FORWARD_CALLS_MAX = 8192, /* that wait for their replies */
+};
 
 /* The end of a call: err->code 0 and the reply (which may itself hold an error), or an error. Both
  * are borrowed. */
