@@ -228,12 +228,12 @@ static void test_node_renew(void **state)
     before.raft_id = node.raft_id;
     before.modified_index = node.modified_index;
     assert_true(record_equal(&node_type, &before, &node));
-    record_release(&node_type, &before);
     record_release(&node_type, &node);
     /* A number is given out once, whatever for. */
     assert_int_equal(add_node(w, "n5"), 5);
     renew.node_id = 9;
     refused(w, CHANGE_NODE_RENEW, &renew, ERR_NOTFOUND, "member 9");
+    record_release(&node_type, &before);
 }
 
 static void test_numbers_of_members_end(void **state)
