@@ -25,7 +25,8 @@ static void add_node(struct table *table, const struct node_info *n)
     char since[UNITS_TEXT];
     table_addf(table, "n%" PRId64, n->id);
     table_add(table, n->name);
-    table_addf(table, "%s%s%s", n->status, n->clock_offset_ms ? ", wrong clock" : "",
+    table_addf(table, "%s%s%s%s", n->status, n->clock_offset_ms ? ", wrong clock" : "",
+               n->disk_full ? ", disk full" : "",
                str_equal(n->availability, "active")  ? ""
                : str_equal(n->availability, "pause") ? ", paused"
                                                      : ", draining");

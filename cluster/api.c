@@ -219,6 +219,8 @@ static const struct field node_info_fields[] = {
     FIELD_INT(struct node_info, joined_ms),
     FIELD_INT(struct node_info, status_ms),
     FIELD_INT(struct node_info, clock_offset_ms),
+    FIELD_BOOL(struct node_info, disk_full),
+    FIELD_INT(struct node_info, disk_free_bytes),
 };
 const struct record_type node_info_type =
     RECORD_TYPE("node_info", struct node_info, node_info_fields);

@@ -241,6 +241,8 @@ struct node_info {
     int64_t joined_ms;
     int64_t status_ms;
     int64_t clock_offset_ms; /* from the right time, by the member that answers; 0: near */
+    bool disk_full;          /* it takes no changes until there is room */
+    int64_t disk_free_bytes; /* where its log is; 0: not known here */
 };
 
 struct node_list_reply {

@@ -417,6 +417,16 @@ bool consensus_is_ready(const struct consensus *c)
            c->ready_term == c->raft.current_term;
 }
 
+void consensus_set_no_room(struct consensus *c, bool no_room)
+{
+    c->no_room = no_room;
+}
+
+int64_t consensus_snapshot_bytes(const struct consensus *c)
+{
+    return c->snapshot_bytes;
+}
+
 int64_t consensus_term(const struct consensus *c)
 {
     return (int64_t)c->raft.current_term;

@@ -140,6 +140,14 @@ void consensus_read(struct consensus *consensus, consensus_read_cb cb, void *arg
  * no time limit but the stop. */
 void consensus_await(struct consensus *consensus, int64_t index, consensus_read_cb cb, void *arg);
 
+/* There is no room on the disk (or there is again): as a follower take no entries and no snapshot,
+ * but stay in touch; do not become a candidate while others may. Whoever leads refuses proposals
+ * itself. */
+void consensus_set_no_room(struct consensus *consensus, bool no_room);
+
+/* Bytes of the newest snapshot, as far as is known; 0 when there was none. */
+int64_t consensus_snapshot_bytes(const struct consensus *consensus);
+
 /* The member we think leads, 0: none. */
 int64_t consensus_leader(const struct consensus *consensus);
 

@@ -195,6 +195,11 @@ struct consensus {
     raft_index proven_index;
     raft_time ticked_at;
 
+    /* The disk is full. */
+    bool no_room;
+    raft_time led_at; /* when there was a leader last */
+    int64_t snapshot_bytes;
+
     /* The configuration in the last snapshot. */
     struct raft_configuration snapshot_configuration;
     raft_index snapshot_configuration_index;

@@ -39,6 +39,22 @@ static void forgive_stall(struct consensus *c)
     c->ticked_at = now;
 }
 
+enum {
+    NO_ROOM_MS = 3000 /* so long others have who may lead */
+};
+
+/* A leader that has no room takes no changes: those who have some come first. */
+static void leave_it_to_others(struct consensus *c)
+{
+    raft_time now = c->io.time(&c->io);
+    bool led = c->raft.state != RAFT_FOLLOWER || c->raft.follower_state.current_leader.id != 0;
+    if (led || c->led_at == 0)
+        c->led_at = now;
+    if (c->no_room && c->raft.state == RAFT_FOLLOWER && now - c->led_at < NO_ROOM_MS &&
+        c->raft.configuration.n > 1)
+        c->raft.election_timer_start = now;
+}
+
 static void on_tick(struct raft_io *io)
 {
     struct consensus *c = shim_consensus(io);
@@ -51,6 +67,7 @@ static void on_tick(struct raft_io *io)
         c->raft.election_timer_start = io->time(io);
     if (c->reluctant && raft_state(&c->raft) == RAFT_FOLLOWER)
         c->raft.election_timer_start = io->time(io);
+    leave_it_to_others(c);
     c->tick(io);
     consensus_after_raft(c);
 }
@@ -71,6 +88,13 @@ static int shim_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
     return c->inner.start(io, msecs, on_tick, on_message);
 }
 
+static void note_snapshot_bytes(struct consensus *c, const struct raft_snapshot *snapshot)
+{
+    c->snapshot_bytes = 0;
+    for (unsigned i = 0; i < snapshot->n_bufs; i++)
+        c->snapshot_bytes += (int64_t)snapshot->bufs[i].len;
+}
+
 static int shim_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
                      struct raft_snapshot **snapshot, raft_index *start_index,
                      struct raft_entry *entries[], size_t *n_entries)
@@ -80,6 +104,7 @@ static int shim_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     if (rv == 0)
         c->disk_last = *start_index + *n_entries - 1;
     if (rv == 0 && *snapshot) {
+        note_snapshot_bytes(c, *snapshot);
         transport_copy_configuration(&(*snapshot)->configuration, &c->snapshot_configuration);
         c->snapshot_configuration_index = (*snapshot)->configuration_index;
         c->loaded_term = (*snapshot)->term;
@@ -194,6 +219,7 @@ static int shim_snapshot_put(struct raft_io *io, unsigned trailing,
     if (c->phase >= STOPPING)
         return RAFT_CANCELED;
     c->put = *snapshot;
+    note_snapshot_bytes(c, snapshot);
     bool taken_here = req->data == &c->raft;
     if (!taken_here && promise_lower(c, snapshot->index) != 0)
         return RAFT_IOERR;

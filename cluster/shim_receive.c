@@ -74,6 +74,15 @@ static void roll_back_membership(struct consensus *c, const struct raft_append_e
     r->configuration_uncommitted_index = 0;
 }
 
+/* A new leader's barrier is let in: without it nobody could even read. */
+static bool needs_room(const struct raft_append_entries *p)
+{
+    for (unsigned i = 0; i < p->n_entries; i++)
+        if (p->entries[i].type != RAFT_BARRIER)
+            return true;
+    return false;
+}
+
 static bool check_append(struct consensus *c, struct raft_message *m)
 {
     struct raft *r = &c->raft;
@@ -88,6 +97,9 @@ static bool check_append(struct consensus *c, struct raft_message *m)
      * replaced its beginning. */
     if (p->n_entries > 0 && p->prev_log_index == 0 && r->log.offset > 0 && !make_heartbeat(c, m))
         return false;
+    /* Without room for them: as if the leader had none. */
+    if (c->no_room && needs_room(p))
+        return make_heartbeat(c, m);
     if (p->prev_log_index != 0 && raft_log_term(&r->log, p->prev_log_index) != p->prev_log_term)
         return true; /* raft says no */
     if (shim_is_installing(c) && p->n_entries > 0)
@@ -103,6 +115,8 @@ static bool check_snapshot(struct consensus *c, const struct raft_message *m)
     const struct raft_install_snapshot *p = &m->install_snapshot;
     if (p->term < r->current_term)
         return true;
+    if (c->no_room)
+        return false;
     const void *payload;
     size_t len;
     int64_t index;

@@ -15,6 +15,7 @@
 #include "node/propose.h"
 #include "node/read.h"
 #include "node/repair.h"
+#include "node/space.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -228,8 +229,14 @@ static void on_barrier(void *arg, const struct err *failed)
     struct err err = *failed;
     if (w->call->over)
         err_set(&err, ERR_CANCELED, "the call was cut");
+    if (err.code == ERR_UNAVAILABLE && space_is_short(w->call->daemon))
+        err_set(
+            &err, ERR_UNAVAILABLE,
+            "the disk of %.63s is full and its copy is behind: ask another member, or make room",
+            w->call->daemon->name);
+    struct err why = err;
     if (err.code == ERR_UNAVAILABLE && (verb->flags & VERB_READ))
-        err_set(&err, ERR_UNAVAILABLE, "%.180s; --stale shows what this member has", failed->msg);
+        err_set(&err, ERR_UNAVAILABLE, "%.180s; --stale shows what this member has", why.msg);
     if (err.code != 0)
         api_fail(w->call, &err);
     else if (!answer_known(w->call))

@@ -10,13 +10,14 @@
 #include "node/clocks.h"
 #include "node/copy.h"
 #include "node/daemon.h"
-#include "node/keys.h"
 #include "node/heartbeat.h"
 #include "node/impact.h"
+#include "node/keys.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/propose.h"
 #include "node/repair.h"
+#include "node/space.h"
 #include "node/stalls.h"
 #include "node/waiters.h"
 #include "runtime/runtime.h"
@@ -180,6 +181,7 @@ void api_status(struct api_call *c, const void *request)
         }
         if (id != 0) /* only a leader knows who is up */
             impact_of_shape(d, &warnings);
+        space_explain(d, &warnings);
         add_warnings(&s, &warnings);
     }
     if (repair_text(d)) {

@@ -7,8 +7,10 @@
 #include "node/api.h"
 #include "node/clocks.h"
 #include "node/daemon.h"
+#include "node/heartbeat.h"
 #include "node/impact.h"
 #include "node/propose.h"
+#include "node/space.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,10 @@ static void describe(struct daemon *d, struct node *node, struct node_info *info
         .joined_ms = node->joined_ms,
         .status_ms = node->status_ms,
         .clock_offset_ms = clocks_offset_ms(d->clocks, node->id),
+        .disk_full =
+            node->id == d->id ? space_is_short(d) : heartbeat_is_short(d->heartbeat, node->id),
+        .disk_free_bytes =
+            node->id == d->id ? space_free_bytes(d) : heartbeat_free_bytes(d->heartbeat, node->id),
     };
     node->labels = NULL;
     node->labels_n = 0;

@@ -36,6 +36,7 @@
 #include "node/repair.h"
 #include "node/report.h"
 #include "node/restore.h"
+#include "node/space.h"
 #include "node/stalls.h"
 #include "node/tidy.h"
 #include "node/waiters.h"
@@ -227,6 +228,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->log_damaged = false;
     int64_t raft_id;
     bool expected;
+    space_make_room(d);
     if (repair_log(d, &raft_id, &expected, err) < 0)
         return err->code;
     d->store = store_new();
@@ -259,6 +261,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     if (!expected && repair_log_started(d, raft_id, err) < 0)
         return err->code;
     core_start(d);
+    d->space = space_new(d);
     d->keys = keys_new(d);
     d->certs = certs_new(d);
     if (!d->witness)
@@ -339,6 +342,7 @@ static void stop_parts(struct daemon *d)
 {
     /* No new work; what runs is finished first, what is long gives up. */
     atomic_store(&d->giving_up, true);
+    space_free(steal(&d->space));
     if (d->reconcile) {
         reconcile_stop(d->reconcile);
         netsync_stop(d->netsync);
@@ -428,6 +432,7 @@ static int open_parts(struct daemon *d, struct err *err)
     cleanup_free char *identity_dir = str_printf("%s/identity", d->data_dir);
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
     cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
+    space_make_room(d);
     if (witness_open(d, err) < 0 || (!d->witness && open_runtime(d, err) < 0) ||
         leave_resume(d->data_dir, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0 ||
         keyring_open(identity_dir, &d->keyring, err) < 0)

@@ -56,6 +56,7 @@ struct daemon {
     struct server *server;
     struct stalls *stalls;
     struct tidy *tidy;
+    struct space *space; /* only once we are a member */
 
     /* Only once we are a member. */
     int64_t id;

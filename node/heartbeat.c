@@ -13,19 +13,35 @@
 #include "node/daemon.h"
 #include "node/level.h"
 #include "node/propose.h"
+#include "node/space.h"
 #include "store/level.h"
 
 #include <stdlib.h>
+
+/* A member whose disk is full (space.h). */
+struct full {
+    int64_t id;
+    int64_t free_bytes;
+};
+static const struct field full_fields[] = {
+    FIELD_INT(struct full, id),
+    FIELD_INT(struct full, free_bytes),
+};
+static const struct record_type full_type = RECORD_TYPE("full", struct full, full_fields);
 
 struct beat {
     bool answer;
     int64_t commit; /* answers: the leader's commit index */
     int64_t level;  /* of changes that the sender knows; the first release says nothing */
+    bool is_short;  /* the sender's disk is full */
+    int64_t free_bytes;
+    struct full *full; /* answers: all the leader knows of */
+    size_t full_n;
 };
 static const struct field beat_fields[] = {
-    FIELD_BOOL(struct beat, answer),
-    FIELD_INT(struct beat, commit),
-    FIELD_INT(struct beat, level),
+    FIELD_BOOL(struct beat, answer),    FIELD_INT(struct beat, commit),
+    FIELD_INT(struct beat, level),      FIELD_BOOL(struct beat, is_short),
+    FIELD_INT(struct beat, free_bytes), FIELD_LIST(struct beat, full, full_type),
 };
 static const struct record_type beat_type = RECORD_TYPE("beat", struct beat, beat_fields);
 
@@ -36,6 +52,8 @@ struct seen {
     bool heard;     /* since we took over */
     int64_t level;  /* of changes that it knows, as it said last */
     bool reporting; /* a change of its status is under way */
+    bool is_short;
+    int64_t free_bytes;
 };
 
 struct heartbeat {
@@ -49,6 +67,8 @@ struct heartbeat {
     int64_t judged_ms;
     int64_t answered_ms;   /* when a leader last answered us */
     int64_t leader_commit; /* what it said */
+    struct full *full;     /* likewise */
+    size_t full_n;
     bool was_synced;
     int64_t synced_ms; /* with was_synced: when our copy was last as far as the leader's */
     int handles;
@@ -71,13 +91,28 @@ static struct seen *seen_of(struct heartbeat *h, int64_t id)
     return &h->seen[h->seen_n++];
 }
 
+static void list_full(const struct heartbeat *h, struct beat *beat)
+{
+    beat->full = mem_alloc(h->seen_n + 1, sizeof(*beat->full));
+    if (beat->is_short)
+        beat->full[beat->full_n++] = (struct full){h->daemon->id, beat->free_bytes};
+    for (size_t i = 0; i < h->seen_n; i++)
+        if (h->seen[i].is_short)
+            beat->full[beat->full_n++] = (struct full){h->seen[i].id, h->seen[i].free_bytes};
+}
+
 static void send_beat(struct heartbeat *h, int64_t to, bool answer)
 {
     struct beat beat = {.answer = answer,
                         .commit = consensus_commit_index(h->daemon->consensus),
-                        .level = level_known(h->daemon)};
+                        .level = level_known(h->daemon),
+                        .is_short = space_is_short(h->daemon),
+                        .free_bytes = space_free_bytes(h->daemon)};
     cleanup_buf struct buf message = BUF_INIT;
+    if (answer)
+        list_full(h, &beat);
     record_encode(&beat_type, &beat, &message);
+    free(beat.full);
     bus_send(h->daemon->bus, to, BUS_HEARTBEAT, false, message.data, message.len);
 }
 
@@ -183,6 +218,7 @@ static void on_closed(uv_handle_t *handle)
     void (*on_freed)(void *arg) = h->on_freed;
     void *arg = h->free_arg;
     free(h->seen);
+    record_free_list(&full_type, h->full, h->full_n);
     free(h);
     on_freed(arg);
 }
@@ -228,13 +264,47 @@ void heartbeat_on_message(struct heartbeat *h, int64_t from, const void *data, s
     if (beat.answer && from == consensus_leader(h->daemon->consensus)) {
         h->answered_ms = now;
         h->leader_commit = beat.commit;
+        record_free_list(&full_type, h->full, h->full_n);
+        h->full = steal(&beat.full);
+        h->full_n = beat.full_n;
+        beat.full_n = 0;
     } else if (!beat.answer && h->ready) {
         struct seen *seen = seen_of(h, from);
         seen->last_ms = now;
         seen->heard = true;
         seen->level = beat.level;
+        seen->is_short = beat.is_short;
+        seen->free_bytes = beat.free_bytes;
         send_beat(h, from, true);
     }
+    record_release(&beat_type, &beat);
+}
+
+void heartbeat_now(struct heartbeat *h)
+{
+    on_beat_timer(&h->beat_timer);
+}
+
+bool heartbeat_is_short(const struct heartbeat *h, int64_t id)
+{
+    for (size_t i = 0; h->ready && i < h->seen_n; i++)
+        if (h->seen[i].id == id)
+            return h->seen[i].is_short;
+    for (size_t i = 0; !h->ready && i < h->full_n; i++)
+        if (h->full[i].id == id)
+            return true;
+    return false;
+}
+
+int64_t heartbeat_free_bytes(const struct heartbeat *h, int64_t id)
+{
+    for (size_t i = 0; h->ready && i < h->seen_n; i++)
+        if (h->seen[i].id == id)
+            return h->seen[i].free_bytes;
+    for (size_t i = 0; !h->ready && i < h->full_n; i++)
+        if (h->full[i].id == id)
+            return h->full[i].free_bytes;
+    return 0;
 }
 
 int heartbeat_level(const struct heartbeat *h, int64_t id)

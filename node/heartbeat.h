@@ -49,6 +49,14 @@ int64_t heartbeat_behind(const struct heartbeat *h);
  * 0 while we lead, INT64_MAX when it never was since the daemon started. */
 int64_t heartbeat_unsynced_ms(struct heartbeat *h);
 
+/* Send one now: something about us changed. */
+void heartbeat_now(struct heartbeat *h);
+
+/* Whether the disk of member @id is full (space.h), and how much is free then, as far as the leader
+ * knows. Of ourselves ask space.h. */
+bool heartbeat_is_short(const struct heartbeat *h, int64_t id);
+int64_t heartbeat_free_bytes(const struct heartbeat *h, int64_t id);
+
 /* Milliseconds since a leader last answered us; 0 while we lead. */
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h);
 

@@ -22,6 +22,7 @@
 #include "node/keys.h"
 #include "node/level.h"
 #include "node/rights.h"
+#include "node/space.h"
 #include "store/level.h"
 
 #include <stdlib.h>
@@ -224,7 +225,13 @@ static void start_attempt(struct proposal *q)
     struct daemon *d = q->owner->daemon;
     int64_t leader = consensus_leader(d->consensus);
     struct err refused = {0};
-    if (consensus_is_ready(d->consensus) && check_here(q, &refused) < 0) {
+    int room = consensus_is_ready(d->consensus) ? space_check(d, &refused) : 0;
+    if (room == ERR_BUSY) {
+        q->retry_ms = clock_boot_ms() + RETRY_MS;
+    } else if (room < 0) {
+        q->refused = refused;
+        q->deadline_ms = 0; /* as below */
+    } else if (consensus_is_ready(d->consensus) && check_here(q, &refused) < 0) {
         q->refused = refused;
         q->deadline_ms = 0; /* as below */
     } else if (consensus_is_ready(d->consensus)) {

@@ -14,6 +14,7 @@
 #include "cluster/consensus.h"
 #include "cluster/identity.h"
 #include "node/admission.h"
+#include "node/copy.h"
 #include "node/daemon.h"
 #include "node/log_state.h"
 #include "node/members.h"
@@ -144,6 +145,9 @@ int repair_begin(struct daemon *d, struct err *err)
     struct peers peers = {0};
     struct err none;
     if (!d->log_damaged)
+        return err->code;
+    copy_load(d);
+    if (d->is_copy)
         return err->code;
     if (peers_load(dir, &peers, &none) < 0 || peers.members_n == 0) {
         record_release(&peers_type, &peers);
@@ -281,6 +285,9 @@ void repair_answer(struct daemon *d, struct bus_stranger *stranger, const struct
     struct node node;
     if (!daemon_is_synced(d)) {
         err_set(&err, ERR_UNAVAILABLE, "%s is not in touch with a leader", d->name);
+    } else if (bus_is_connected(d->bus, a->node.id)) {
+        /* A copied disk with a damaged log must not take the other one's place. */
+        err_set(&err, ERR_BUSY, "n%" PRId64 " is connected to %s and at work", a->node.id, d->name);
     } else if (store_get(d->store, TABLE_NODE, a->node.id, &node) < 0) {
         err_set(&err, ERR_NOTFOUND, "n%" PRId64 " is no member any more", a->node.id);
     } else {
