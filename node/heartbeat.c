@@ -296,6 +296,14 @@ bool heartbeat_is_short(const struct heartbeat *h, int64_t id)
     return false;
 }
 
+bool heartbeat_has_room(const struct heartbeat *h, int64_t id)
+{
+    for (size_t i = 0; i < h->seen_n; i++)
+        if (h->seen[i].id == id)
+            return h->seen[i].heard && !h->seen[i].is_short;
+    return false;
+}
+
 int64_t heartbeat_free_bytes(const struct heartbeat *h, int64_t id)
 {
     for (size_t i = 0; h->ready && i < h->seen_n; i++)

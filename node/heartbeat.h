@@ -57,6 +57,9 @@ void heartbeat_now(struct heartbeat *h);
 bool heartbeat_is_short(const struct heartbeat *h, int64_t id);
 int64_t heartbeat_free_bytes(const struct heartbeat *h, int64_t id);
 
+/* While we lead: @id has told us, since we do, that its disk is not full. */
+bool heartbeat_has_room(const struct heartbeat *h, int64_t id);
+
 /* Milliseconds since a leader last answered us; 0 while we lead. */
 int64_t heartbeat_out_of_contact_ms(const struct heartbeat *h);
 

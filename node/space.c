@@ -25,6 +25,7 @@ enum {
     LOOK_MS = 250,
     TRANSFER_MS = 500, /* between two attempts to hand leadership on */
     TRANSFERS = 6,     /* then changes are refused */
+    HEARD_MS = 1500,   /* in which all that are up have sent a heartbeat */
     MIB = 1 << 20,
 };
 
@@ -35,7 +36,8 @@ struct space {
     bool is_short;
     int transfers; /* attempts since we are short and lead */
     int64_t transfer_ms;
-    int64_t heir; /* who was asked last */
+    int64_t leading_ms; /* since when both holds, 0: it does not */
+    int64_t heir;       /* who was asked last */
 };
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -98,7 +100,7 @@ static int64_t find_heir(const struct space *s)
     for (size_t i = 0; i < all.n; i++) {
         const struct standing *m = &all.all[i];
         if (m->id == d->id || !m->in_raft || m->role != ROLE_VOTER || !m->up || m->witness ||
-            heartbeat_is_short(d->heartbeat, m->id))
+            !heartbeat_has_room(d->heartbeat, m->id))
             continue;
         if (heir == 0 || heir == s->heir)
             heir = m->id;
@@ -113,16 +115,20 @@ static void hand_on(struct space *s)
     int64_t now = clock_boot_ms();
     if (!s->is_short || !consensus_is_ready(d->consensus)) {
         s->transfers = 0;
-        s->transfer_ms = 0;
+        s->transfer_ms = s->leading_ms = 0;
         return;
     }
+    if (s->leading_ms == 0)
+        s->leading_ms = now;
     int64_t pause = s->transfers < TRANSFERS ? TRANSFER_MS : 10 * TRANSFER_MS;
     if (now < s->transfer_ms)
         return;
     s->transfer_ms = now + pause;
     int64_t heir = find_heir(s);
     if (heir == 0) {
-        s->transfers = TRANSFERS;
+        /* Those who lead since a moment have not heard of all yet. */
+        if (now - s->leading_ms >= HEARD_MS)
+            s->transfers = TRANSFERS;
         return;
     }
     s->heir = heir;

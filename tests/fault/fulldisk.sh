@@ -78,8 +78,8 @@ test_case "its reserve is there again" wait_for 30 "the reserve" [ -s "$LAB_DATA
 # --- all of them ---
 for n in 1 2 3; do leave $n 20000; done
 for n in 1 2 3; do wait_for 30 "the warning" warned $n $n >/dev/null; done
-refused() { says "no changes for now: the leader n[123] has [0-9]+ MiB free in $LAB_DATA/[123] and needs" write "$1" refused; }
-test_case "no disk has room: changes are refused, and why" wait_for 40 "the reason" refused "$(leader 1)"
+refused() { says "no changes for now: the leader n[123] has [0-9]+ MiB free in $LAB_DATA/[123] and needs" write "$(leader 1)" refused; }
+test_case "no disk has room: changes are refused, and why" wait_for 40 "the reason" refused
 lead=$(leader 1)
 test_case "reads go on" has "$lead" f5
 test_case "the refused one was not done" not has "$lead" refused

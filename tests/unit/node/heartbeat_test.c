@@ -54,6 +54,16 @@ size_t addresses_ids(const struct addresses *a, int64_t *ids, size_t max)
     (void)a, (void)ids, (void)max;
     return 0;
 }
+bool space_is_short(const struct daemon *daemon)
+{
+    (void)daemon;
+    return false;
+}
+int64_t space_free_bytes(const struct daemon *daemon)
+{
+    (void)daemon;
+    return 1;
+}
 
 static struct world *world;
 static struct heartbeat *beats;
@@ -114,6 +124,34 @@ static void hear(int64_t from, bool answer)
     struct beat beat = {.answer = answer, .commit = commit_index};
     record_encode(&beat_type, &beat, &out);
     heartbeat_on_message(beats, from, out.data, out.len);
+}
+
+static void disks_are_known_to_all(void **state)
+{
+    (void)state;
+    struct full full = {.id = 3, .free_bytes = 7};
+    struct beat from_two = {.is_short = true, .free_bytes = 5};
+    struct beat from_leader = {.answer = true, .full = &full, .full_n = 1};
+    cleanup_buf struct buf out = BUF_INIT;
+    /* The leader hears of them, */
+    heartbeat_on_leader(beats, true);
+    record_encode(&beat_type, &from_two, &out);
+    assert_false(heartbeat_has_room(beats, 2)); /* nothing was heard */
+    heartbeat_on_message(beats, 2, out.data, out.len);
+    hear(3, false);
+    assert_true(heartbeat_is_short(beats, 2));
+    assert_int_equal(heartbeat_free_bytes(beats, 2), 5);
+    assert_false(heartbeat_has_room(beats, 2));
+    assert_true(heartbeat_has_room(beats, 3));
+    /* and tells the others. */
+    heartbeat_on_leader(beats, false);
+    leader_id = 2;
+    buf_reset(&out);
+    record_encode(&beat_type, &from_leader, &out);
+    heartbeat_on_message(beats, 2, out.data, out.len);
+    assert_true(heartbeat_is_short(beats, 3));
+    assert_int_equal(heartbeat_free_bytes(beats, 3), 7);
+    assert_false(heartbeat_is_short(beats, 2));
 }
 
 /* @ms pass in turns of the judge, with beats of those in @alive ("23") in each. */
@@ -267,6 +305,7 @@ int main(void)
         TEST(who_is_silent_is_down_and_comes_back),
         TEST(a_new_leader_gives_each_one_time_to_live),
         TEST(a_new_leader_raises_nobody_it_has_not_heard),
+        TEST(disks_are_known_to_all),
         TEST(our_own_stall_is_nobodys_silence),
         TEST(a_beat_after_a_stall_gives_no_credit),
         TEST(what_was_not_written_is_said_again),

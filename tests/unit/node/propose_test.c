@@ -134,6 +134,14 @@ static int teardown(void **state)
     return world_teardown(state);
 }
 
+static int room; /* what the disk says */
+
+int space_check(const struct daemon *daemon, struct err *err)
+{
+    (void)daemon;
+    return room ? err_set(err, room, "no room at all") : 0;
+}
+
 struct end {
     int times;
     struct change_result result;
@@ -156,6 +164,27 @@ static void tick(int64_t ms)
 {
     boot_ms += ms;
     on_timer(&proposer->timer);
+}
+
+static void a_leader_without_room_says_so_or_lets_another_lead(void **state)
+{
+    (void)state;
+    struct end e = {0};
+    ready = true;
+    leader_id = 1;
+    room = ERR_BUSY; /* leadership is being handed on */
+    scale(&e);
+    tick(1000);
+    assert_int_equal(locals, 0);
+    assert_int_equal(e.times, 0);
+    room = ERR_NOSPACE;
+    tick(1000);
+    tick(1000);
+    room = 0;
+    assert_int_equal(locals, 0);
+    assert_int_equal(e.times, 1);
+    assert_int_equal(e.result.err.code, ERR_NOSPACE);
+    assert_non_null(strstr(e.result.err.msg, "no room at all"));
 }
 
 static void raft_ends(int code, const struct change_result *result)
@@ -581,6 +610,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(a_leader_without_room_says_so_or_lets_another_lead),
         TEST(the_leader_proposes_itself),
         TEST(a_member_forwards_and_waits_for_its_own_copy),
         TEST(a_refusal_is_the_end_and_says_why),
