@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load - callers that write as fast as they are answered, each over a connection of its own.
+ * load - callers that write or read as fast as they are answered, each over a connection of its
+ * own.
  *
  *   load wherry SERVICE CALLERS SECONDS SOCKET...    "scale SERVICE", through the members in turn
- *   load etcd CALLERS SECONDS PORT ADDRESS...        "put" through etcd's JSON gateway, the same
+ *   load read SERVICE CALLERS SECONDS SOCKET...      "inspect SERVICE", the same; load stale:
+ * --stale load etcd CALLERS SECONDS PORT ADDRESS...        "put" through etcd's JSON gateway, the
+ * same
  *
- * Prints "RATE P50 P99": writes a second, milliseconds. SERVICE should be one that can be placed
+ * Prints "RATE P50 P99": calls a second, milliseconds. SERVICE should be one that can be placed
  * nowhere; a caller scales it to numbers of its own, so every write changes something.
  */
 #include "base/cleanup.h"
@@ -71,6 +74,26 @@ static void write_member(void *connection, const struct caller *c, int64_t i)
     if (client_call(connection, "service.scale", &scale_request_type, &request, &empty_type, &reply,
                     CALL_MS, &err) < 0)
         die("scale", err.msg);
+}
+
+static void *open_stale(const struct caller *c)
+{
+    struct client *client = open_member(c);
+    client_set_stale(client, true);
+    return client;
+}
+
+static void read_member(void *connection, const struct caller *c, int64_t i)
+{
+    struct err err;
+    struct service_info reply;
+    struct name_request request = {.name = (char *)(uintptr_t)service};
+    (void)c;
+    (void)i;
+    if (client_call(connection, "service.inspect", &name_request_type, &request, &service_info_type,
+                    &reply, CALL_MS, &err) < 0)
+        die("inspect", err.msg);
+    record_release(&service_info_type, &reply);
 }
 
 static void close_member(void *connection)
@@ -140,11 +163,13 @@ static void close_etcd(void *connection)
 
 struct kind {
     void *(*open)(const struct caller *c);
-    void (*write)(void *connection, const struct caller *c, int64_t i);
+    void (*call)(void *connection, const struct caller *c, int64_t i);
     void (*close)(void *connection);
 };
 
 static const struct kind member = {open_member, write_member, close_member};
+static const struct kind reader = {open_member, read_member, close_member};
+static const struct kind stale_reader = {open_stale, read_member, close_member};
 static const struct kind etcd = {open_etcd, write_etcd, close_etcd};
 static const struct kind *kind;
 
@@ -156,7 +181,7 @@ static void *run(void *arg)
         int64_t start = clock_mono_ns();
         if (start >= c->until_ns)
             break;
-        kind->write(connection, c, i);
+        kind->call(connection, c, i);
         if (start >= c->from_ns && c->n < SAMPLES_MAX)
             c->ns[c->n++] = clock_mono_ns() - start;
     }
@@ -206,8 +231,9 @@ static void load(int callers, double seconds, char **targets, int targets_n)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    if (argc > 5 && strcmp(argv[1], "wherry") == 0) {
-        kind = &member;
+    if (argc > 5 && (strcmp(argv[1], "wherry") == 0 || strcmp(argv[1], "read") == 0 ||
+                     strcmp(argv[1], "stale") == 0)) {
+        kind = argv[1][0] == 'w' ? &member : argv[1][0] == 'r' ? &reader : &stale_reader;
         service = argv[2];
         load(atoi(argv[3]), atof(argv[4]), argv + 5, argc - 5);
     } else if (argc > 5 && strcmp(argv[1], "etcd") == 0) {

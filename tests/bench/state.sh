@@ -45,6 +45,28 @@ load_members() { # load_members N
     done
 }
 
+# Through the leader and through another member; then as many writes as before while 32 read there.
+load_reads() {
+    local round callers l f reader
+    l=$(leader 1)
+    f=$(follower 1 2 3)
+    for round in $(seq "$rounds"); do
+        for callers in 1 32; do
+            # shellcheck disable=SC2046
+            rate_sample "rl_$callers" $("$load" read none.where $callers $load_seconds "$(socket "$l")")
+            # shellcheck disable=SC2046
+            rate_sample "rf_$callers" $("$load" read none.where $callers $load_seconds "$(socket "$f")")
+            # shellcheck disable=SC2046
+            rate_sample "rs_$callers" $("$load" stale none.where $callers $load_seconds "$(socket "$f")")
+        done
+        "$load" read none.where 32 $((load_seconds + 2)) "$(socket "$f")" >/dev/null &
+        reader=$!
+        # shellcheck disable=SC2046
+        rate_sample wr_8 $("$load" wherry none.where 8 $load_seconds "$(socket 1)" "$(socket 2)" "$(socket 3)")
+        wait $reader
+    done
+}
+
 etcd_pids=()
 
 etcd_start() { # etcd_start N: on the hosts 1 to N
@@ -103,6 +125,14 @@ rows() {
             echo "w${n}_${c}_p99|the same, 99th percentile|ms||e${n}_${c}_p99|etcd"
         done
     done
+    for c in 1 32; do
+        echo "rl_$c|read through the leader, callers: $c|reads/s|||"
+        echo "rl_${c}_p50|the same, median latency|ms|||"
+        echo "rf_$c|read through another member, callers: $c|reads/s||rs_$c|--stale"
+        echo "rf_${c}_p50|the same, median latency|ms||rs_${c}_p50|--stale"
+    done
+    echo "wr_8|3 members, 8 callers, while 32 read|changes/s||w3_8|nobody reads"
+    echo "wr_8_p50|the same, median latency|ms||w3_8_p50|nobody reads"
     echo "sync|4 KiB synced to the disk|ms|||"
     echo "leader|leader killed until the next write|ms|0.6 s||"
 }
@@ -113,6 +143,9 @@ samples_begin state
 w 1 deploy --detach -f "$(nowhere)" >/dev/null
 say "three members"
 load_members 3
+say "reads"
+w 1 scale --detach none.where=1 >/dev/null
+load_reads
 say "$kills leaders killed"
 for _ in $(seq "$kills"); do lose_leader; done
 "$probe" sync "$LAB_DATA/sync" 500 | sample_each sync
