@@ -23,17 +23,24 @@ struct restore_options {
     bool forget_homes;
 };
 
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void print_homes(const struct restore_reply *r)
 {
     if (r->homes_here)
-        printf("  %" PRId64 " volumes have their home here again\n", r->homes_here);
+        printf("  %" PRId64 " volume%s whose home was a machine of this name\n", r->homes_here,
+               plural(r->homes_here));
     if (r->homes_away)
-        printf("  %" PRId64 " volumes wait until the machine that has their content joins under "
-               "its old name;\n    'wherry backup inspect' shows which, --forget-homes starts them "
-               "empty instead\n",
-               r->homes_away);
+        printf("  %" PRId64
+               " volume%s waiting until the machine with the content joins under its old "
+               "name;\n    'wherry backup inspect' shows which, --forget-homes starts them empty "
+               "instead\n",
+               r->homes_away, plural(r->homes_away));
     if (r->homes_forgot)
-        printf("  %" PRId64 " volumes start empty\n", r->homes_forgot);
+        printf("  %" PRId64 " volume%s starting empty\n", r->homes_forgot, plural(r->homes_forgot));
 }
 
 static void print_result(const struct restore_reply *r, bool dry_run)
@@ -43,11 +50,13 @@ static void print_result(const struct restore_reply *r, bool dry_run)
     printf("%s %s, index %" PRId64 ", of %s:\n",
            dry_run ? "This would restore the backup of cluster" : "Restored the backup of cluster",
            r->from, r->from_index, when);
-    printf("  %" PRId64 " stacks with %" PRId64 " services\n", r->stacks, r->services);
+    printf("  %" PRId64 " stack%s with %" PRId64 " service%s\n", r->stacks, plural(r->stacks),
+           r->services, plural(r->services));
     print_homes(r);
-    printf("  not carried over: %" PRId64 " members, %" PRId64 " tasks (placed anew), %" PRId64
-           " tokens\n",
-           r->members, r->tasks, r->tokens);
+    printf("  not carried over: %" PRId64 " member%s, %" PRId64 " task%s (placed anew), %" PRId64
+           " token%s\n",
+           r->members, plural(r->members), r->tasks, plural(r->tasks), r->tokens,
+           plural(r->tokens));
     if (dry_run)
         return;
     printf("\nCluster %s has its first member, at %s.\n\n", r->cluster, r->address);

@@ -67,7 +67,7 @@ for n in 1 2 3; do
 done
 daemon_start 2
 test_case "a damaged backup is refused" says "does not match" w 2 restore "$B.bad"
-test_case "a dry run says what would be" eval 'w 2 restore --dry-run "$B" | grep -q "1 stacks with 2 services"'
+test_case "a dry run says what would be" eval 'w 2 restore --dry-run "$B" | grep -q "1 stack with 2 services"'
 dry() { [ "$(w 2 status --json | jq -r '.[0].cluster')" = "" ] && [ ! -e "$LAB_DATA/2/raft" ]; }
 test_case "and does nothing" dry
 restore() { w 2 restore --json "$B" >"$B.json"; }
