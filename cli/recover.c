@@ -82,6 +82,10 @@ static int check_sense(const struct recover_report *r, struct err *err)
         return err_set(err, ERR_CONFLICT,
                        "the cluster was recovered on another member already: this one must join it "
                        "anew");
+    if (r->witness)
+        return err_set(err, ERR_INVALID,
+                       "this member is a witness: it holds no keys and cannot lead, so no cluster "
+                       "goes on from it; recover another member, or restore a backup");
     if (r->voters == 1 && str_equal(r->role, "voter"))
         return err_set(err, ERR_INVALID,
                        "this member is the only voter: its cluster has not lost its quorum; start "
@@ -162,7 +166,8 @@ const struct command command_recover = {
         "stopped: show what it has and what may be lost, then make it the only voter. The other\n"
         "members stay listed as cut off; should they come back with their old logs they can "
         "neither\n"
-        "disturb nor go on, and get new logs from it. Run it on one member only: on the one whose log is\n"
+        "disturb nor go on, and get new logs from it. Run it on one member only: on the one whose "
+        "log is\n"
         "longest, which --show tells.",
     .examples = "  wherry recover --show\n"
                 "  wherry recover --data /var/lib/wherry --yes\n",

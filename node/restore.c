@@ -144,6 +144,10 @@ static int check_free(struct daemon *d, struct err *err)
             identity_cluster(d->identity));
     if (d->joining)
         return err_set(err, ERR_BUSY, "this machine is joining or restoring a cluster right now");
+    if (d->witness)
+        return err_set(err, ERR_INVALID,
+                       "a witness cannot be the first member of a cluster: start this daemon "
+                       "without --witness");
     if (file_exists(raft))
         return err_set(err, ERR_EXISTS, "%s is of an earlier cluster: move it away first", raft);
     return 0;

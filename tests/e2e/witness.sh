@@ -88,6 +88,10 @@ test_case "a full member is no witness" says 'joined its cluster as a full membe
     in_host 2 "$WHERRY" node --name n2 --data "$LAB_DATA/2" --run "$LAB_RUN/2" --address "$PREFIX.2" --witness
 daemon_start 2
 wait_for 30 "three" members_up 1 3
+daemon_stop 3
+test_case "no cluster is recovered from a witness" says 'is a witness' "$WHERRY" recover --yes --data "$LAB_DATA/3"
+daemon_start 3
+wait_for 30 "three" members_up 1 3
 test_case "the witness leaves" w 3 leave --yes
 test_case "one voter remains" wait_for 20 "one voter" eval '[ "$(w 1 node ls --json | jq "[.[] | select(.votes)] | length")" = 1 ]'
 test_case "daemons ended with nothing left behind" not grep -h 'left on the loop' "$LAB_RUN"/*.log
