@@ -61,8 +61,7 @@ static int64_t valid_s(const struct daemon *d)
     return d->options.certificate_s > 0 ? d->options.certificate_s : AUTHORITY_VALID_S;
 }
 
-int certs_sign(struct daemon *d, int64_t node_id, const struct bytes *public_key, char **ret_chain,
-               struct err *err)
+int certs_check(struct daemon *d, struct err *err)
 {
     struct cluster cluster;
     cleanup_secret struct buf key = BUF_INIT;
@@ -71,7 +70,20 @@ int certs_sign(struct daemon *d, int64_t node_id, const struct bytes *public_key
                        "the clock of the member asked is wrong, so it makes no certificates: ask "
                        "another one, or set its clock");
     if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
-        return err_set(err, ERR_UNAVAILABLE, "this member has no state yet: try again");
+        return err_set(err, ERR_UNAVAILABLE, "the member asked has no state yet: try again");
+    int rv = keys_open_ca(d->keys, &cluster, &key, err);
+    record_release(&cluster_type, &cluster);
+    return rv;
+}
+
+int certs_sign(struct daemon *d, int64_t node_id, const struct bytes *public_key, char **ret_chain,
+               struct err *err)
+{
+    struct cluster cluster;
+    cleanup_secret struct buf key = BUF_INIT;
+    if (certs_check(d, err) < 0)
+        return err->code;
+    check(store_get(d->store, TABLE_CLUSTER, 1, &cluster) == 0);
     int rv = keys_open_ca(d->keys, &cluster, &key, err);
     if (rv == 0) {
         struct authority ca = {.cert = str_or_empty(cluster.ca),
@@ -182,8 +194,8 @@ static void on_certified(void *arg, const struct err *failed, const struct reply
     }
 }
 
-/* Ask the next member that is up and may hold the key. */
-static void ask(struct certs *c)
+/* Ask the next member that is up and may hold the key. False: there is none. */
+static bool ask(struct certs *c)
 {
     struct daemon *d = c->daemon;
     struct node *nodes;
@@ -198,6 +210,7 @@ static void ask(struct certs *c)
         forward_call(d->forward, node->id, &call, ASK_MS, on_certified, c);
     }
     record_free_list(&node_type, nodes, n);
+    return c->asking;
 }
 
 static void renew(struct certs *c)
@@ -209,8 +222,8 @@ static void renew(struct certs *c)
         use(c, chain);
         return;
     }
-    note_failure(c, &err);
-    ask(c);
+    if (!ask(c))
+        note_failure(c, &err);
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -440,18 +440,6 @@ static int check_address(struct daemon *d, const struct node *node, struct err *
     return rv;
 }
 
-/* Who joins needs a certificate; it is better refused now than half admitted. */
-static int check_can_sign(struct daemon *d, struct err *err)
-{
-    cleanup_secret struct buf key = BUF_INIT;
-    struct cluster cluster;
-    if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
-        return err_set(err, ERR_UNAVAILABLE, "the member asked has no state yet: try again");
-    int rv = keys_open_ca(d->keys, &cluster, &key, err);
-    record_release(&cluster_type, &cluster);
-    return rv;
-}
-
 /* A machine whose connections we refuse wants to know why. It is told only when our own copy is
  * known to be up to date. */
 static bool answer_ask(struct daemon *d, struct bus_stranger *stranger, const struct admission *a,
@@ -496,7 +484,7 @@ void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
     else if (record_decode(&admission_type, data, len, false, &a, &err) == 0 &&
              !answer_ask(d, stranger, &a, public_key) &&
              token_parse(str_or_empty(a.token), &kind, ca_hash, secret_hash, &err) == 0 &&
-             check_address(d, &a.node, &err) == 0 && check_can_sign(d, &err) == 0) {
+             check_address(d, &a.node, &err) == 0 && certs_check(d, &err) == 0) {
         struct admitting *admitting = mem_alloc(1, sizeof(*admitting));
         *admitting = (struct admitting){.daemon = d, .stranger = stranger};
         memcpy(admitting->secret_hash, secret_hash, sizeof(secret_hash));

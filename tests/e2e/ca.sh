@@ -54,9 +54,12 @@ test_case "tokens are of the new one" grep -q "$(info 1 .ca)" <<<"$fresh"
 test_case "they are good for calls" call "$fresh" 2
 test_case "and those of before" call "$token" 2
 old_join=$(tr ' ' '\n' <"$LAB_RUN/init.out" | grep '^wherry1-j-' | head -1)
-host_up 4
-test_case "a machine joins with a token of the CA before" w 4 join "$PREFIX.2" --token "$old_join"
-test_case "and gets a certificate" wait_for 30 "a call" call "$fresh" 4
+host_up 4 --witness
+test_case "a machine joins with a token of the CA before, as a witness" w 4 join "$PREFIX.2" --token "$old_join"
+certificates() { grep -c BEGIN "$LAB_DATA/$1/identity/node.crt"; }
+has_certificates() { [ "$(certificates "$1")" = "$2" ]; }
+test_case "it gets a certificate of both CAs" has_certificates 4 4
+test_case "and no cluster key" not test -e "$LAB_DATA/4/identity/cluster.key"
 
 rm "$LAB_RUN/calling"
 wait $caller_pid
@@ -66,6 +69,7 @@ test_case "it is forgotten" w 1 ca rotate --finish --yes
 test_case "twice is once too often" says 'no change of the CA' w 1 ca rotate --finish --yes
 renewed() { [ "$(info 1 .members_before)" = 1 ]; }
 test_case "the others show the new one alone" wait_for 30 "renewal" renewed
+test_case "so does the witness, which asks another for it" wait_for 30 "its certificate" has_certificates 4 2
 test_case "a token of the CA before is good for nothing" says 'not of the cluster the token is for' call "$token" 1
 test_case "it is gone from the list" eval '! w 1 token ls | grep -q init'
 test_case "a token of the new one is" call "$fresh" 1

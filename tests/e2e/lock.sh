@@ -50,6 +50,8 @@ test_case "its task runs on" wait_for 30 "tasks" running_is 2 app.web 3
 test_case "it shows no unlock key" says 'is locked since it started' w 2 lock key
 test_case "it changes no key" says 'is locked since it started' w 2 key rotate
 test_case "it makes nobody a member" says 'is locked since it started' eval 'token=$(w 1 token -q) && host_up 5 && w 5 join "$PREFIX.2" --token "$token"'
+test_case "another makes it a certificate of a new CA" w 1 ca rotate
+test_case "which takes over" w 1 ca rotate --finish --yes
 test_case "a slip is told from a wrong key" says 'has a slip in it' w 2 unlock <<<"${key%?}x"
 test_case "another unlock key does not open it" says 'not the unlock key of the cluster' w 2 unlock <<<"WHRU-0ba03bb1ae741115febd94fc46a33684-82c3"
 test_case "it cannot be tried as fast as one likes" says 'wait a second' w 2 unlock <<<"$key"
