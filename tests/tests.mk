@@ -82,5 +82,5 @@ check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver $(O)/tests/e2
 check-nemesis: all $(O)/tests/fault/linear
 	NEMESIS_SECONDS=$(or $(NEMESIS_SECONDS),600) bash tests/fault/nemesis.sh
 
-check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear
+check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear $(O)/tests/fault/writer
 	tests/run_scripts.sh $(FAULT)
