@@ -2,13 +2,13 @@
 #
 #   sudo make bench          a cluster of three hosts against bare crun, the disk and the libraries
 #   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
-#   sudo make bench-state    the replicated state against etcd (installs etcd-server)
+#   sudo make bench-state bench-members    the replicated state against etcd (installs etcd-server)
 #   make bench-scheduler bench-cluster     single rooms
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-state bench-swarm bench-scheduler bench-cluster
+.PHONY: bench bench-state bench-members bench-swarm bench-scheduler bench-cluster
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -47,3 +47,8 @@ bench-state: deps
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends etcd-server; }
 	$(MAKE) all $(O)/tests/bench/probe $(O)/tests/bench/load
 	tests/bench/state.sh
+
+# What a member costs where there are twenty.
+bench-members: deps
+	$(MAKE) all
+	tests/bench/members.sh
