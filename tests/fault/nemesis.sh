@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Is it linearizable while things break? Many callers (linear.c) write and read through all members;
-# meanwhile members are killed, stopped for seconds, cut off both ways and one way, and their clocks
-# jump. First, that the check notices reads which are not.
+# meanwhile members are killed, stopped for seconds, cut off both ways and one way, their clocks jump
+# and their disks fill up. First, that the check notices reads which are not linearizable.
 # usage: [NEMESIS_SECONDS=45] [NEMESIS_MEMBERS=3] [SEED=N] tests/fault/nemesis.sh
-. "$(dirname "$0")/../e2e/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
 seconds=${NEMESIS_SECONDS:-45}
 members=${NEMESIS_MEMBERS:-3}
@@ -13,6 +13,8 @@ RANDOM=$seed
 linear=$top/build/release/tests/fault/linear
 faketime=$(dpkg -L libfaketime 2>/dev/null | grep 'libfaketime\.so' | head -1)
 begin nemesis 0
+trap disks_finish EXIT
+DISKS=$(mktemp -d /var/tmp/wherry-disks.XXXXXX) || exit 1
 echo "seed $seed, $members members, $seconds seconds"
 
 # The last member's clock can be set: a file says by how much it is off.
@@ -29,6 +31,7 @@ clock() { echo "$1" >"$LAB_RUN/clock.new" && mv "$LAB_RUN/clock.new" "$LAB_RUN/c
 all=$(seq "$members")
 clock +0
 for n in $all; do
+    disk_make "$n" 200 || { echo "FAIL $name: no disk"; exit 1; }
     host_net "$n"
     start "$n"
 done
@@ -106,13 +109,20 @@ wrong_clock() {
     wait_some 3
     clock +0
 }
+full() { # so little room is left that it takes no part
+    local free
+    free=$(df --output=avail -k "$LAB_DATA/$1" | tail -1)
+    fallocate -l $((free - 20000))K "$LAB_DATA/$1/filler"
+    wait_some 4
+    rm -f "$LAB_DATA/$1/filler"
+}
 all_killed() {
     local n
     for n in $all; do kill -KILL "$(daemon_pid "$n")"; done
     for n in $all; do wait_for 20 "end" not daemon_alive "$n" && start "$n"; done
 }
 
-faults=(killed killed stopped stopped cut_off cut_off deaf mute apart wrong_clock all_killed)
+faults=(killed full killed stopped stopped cut_off cut_off deaf mute apart full wrong_clock all_killed)
 declare -A done_n
 break_things() { # break_things SECONDS
     local end=$((SECONDS + $1)) what n=0
@@ -148,7 +158,7 @@ checker=$!
 break_things $((seconds - 4))
 for n in $all; do kill -CONT "$(daemon_pid "$n")" 2>/dev/null; done
 heal_rules
-for n in $all; do host_heal "$n"; done
+for n in $all; do host_heal "$n"; rm -f "$LAB_DATA/$n/filler"; done
 for n in $all; do daemon_alive "$n" || start "$n"; done
 wait "$checker"
 status=$?
@@ -167,4 +177,4 @@ in_step() {
     [ "$i" = 1 ]
 }
 test_case "all members are equally far in the end" wait_for 60 "equal indexes" in_step
-finish
+disks_finish
