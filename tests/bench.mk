@@ -3,12 +3,13 @@
 #   sudo make bench          a cluster of three hosts against bare crun, the disk and the libraries
 #   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
 #   sudo make bench-state bench-members    the replicated state against etcd (installs etcd-server)
+#   sudo make bench-wear     what a change writes to the disks
 #   make bench-scheduler bench-cluster     single rooms
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-state bench-members bench-swarm bench-scheduler bench-cluster
+.PHONY: bench bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -40,6 +41,10 @@ bench-swarm: deps
 	$(MAKE) all $(O)/tests/bench/probe
 	tests/bench/swarm.sh
 	tests/bench/bench.sh --peer build/bench/swarm.samples
+
+bench-wear: deps
+	$(MAKE) all $(O)/tests/bench/load
+	tests/bench/wear.sh
 
 # The replicated state beside etcd, on the same hosts.
 bench-state: deps
