@@ -107,10 +107,11 @@ static int restore(struct consensus *c, const struct raft_buffer *buf, struct er
     size_t len = buf->len - SNAPSHOT_HEADER_BYTES;
     int64_t index;
     int rv = 0;
-    if (!c->hazards.unchecked_snapshot)
-        rv = snapshot_decode(buf->base, buf->len, &payload, &len, &index, err);
+    if (c->hazards.unchecked_snapshot)
+        return store_restore(c->config.store, payload, len, err);
+    rv = snapshot_decode(buf->base, buf->len, &payload, &len, &index, err);
     if (rv == 0)
-        rv = store_restore(c->config.store, payload, len, err);
+        rv = store_restore_trusted(c->config.store, payload, len, err);
     return rv;
 }
 

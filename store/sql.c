@@ -186,7 +186,7 @@ static bool schema_is_ours(sqlite3 *db, size_t *ret_n)
     return ours && rc == SQLITE_DONE && n >= SCHEMA_FIRST;
 }
 
-static int inspect(sqlite3 *db, struct err *err)
+static int inspect(sqlite3 *db, bool trusted, struct err *err)
 {
     size_t statements;
     for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++)
@@ -202,14 +202,14 @@ static int inspect(sqlite3 *db, struct err *err)
     if (!schema_is_ours(db, &statements))
         return err_set(err, ERR_CORRUPT, "snapshot: its tables are not those of version %d",
                        SCHEMA_VERSION);
-    if (!pages_are_sound(db))
+    if (!trusted && !pages_are_sound(db))
         return err_set(err, ERR_CORRUPT, "snapshot: its pages are damaged");
     for (; statements < ARRAY_SIZE(schema); statements++)
         execute(db, schema[statements]);
     return 0;
 }
 
-int sql_open_image(struct sql *sql, const void *image, size_t len, struct err *err)
+int sql_open_image(struct sql *sql, const void *image, size_t len, bool trusted, struct err *err)
 {
     /* The first 16 bytes, the page size and the rollback format (not WAL) of a database file. */
     const unsigned char *bytes = image;
@@ -224,7 +224,7 @@ int sql_open_image(struct sql *sql, const void *image, size_t len, struct err *e
     memcpy(copy, image, len);
     unsigned flags = SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE;
     int rc = sqlite3_deserialize(db, "main", copy, (sqlite3_int64)len, (sqlite3_int64)len, flags);
-    int rv = rc == SQLITE_OK ? inspect(db, err)
+    int rv = rc == SQLITE_OK ? inspect(db, trusted, err)
                              : err_set(err, ERR_CORRUPT, "snapshot: %s", sqlite3_errmsg(db));
     if (rv < 0) {
         check(sqlite3_close(db) == SQLITE_OK);

@@ -90,9 +90,9 @@ struct sql {
 /* Open an empty database with the schema. */
 void sql_open(struct sql *sql);
 
-/* Open the database in @len bytes at @image, which are copied. The schema and the pages are
- * checked, the rows are not. ERR_CORRUPT; then there is nothing to close. */
-int sql_open_image(struct sql *sql, const void *image, size_t len, struct err *err);
+/* Open the database in @len bytes at @image, which are copied. The schema and, unless @trusted, the
+ * pages are checked, the rows are not. ERR_CORRUPT; then there is nothing to close. */
+int sql_open_image(struct sql *sql, const void *image, size_t len, bool trusted, struct err *err);
 
 /* Drop the tables and indexes that the first release does not have, which must be empty, and make
  * them again. */

@@ -89,6 +89,25 @@ static void what_is_above_its_level_stops_a_member(void **state)
     assert_int_equal(store_index(w->store), w->index);
 }
 
+static void a_snapshot_above_its_level_stops_a_member(void **state)
+{
+    struct world *w = *state;
+    cleanup_buf struct buf image = BUF_INIT;
+    struct store *old = store_new();
+    struct err err;
+    init_cluster(w);
+    store_pretend_level(old, 1);
+    store_snapshot(w->store, &image);
+    assert_int_equal(store_restore_trusted(old, image.data, image.len, &err), 0);
+    raise_to(w, 2);
+    buf_reset(&image);
+    store_snapshot(w->store, &image);
+    assert_int_equal(store_restore_trusted(old, image.data, image.len, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "of level 2, and this version of wherry knows 1"));
+    assert_int_equal(store_restore(old, image.data, image.len, &err), ERR_UNSUPPORTED);
+    store_free(old);
+}
+
 static void a_recovered_cluster_cuts_off_the_others(void **state)
 {
     struct world *w = *state;
@@ -172,6 +191,8 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test(kinds_and_fields_have_a_level),
         cmocka_unit_test_setup_teardown(what_is_above_its_level_stops_a_member, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_snapshot_above_its_level_stops_a_member, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_recovered_cluster_cuts_off_the_others, world_setup,
                                         world_teardown),
