@@ -91,8 +91,11 @@ static int run_leave(struct cli *cli, const void *options, int words_n, char **w
         rv = agree(cli, o, err);
     if (rv == 0)
         rv = drain_self(cli, o, s.node, err);
-    if (rv == 0)
-        rv = cli_call(cli, "cluster.leave", &(struct leave_request){.yes = true}, &reply, err);
+    if (rv == 0 && (rv = cli_call(cli, "cluster.leave", &(struct leave_request){.yes = true},
+                                  &reply, err)) < 0)
+        cli_warn("if it is still a member it is drained: 'wherry node activate %s' lets it take "
+                 "tasks again",
+                 s.node);
     if (rv == 0) {
         record_release(&node_change_reply_type, &reply);
         rv = wait_until_anew(cli, err);

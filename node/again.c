@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -31,6 +32,9 @@ int again_run(struct err *err)
         return err_set(err, ERR_FAILED, "/proc/self/cmdline is empty: start the daemon again");
     arguments[n] = NULL;
     log_info("node", "starting anew");
+    /* The loop's thread, which this is, was given more than what it starts is to have (daemon.c).
+     */
+    setpriority(PRIO_PROCESS, 0, 0);
     execv("/proc/self/exe", arguments);
     return err_errno(err, errno, "start anew");
 }

@@ -41,7 +41,7 @@ void impact_of_loss(struct daemon *d, const struct node *node, struct buf *out)
     struct volume *volumes;
     size_t n;
     store_list(d->store, TABLE_VOLUME, BY_NONE, 0, &volumes, &n);
-    for (size_t i = 0; i < n && node->status == NODE_UP; i++)
+    for (size_t i = 0; i < n; i++)
         if (volumes[i].home_node_id == node->id)
             buf_printf(out,
                        "The content of volume %s is on %s: the cluster would begin with an "

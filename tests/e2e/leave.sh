@@ -57,7 +57,16 @@ test_case "there is nothing to leave any more" says 'in no cluster' w "$l" leave
 rejoin() { w "$l" join "$PREFIX.$f" --token "$(w "$f" token -q)" && wait_for 20 "three" members_up "$f" 3; }
 test_case "it joins again, as a new member" rejoin
 test_case "with a new id" [ "$(w "$f" node inspect "n$l" | jq '.[0].id')" = 4 ]
-test_case "changes go on" w "$l" scale app.web=4
+load busybox "$l"
+test_case "changes go on" w "$l" scale app.web=6
+# What is started by a daemon that started anew has the rank of what others start.
+ranks() { # ranks N: of the processes of its containers
+    local p
+    for p in $(cat /sys/fs/cgroup/*/"$(host_cgroup "$1")"/container/*/cgroup.procs 2>/dev/null | sort -u); do
+        sed 's/.*) //' "/proc/$p/stat" | cut -d' ' -f17
+    done | sort -u
+}
+test_case "its containers rank as the others' do" eval '[ -n "$(ranks "$l")" ] && [ "$(ranks "$l")" = "$(ranks "$f")" ]'
 
 # --- a dead one's place ---------------------------------------------------------------------------
 wait_for 20 "three voters" voters_are "$f" 3
