@@ -31,6 +31,24 @@ test_case "app.web and app.web2 are two things" [ "$(tasks 1 app.web | jq -r '.[
 test_case "a second deploy of the same file does nothing" grep -q 'Nothing to do' <(w 3 deploy -f "$(app 3 one)")
 test_case "scale through the third" w 3 scale app.web=5
 test_case "five run" wait_for 5 "five" running_is 2 app.web 5
+nowhere=$(compose nowhere <<'YAML'
+name: nowhere
+services:
+  none:
+    image: demo/busybox:1
+    deploy: {placement: {constraints: ["node.labels.no == such"]}}
+YAML
+)
+at_once() { # each write through one member is in the read through the next that follows it
+    local i
+    w 1 deploy --detach -f "$nowhere" || return 1
+    for i in $(seq 1 30); do
+        w $((i % 3 + 1)) scale --detach nowhere.none="$i" >/dev/null || return 1
+        [ "$(w $(((i + 1) % 3 + 1)) inspect nowhere.none --json | jq '.[0].replicas')" = "$i" ] || { echo "not $i"; return 1; }
+    done
+    w 2 rm --detach nowhere
+}
+test_case "what is written through one member is read through another at once" at_once
 test_case "scale down" w 1 scale app.web=2
 test_case "two run" wait_for 5 "two" running_is 2 app.web 2
 test_case "plan says what changes" grep -q environment <(w 1 plan -f "$(app 2 two)")

@@ -80,6 +80,17 @@ for n in 1 2 3; do host_kill $n; done
 host_boot 2
 test_case "after a total loss one member alone runs its tasks" wait_for 30 "tasks of host 2" alone
 test_case "without a quorum" says 'leader|voters' w 2 scale app.web=1
+unread() {
+    local out status
+    out=$(w 2 ls 2>&1)
+    status=$?
+    echo "$status: $out"
+    [ $status = 7 ] && grep -q -e '--stale shows what this member has' <<<"$out"
+}
+test_case "a read says that it is not known, and what to do" unread
+own_copy() { w 2 ls --stale --json | jq -r '.[].name' | grep -qx app.web; }
+test_case "the member's own copy can be read" own_copy
+test_case "and how old it is" says 'no word from a leader' eval 'w 2 status; false'
 host_boot 1
 host_boot 3
 test_case "with the others it is whole" wait_for 60 "members" members_up 1 3
