@@ -32,6 +32,7 @@ struct daemon_options {
     struct arg_texts plain_http;
     int64_t certificate_ms; /* for tests: how long certificates last */
     struct arg_number pretend_level;
+    struct arg_number snapshot_entries; /* for tests: between two snapshots */
 };
 
 /* Do the command's work. @options is its options' struct, read; @words are what follows the

@@ -11,19 +11,21 @@ static const struct command *const commands[] = {COMMANDS(X) NULL};
 
 static int run_daemon(const struct daemon_options *options, struct err *err)
 {
-    return node_run(&(struct node_options){.name = options->name,
-                                           .data_dir = options->data_dir,
-                                           .run_dir = options->run_dir,
-                                           .address = options->address,
-                                           .labels = options->labels.items,
-                                           .labels_n = options->labels.n,
-                                           .oci_runtime = options->oci_runtime,
-                                           .witness = options->witness,
-                                           .plain_http = options->plain_http.items,
-                                           .plain_http_n = options->plain_http.n,
-                                           .certificate_s = options->certificate_ms / 1000,
-                                           .pretend_level = (int)options->pretend_level.value},
-                    err);
+    return node_run(
+        &(struct node_options){.name = options->name,
+                               .data_dir = options->data_dir,
+                               .run_dir = options->run_dir,
+                               .address = options->address,
+                               .labels = options->labels.items,
+                               .labels_n = options->labels.n,
+                               .oci_runtime = options->oci_runtime,
+                               .witness = options->witness,
+                               .plain_http = options->plain_http.items,
+                               .plain_http_n = options->plain_http.n,
+                               .certificate_s = options->certificate_ms / 1000,
+                               .pretend_level = (int)options->pretend_level.value,
+                               .snapshot_entries = (unsigned)options->snapshot_entries.value},
+        err);
 }
 
 static int recover(const char *data_dir, bool act, struct recover_report *ret, struct err *err)

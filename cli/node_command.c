@@ -172,6 +172,8 @@ const struct command command_node = {
                        "certificate-lifetime", "DURATION", NULL),
             ARG_OPTION(struct daemon_options, ARG_NUMBER, pretend_level, 0, "pretend-level", "N",
                        NULL),
+            ARG_OPTION(struct daemon_options, ARG_NUMBER, snapshot_entries, 0, "snapshot-entries",
+                       "N", NULL),
             ARG_END,
         },
     .options_size = sizeof(struct daemon_options),

@@ -249,6 +249,8 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
                                       .on_cut_off = on_cut_off,
                                       .on_fatal = on_raft_fatal,
                                       .now_ms = on_raft_stamp,
+                                      .snapshot_threshold = d->options.snapshot_entries,
+                                      .snapshot_trailing = d->options.snapshot_entries / 4,
                                       .arg = d};
     if (consensus_start(&config, &d->consensus, err) < 0) {
         if (d->log_damaged) /* nothing was started */

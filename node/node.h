@@ -26,8 +26,9 @@ struct node_options {
     bool witness;                  /* vote, and do nothing else */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;
-    int pretend_level;     /* 0: none. For tests: know only what the release of that level did */
-    int64_t certificate_s; /* how long certificates last that this member signs; 0: 90 days */
+    int pretend_level; /* 0: none. For tests: know only what the release of that level did */
+    unsigned snapshot_entries; /* of the log, between two snapshots; 0: 8192. For tests */
+    int64_t certificate_s;     /* how long certificates last that this member signs; 0: 90 days */
 };
 
 /* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,

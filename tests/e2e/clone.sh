@@ -34,7 +34,7 @@ start_copy() { # start_copy [OPTION...]: as n3
 told() { w 4 status | grep -q "identity of n3 is running.*this disk is a copy.*delete $LAB_DATA/4"; }
 logged() { grep -q 'this disk is a copy' "$LAB_RUN/4.log"; }
 others_know() { grep -q "n3 is alive twice" "$LAB_RUN/1.log" "$LAB_RUN/2.log"; }
-alone() { [ "$(w 4 status --json | jq -r .leader)" = "" ]; }
+alone() { [ "$(w 4 status --json | jq -r '.[0] | .node + ":" + .leader')" = n3: ]; }
 no_containers() { [ -z "$(pids_of 4)" ]; }
 pids_of() { cat /sys/fs/cgroup/*/"$(host_cgroup "$1")"/container/*/cgroup.procs 2>/dev/null; }
 

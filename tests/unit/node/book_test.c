@@ -154,9 +154,10 @@ static void nonsense_is_refused(void **state)
 {
     (void)state;
     struct known_peer p = peer_two();
+    static char good[] = "10.0.0.9:7400";
     char *addresses[BOOK_ADDRESSES_MAX + 1];
     for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
-        addresses[i] = (char[]){"10.0.0.9:7400"};
+        addresses[i] = good;
     struct whereabouts w = {.cluster = (char *)(uintptr_t)test_uuid,
                             .node_id = 2,
                             .sequence = 9,

@@ -24,8 +24,9 @@ static struct peers three(void)
         {.id = 2, .name = (char[]){"b"}, .address = (char[]){"10.0.0.2:7400"}},
         {.id = 3, .name = (char[]){"c"}, .address = (char[]){"10.0.0.3:7400"}},
     };
+    static unsigned char key[] = {1, 2, 3};
     for (size_t i = 0; i < 3; i++)
-        nodes[i].public_key = (struct bytes){(unsigned char[]){1, 2, 3}, 3};
+        nodes[i].public_key = (struct bytes){key, sizeof(key)};
     struct peers peers;
     peers_from_nodes(nodes, 3, 2, &peers);
     return peers;
