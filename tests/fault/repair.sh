@@ -50,7 +50,6 @@ flip() { # flip FILE OFFSET: one bit of it
     byte=$(od -An -tu1 -j "$2" -N 1 "$1")
     printf "\\x$(printf %02x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
-zero() { dd if=/dev/zero of="$1" bs=512 seek="$2" count=1 conv=notrunc status=none; }
 closed() { find "$raft" -name '0*-0*' | sort | tail -1; }
 open_one() { for f in "$raft"/open-*; do [ -z "$(tr -d '\0' <"$f" | head -c 1)" ] || echo "$f"; done | head -1; }
 set_aside() { find "$LAB_DATA/2" -maxdepth 1 -name 'raft.damaged-*' | wc -l; }
@@ -78,15 +77,12 @@ damage() { # damage WHAT WORD COMMAND...: the daemon is killed, the file damaged
 }
 flip_open() { f=$(open_one) && flip "$f" 60; }
 cut_open() { f=$(open_one) && truncate -s 100 "$f"; }
-zero_open() { f=$(open_one) && zero "$f" 0; }
 flip_closed() { f=$(closed) && flip "$f" $(($(stat -c %s "$f") / 2)); }
 flip_vote() { for f in "$raft"/metadata?; do flip "$f" 24; done; }
 gone() { rm -rf "$raft"; }
 damage "a bit of an open segment" open- flip_open
 damage "an open segment cut short" open- cut_open
-damage "a segment's first sector zeroed" "$raft" zero_open
 damage "a bit of a vote" metadata flip_vote
-damage "a bit of progress" progress flip "$raft/progress" 19
 damage "the folder gone" acknowledged gone
 daemon_stop 2
 daemon_start 2
@@ -96,9 +92,11 @@ test_case "the member kept its id and its name" [ "$(status 2 | jq -r '.[0] | "\
 test_case "raft has three voters" [ "$(status 1 | jq '.[0].voters')" = 3 ]
 
 # By hand, on one that is at work.
+logs() { grep -c 'starting with an empty log' "$LAB_RUN/2.log"; }
+had=$(logs)
+renewed() { [ "$(logs)" -gt "$had" ] && whole; }
 old=$(w 1 node inspect n2 2>/dev/null | jq -r '.[0].joined_ms')
 test_case "an operator may ask for it" w 2 node repair
-renewed() { [ "$(grep -c 'starting with an empty log' "$LAB_RUN/2.log")" = 8 ] && whole; }
 test_case "then it has a new log too" wait_for 60 "all" renewed
 test_case "and the same processes" [ "$(processes)" = "$before" ]
 test_case "and is the member it was" [ "$(w 1 node inspect n2 | jq -r '.[0].joined_ms')" = "$old" ]
