@@ -5,11 +5,12 @@
 #   sudo make bench-state bench-members    the replicated state against etcd (installs etcd-server)
 #   sudo make bench-wear     what a change writes to the disks
 #   make bench-scheduler bench-cluster     single rooms
+#   make bench-snapshot                    copy, check and restore of a state of 100,000 tasks
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster
+.PHONY: bench bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-snapshot
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -28,6 +29,9 @@ bench-scheduler: $(O)/tests/bench/scheduler_bench
 	$<
 
 bench-cluster: $(O)/tests/bench/cluster_bench
+	$<
+
+bench-snapshot: $(O)/tests/bench/state_bench
 	$<
 
 bench: deps
