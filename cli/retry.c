@@ -28,6 +28,8 @@ static const struct {
     {"service.scale", RETRY_CHANGE}, {"task.list", RETRY_READ},
     {"image.list", RETRY_READ},      {"token.list", RETRY_READ},
     {"token.remove", RETRY_CHANGE},  {"cluster.session", RETRY_READ},
+    {"cluster.set", RETRY_CHANGE},   {"cluster.inspect", RETRY_READ},
+    {"node.set", RETRY_CHANGE},      {"ca.inspect", RETRY_READ},
 };
 
 enum retry_kind retry_kind_of(const char *verb)

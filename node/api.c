@@ -215,10 +215,15 @@ static bool needs_barrier(const struct api_call *c, const struct call *call)
 static bool answer_known(struct api_call *c)
 {
     struct change_result known;
-    if (!c->has_request_id || c->verb->reply != &empty_type ||
+    struct node_change_reply done = {.done = true};
+    bool of_node = c->verb->reply == &node_change_reply_type;
+    if (!c->has_request_id || (c->verb->reply != &empty_type && !of_node) ||
         !store_request(c->daemon->store, c->request_id, &known))
         return false;
-    on_proposed(c, &known);
+    if (of_node && known.err.code == 0)
+        api_reply(c, &done);
+    else
+        on_proposed(c, &known);
     return true;
 }
 

@@ -162,9 +162,9 @@ static void change_or_warn(struct api_call *c, const struct buf *warning, enum c
         return;
     }
     if (api_may_change(c, (int)kind, body))
-        propose_change_for(c->daemon->propose, &c->caller, kind, body,
-                           c->has_request_id ? c->request_id : NULL, PROPOSE_TIMEOUT_MS, on_changed,
-                           c);
+        propose_request(c->daemon->propose, &c->caller, kind, body,
+                        c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
+                        on_changed, c);
 }
 
 void api_node_set(struct api_call *c, const void *request)
