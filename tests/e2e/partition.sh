@@ -13,7 +13,7 @@ f=$(follower 1 2 3)
 status() { w "$1" status --json | jq -r ".[0].$2"; }
 term=$(status "$l" term)
 
-cut() { # cut in|out [FROM]: what host f gets, or sends, is lost
+lose() { # lose in|out [FROM]: what host f gets, or sends, is lost
     local chain=input match=saddr
     [ "$1" = in ] || { chain=output match=daddr; }
     in_host "$f" nft "add table ip cut; add chain ip cut $chain { type filter hook $chain priority -300; };
@@ -26,12 +26,12 @@ lost() { [ "$(status "$f" contact_ms)" -gt 1500 ]; } # several times the time of
 same() { [ "$(status "$l" leader)" = "n$l" ] && [ "$(status "$l" term)" = "$term" ]; }
 back() { [ "$(status "$f" leader)" = "n$l" ] && [ "$(status "$f" contact_ms)" -lt 1000 ] && members_up "$l" 3; }
 
-try() { # try WHAT CUT...
+try() { # try WHAT LOSS...
     local what=$1
     shift
     for c; do
         # shellcheck disable=SC2086
-        cut $c
+        lose $c
     done
     test_case "$what: it misses the leader" wait_for 60 "out of contact" lost
     test_case "$what: the leader goes on" same
