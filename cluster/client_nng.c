@@ -175,28 +175,28 @@ static int open_socket(nng_socket *socket)
     return rv;
 }
 
-int client_nng_open(const char *address, const unsigned char ca_hash[32], struct client_nng **ret,
-                    struct err *err)
+/* One attempt. *@ret_distrusted: the certificate was not that of the CA that was found before. */
+static int open_once(const char *address, const struct address *split,
+                     const unsigned char ca_hash[32], struct client_nng **ret, bool *ret_distrusted,
+                     struct err *err)
 {
-    struct address split;
     cleanup_free char *ca_pem = NULL;
-    int rv = address_split(address, default_port, &split, err);
-    if (rv == 0)
-        rv = fetch_ca(&split, ca_hash, &ca_pem, err);
+    *ret_distrusted = false;
+    int rv = fetch_ca(split, ca_hash, &ca_pem, err);
     if (rv < 0)
         return rv;
-    bool v6 = strchr(split.host, ':') != NULL;
+    bool v6 = strchr(split->host, ':') != NULL;
     cleanup_free char *url =
-        str_printf("tls+tcp://%s%s%s:%s", v6 ? "[" : "", split.host, v6 ? "]" : "", split.port);
+        str_printf("tls+tcp://%s%s%s:%s", v6 ? "[" : "", split->host, v6 ? "]" : "", split->port);
     struct client_nng *n = mem_alloc(1, sizeof(*n));
     n->address = str_copy(address);
     rv = open_socket(&n->socket);
     if (rv == 0)
         rv = dial(n->socket, url, ca_pem);
     if (rv != 0) {
-        bool distrusts = rv == NNG_EPEERAUTH || rv == NNG_ECRYPTO;
+        *ret_distrusted = rv == NNG_EPEERAUTH || rv == NNG_ECRYPTO;
         err_set(err, ERR_UNAVAILABLE, "cannot call %s: %s%s", address, nng_strerror(rv),
-                distrusts
+                *ret_distrusted
                     ? "; is that the port for calls (7401), and is this machine's clock right?"
                     : "");
         client_nng_close(n);
@@ -204,6 +204,21 @@ int client_nng_open(const char *address, const unsigned char ca_hash[32], struct
     }
     *ret = n;
     return 0;
+}
+
+int client_nng_open(const char *address, const unsigned char ca_hash[32], struct client_nng **ret,
+                    struct err *err)
+{
+    struct address split;
+    bool distrusted;
+    int rv = address_split(address, default_port, &split, err);
+    if (rv < 0)
+        return rv;
+    rv = open_once(address, &split, ca_hash, ret, &distrusted, err);
+    /* The CA may have been changed between its two connections. */
+    if (rv < 0 && distrusted)
+        rv = open_once(address, &split, ca_hash, ret, &distrusted, err);
+    return rv;
 }
 
 /* nng 1.5.2 may never come back from closing a socket whose connection broke while it was dialled
