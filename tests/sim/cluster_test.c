@@ -4,7 +4,8 @@
  *
  *     cluster_test                 the days of the test run
  *     cluster_test --seed N        one day again, exactly; --verbose shows what the members log
- *     cluster_test --days N [M]    N days from seed M on
+ *     cluster_test --days N [--from M]   N days from seed M on
+ *     cluster_test --without P …         the same without a precaution, by its name below
  *
  * SIM_CLUSTER_DAYS=n makes the test run of so many days.
  */
@@ -37,7 +38,7 @@ enum {
 
 enum {
     DAY_MS = 30000,
-    FAULT_MS = 400,
+    FAULT_MS = 300,
     CPU_SECONDS = 60, /* a day takes less than one; more is a loop without end */
 };
 
@@ -60,8 +61,7 @@ static struct sim_stats live(const struct sim_options *options)
     while (s->now < end)
         sim_step(s);
     sim_heal(s);
-    while (!sim_leader(s) || s->now < end + 5000)
-        sim_step(s);
+    sim_wait_for_leader(s);
     clients_settle(s->clients);
     sim_converge(s);
     sim_rest(s);
@@ -123,18 +123,46 @@ static void print(const struct sim_stats *s)
            " snapshots loaded\n",
            s->messages, s->lost, s->doubled, s->terms, s->joined, s->removed, s->snapshots);
     printf("%" PRIu64 " entries, %" PRIu64 " digests compared; requests: %" PRIu64 " done, %" PRIu64
-           " refused, %" PRIu64 " given up\n",
-           s->entries, s->compared, s->acknowledged, s->refused, s->unknown);
+           " refused, %" PRIu64 " given up; %" PRIu64 " reads\n",
+           s->entries, s->compared, s->acknowledged, s->refused, s->unknown, s->reads);
     fflush(stdout);
 }
 
 static const char *program;
 
-static int live_days(uint64_t first, uint64_t n, struct sim_stats *sum)
+/* --- without a precaution --------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    struct consensus_hazards hazards;
+} hazards[] = {
+    {"barrier", {.no_barrier = true}},
+    {"hold", {.no_hold = true}},
+    {"proven-results", {.unproven_results = true}},
+    {"rollback", {.library_rollback = true}},
+    {"install", {.candidate_while_install = true}},
+    {"confirmed-reads", {.unconfirmed_reads = true}},
+};
+
+static struct consensus_hazards without(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(hazards); i++)
+        if (strcmp(hazards[i].name, name) == 0)
+            return hazards[i].hazards;
+    fprintf(stderr, "no precaution is called %s\n", name);
+    exit(2);
+}
+
+/* --- days --------------------------------------------------------------------------------------
+ */
+
+static int live_days(uint64_t first, uint64_t n, const struct consensus_hazards *taken_away,
+                     struct sim_stats *sum)
 {
     int failed = 0;
     for (uint64_t seed = first; seed < first + n; seed++) {
         struct sim_options options = day_of(seed);
+        options.hazards = *taken_away;
         struct sim_stats stats = {0};
         int status = live_apart(&options, &stats);
         if (status != 0) {
@@ -156,7 +184,7 @@ static void a_cluster_keeps_its_promises_through_random_days(void **state)
     struct sim_stats sum = {0};
     const char *days = getenv("SIM_CLUSTER_DAYS");
     uint64_t n = days ? strtoull(days, NULL, 10) : DAYS;
-    assert_int_equal(live_days(1, n, &sum), 0);
+    assert_int_equal(live_days(1, n, &(struct consensus_hazards){0}, &sum), 0);
     if (!days)
         assert_true(faults_of(&sum) >= FAULTS_WANTED);
 }
@@ -175,20 +203,55 @@ static void a_seed_means_the_same_every_time(void **state)
     assert_true(stats[0].trace != stats[1].trace);
 }
 
+struct arguments {
+    uint64_t seed, days, first;
+    bool verbose;
+    struct consensus_hazards hazards;
+};
+
+static struct arguments parse(int argc, char **argv)
+{
+    struct arguments a = {.first = 1};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--verbose") == 0) {
+            a.verbose = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--seed") == 0)
+            a.seed = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--days") == 0)
+            a.days = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--from") == 0)
+            a.first = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--without") == 0)
+            a.hazards = without(value);
+        else {
+            fprintf(stderr,
+                    "usage: %s [--seed N [--verbose] | --days N [--from N]] [--without "
+                    "PRECAUTION]\n",
+                    argv[0]);
+            exit(2);
+        }
+        i++;
+    }
+    return a;
+}
+
 int main(int argc, char **argv)
 {
+    struct arguments a = parse(argc, argv);
+    struct sim_stats sum = {0};
     program = argv[0];
-    if (argc >= 3 && strcmp(argv[1], "--days") == 0) {
-        struct sim_stats sum = {0};
-        return live_days(argc > 3 ? strtoull(argv[3], NULL, 10) : 1, strtoull(argv[2], NULL, 10),
-                         &sum) > 0;
-    }
-    if (argc >= 3 && strcmp(argv[1], "--seed") == 0) {
-        struct sim_options options = day_of(strtoull(argv[2], NULL, 10));
-        options.verbose = argc > 3 && strcmp(argv[3], "--verbose") == 0;
-        struct sim_stats stats = live(&options);
-        print(&stats);
-        printf("trace %016" PRIx64 "\n", stats.trace);
+    if (a.days)
+        return live_days(a.first, a.days, &a.hazards, &sum) > 0;
+    if (a.seed) {
+        struct sim_options options = day_of(a.seed);
+        options.verbose = a.verbose;
+        options.hazards = a.hazards;
+        sum = live(&options);
+        print(&sum);
+        printf("trace %016" PRIx64 "\n", sum.trace);
         return 0;
     }
     const struct CMUnitTest tests[] = {

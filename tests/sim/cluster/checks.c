@@ -357,6 +357,11 @@ void checks_on_ready(struct checks *k, struct member *m)
     clients_check(k->sim->clients, m);
 }
 
+int64_t checks_told(const struct checks *k)
+{
+    return k->told_index;
+}
+
 void checks_on_answer(struct checks *k, const unsigned char *request_id,
                       const struct change_result *result)
 {

@@ -5,6 +5,8 @@
  * not known what became of it, the request is made again with the same id, mostly through another
  * member; sometimes the person gives up.
  *
+ * They also read: what a member calls up to date must have all that anybody was told before.
+ *
  * What was acknowledged is kept: a token that was added must be there until its removal was asked
  * for, and never again once that was acknowledged; a deploy counts its stack's revision up by one.
  */
@@ -15,12 +17,14 @@
 #include "base/file.h"
 #include "node/peers.h"
 #include "node/propose.h"
+#include "node/read.h"
 
 #include <stdio.h>
 
 enum {
     STACKS = 3,
     ATTEMPTS_MAX = 10,
+    READ_MS = 100, /* between two reads, on average */
     TOKENS_WANTED = 40,
     TOKENS_CHECKED = 400, /* of the newest */
 };
@@ -443,8 +447,52 @@ static void client_step(struct client *p)
     ask(p, m);
 }
 
+/* --- reading ---------------------------------------------------------------------------------- */
+
+struct reading {
+    struct clients *clients;
+    struct member *member;
+    int64_t told; /* index that somebody knew of when it began */
+};
+
+/* The member says that its store is up to date. */
+static void on_read(void *arg, const struct err *err)
+{
+    struct reading *r = arg;
+    struct sim *s = r->clients->sim;
+    r->clients->waiting--;
+    if (!r->member->ending && err->code == 0) {
+        int64_t index = store_index(r->member->d->store);
+        SIM_CHECK(s, index >= r->told,
+                  "member %" PRId64 " reads at index %" PRId64 " what was known to be at %" PRId64,
+                  r->member->id, index, r->told);
+        s->stats.reads++;
+        sim_trace_number(s, index);
+    }
+    free(r);
+}
+
+static void read_some(struct clients *c)
+{
+    struct sim *s = c->sim;
+    if (s->calm || sim_below(s, READ_MS) != 0)
+        return;
+    struct member *m = some_member(s);
+    if (!m)
+        return;
+    struct reading proto = {.clients = c, .member = m, .told = checks_told(s->checks)};
+    struct reading *r = mem_copy(&proto, sizeof(proto));
+    c->waiting++;
+    clock_enter(s, m);
+    uv_update_time(&m->d->loop);
+    check(read_barrier_wait(m->d->read, 500 + sim_below(s, 5000), on_read, r) == 0);
+    clock_enter(s, NULL);
+    member_wake(m);
+}
+
 void clients_step(struct clients *c)
 {
+    read_some(c);
     for (int i = 0; i < CLIENTS; i++)
         client_step(&c->clients[i]);
 }

@@ -9,6 +9,7 @@
 
 enum {
     CONVERGE_MS = 120000,
+    SETTLE_MS = 5000, /* one that leads from before has found out by then */
     IDLE_MS = 4000,
     LOOK_MS = 100,
 };
@@ -154,6 +155,15 @@ void sim_heal(struct sim *s)
             m->disk_until = s->now;
         if (m->known && !m->gone && !m->running)
             m->start_at = s->now + 1;
+    }
+}
+
+void sim_wait_for_leader(struct sim *s)
+{
+    raft_time settled = s->now + (raft_time)SETTLE_MS, end = s->now + (raft_time)CONVERGE_MS;
+    while (s->now < settled || !sim_leader(s)) {
+        SIM_CHECK(s, s->now < end, "no leader two minutes after all was mended");
+        sim_step(s);
     }
 }
 

@@ -135,8 +135,9 @@ struct sim_stats {
     uint64_t faults[FAULT_MAX];
     uint64_t messages, lost, doubled;
     uint64_t acknowledged, unknown, refused; /* requests of clients */
-    uint64_t entries;                        /* applied, each counted once */
-    uint64_t compared;                       /* digests */
+    uint64_t reads;
+    uint64_t entries;  /* applied, each counted once */
+    uint64_t compared; /* digests */
     uint64_t terms;
     uint64_t joined, removed, snapshots; /* members; installed */
     uint64_t trace;                      /* a hash of all that happened */
@@ -195,6 +196,9 @@ void sim_step(struct sim *s);
 
 /* Nothing is wrong any more and nothing goes wrong from now on; who is down comes back. */
 void sim_heal(struct sim *s);
+
+/* Step until one leads that all can reach; a violation after two minutes. */
+void sim_wait_for_leader(struct sim *s);
 
 /* Step until all that must come in a healthy cluster has come; a violation after two minutes. */
 void sim_converge(struct sim *s);
@@ -270,6 +274,8 @@ void checks_free(struct checks *k);
 void checks_on_step(struct checks *k, struct member *m);
 /* @m says that it is ready to lead. */
 void checks_on_ready(struct checks *k, struct member *m);
+/* The highest index that a client was told of. */
+int64_t checks_told(const struct checks *k);
 /* A client was told that its change @request_id was done or refused. */
 void checks_on_answer(struct checks *k, const unsigned char *request_id,
                       const struct change_result *result);
