@@ -19,10 +19,11 @@
 
 struct addresses {
     struct daemon *daemon;
-    char *dir;            /* of the identity */
-    struct peers peers;   /* the members as the file is to have them */
-    struct peers stored;  /* as it has them */
-    struct peers dialled; /* those the bus knows: also some that leave */
+    char *dir;               /* of the identity */
+    struct peers peers;      /* the members as the file is to have them */
+    struct peers stored;     /* as it has them */
+    struct peers dialled;    /* those the bus knows: also some that leave */
+    struct peers introduced; /* and some that our table does not have yet (introduce.h) */
     bool writing;
     int64_t warn_ms; /* boot time of the next complaint at the earliest */
 };
@@ -89,12 +90,27 @@ struct dialled {
     size_t n;
 };
 
-static void give_to_bus(struct addresses *a, const struct peers *known)
+static int64_t highest_id(const struct peers *peers, int64_t self_id)
 {
-    static const struct peers nobody = {0};
+    int64_t id = self_id;
+    for (size_t i = 0; i < peers->members_n; i++)
+        id = id < peers->members[i].id ? peers->members[i].id : id;
+    return id;
+}
+
+static void give_to_bus(struct addresses *a, const struct peers *members)
+{
     struct daemon *d = a->daemon;
-    if (d->is_copy)
-        known = &nobody; /* a copy speaks to none */
+    size_t max = members->members_n + a->introduced.members_n;
+    cleanup_free struct known_peer *all = mem_alloc(max, sizeof(*all)); /* shallow */
+    struct peers together = {.members = all};
+    const struct peers *known = &together;
+    for (size_t i = 0; i < members->members_n && !d->is_copy; i++) /* a copy speaks to none */
+        all[together.members_n++] = members->members[i];
+    int64_t highest = highest_id(members, d->id);
+    for (size_t i = 0; i < a->introduced.members_n && together.members_n > 0; i++)
+        if (a->introduced.members[i].id > highest)
+            all[together.members_n++] = a->introduced.members[i];
     cleanup_free struct bus_peer *peers = mem_alloc(known->members_n + 1, sizeof(*peers));
     cleanup_free struct dialled *dialled = mem_alloc(known->members_n + 1, sizeof(*dialled));
     for (size_t i = 0; i < known->members_n; i++) {
@@ -145,6 +161,25 @@ void addresses_keep(struct addresses *a, const struct node *nodes, size_t n)
     record_release(&peers_type, &a->peers);
     a->peers = peers;
     write_if_changed(a);
+}
+
+size_t addresses_introduce(struct addresses *a, const struct peers *members)
+{
+    struct peers introduced = {0};
+    size_t n = members && members->members_n <= PEERS_MAX ? members->members_n : 0;
+    size_t before = a->introduced.members_n;
+    int64_t highest = highest_id(&a->dialled, a->daemon->id);
+    introduced.members = mem_alloc(n, sizeof(*introduced.members));
+    for (size_t i = 0; i < n; i++)
+        if (members->members[i].id > highest && members->members[i].public_key.len > 0)
+            record_copy(&known_peer_type, &members->members[i],
+                        &introduced.members[introduced.members_n++]);
+    bool same = record_equal(&peers_type, &a->introduced, &introduced);
+    record_release(&peers_type, &a->introduced);
+    a->introduced = introduced;
+    if (!same)
+        give_to_bus(a, &a->dialled);
+    return introduced.members_n > before ? introduced.members_n - before : 0;
 }
 
 size_t addresses_ids(const struct addresses *a, int64_t *ids, size_t max)

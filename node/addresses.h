@@ -19,6 +19,7 @@
 struct addresses;
 struct daemon;
 struct node;
+struct peers;
 
 /* Begin: read the file, give the bus what it says, and sign a record of our own if our address is
  * another than in the last one. */
@@ -32,6 +33,10 @@ void addresses_set_members(struct addresses *a, const struct node *nodes, size_t
 
 /* The table of nodes as it is now: the file follows. */
 void addresses_keep(struct addresses *a, const struct node *nodes, size_t n);
+
+/* The bus is to know @members too, those with ids above all that our table has, instead of those
+ * introduced before; NULL: none. Returns how many more they are. */
+size_t addresses_introduce(struct addresses *a, const struct peers *members);
 
 /* The connection to member @id came up: send it what we know. */
 void addresses_on_up(struct addresses *a, int64_t id);

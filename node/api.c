@@ -11,6 +11,7 @@
 #include "node/certs.h"
 #include "node/copy.h"
 #include "node/daemon.h"
+#include "node/introduce.h"
 #include "node/keys.h"
 #include "node/propose.h"
 #include "node/read.h"
@@ -401,6 +402,8 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
         propose_on_call(d->propose, from, &call, on_served, c);
     else if (str_equal(call.verb, "member.read_index"))
         read_barrier_on_call(d->read, on_served, c);
+    else if (str_equal(call.verb, "member.introduce"))
+        introduce_on_call(d, on_served, c);
     else if (keys_on_call(d->keys, from, &call, on_served, c) ||
              certs_on_call(d->certs, from, &call, on_served, c))
         ; /* it answers */

@@ -8,6 +8,7 @@
 #include "node/daemon.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
+#include "node/introduce.h"
 #include "node/leader.h"
 #include "node/members.h"
 #include "node/propose.h"
@@ -22,6 +23,7 @@ void core_start(struct daemon *d)
     d->heartbeat = heartbeat_new(d);
     d->addresses = addresses_new(d);
     d->clocks = clocks_new(d);
+    d->introduce = introduce_new(d);
     d->members = members_new(d);
     d->leader = leader_new(d);
     d->report = report_new(d);
@@ -66,5 +68,6 @@ void core_close(struct daemon *d)
 void core_free(struct daemon *d)
 {
     addresses_free(d->addresses);
+    introduce_free(d->introduce);
     report_free(d->report);
 }

@@ -70,6 +70,7 @@ struct daemon {
     struct heartbeat *heartbeat;
     struct leader *leader;
     struct addresses *addresses;
+    struct introduce *introduce;
     struct clocks *clocks;
     int64_t clock_base_ms; /* kept by clocks: the time at boot; 0: not yet */
     struct members *members;

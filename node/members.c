@@ -13,6 +13,7 @@
 #include "node/daemon.h"
 #include "node/expelled.h"
 #include "node/heartbeat.h"
+#include "node/introduce.h"
 #include "node/leave.h"
 #include "node/level.h"
 #include "node/propose.h"
@@ -229,6 +230,7 @@ static void on_timer(uv_timer_t *timer)
     if (!m->described || m->described_level != store_level(m->daemon->store))
         describe(m);
     expelled_step(m->expelled, now);
+    introduce_step(m->daemon->introduce, now);
     if (consensus_is_ready(m->daemon->consensus) && recovered_step(m->daemon) && !m->changing &&
         now >= m->steer_ms)
         steer(m);

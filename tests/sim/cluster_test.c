@@ -39,7 +39,7 @@ enum {
 enum {
     DAY_MS = 30000,
     FAULT_MS = 300,
-    CPU_SECONDS = 60, /* a day takes less than one; more is a loop without end */
+    CPU_SECONDS = 20, /* a day takes less than one; more is a loop without end */
 };
 
 /* libraft leaks 16 bytes when it is closed while it installs a snapshot. */
@@ -70,8 +70,9 @@ static struct sim_stats live(const struct sim_options *options)
     return stats;
 }
 
-/* Live a day in a process of its own. Its exit status, or 128 and the signal that ended it. */
-static int live_apart(const struct sim_options *options, struct sim_stats *ret_stats)
+/* @day in a process of its own. Its exit status, or 128 and the signal that ended it. */
+static int live_apart(struct sim_stats (*day)(const struct sim_options *options),
+                      const struct sim_options *options, struct sim_stats *ret_stats)
 {
     int ends[2], status;
     check(pipe(ends) == 0);
@@ -83,7 +84,7 @@ static int live_apart(const struct sim_options *options, struct sim_stats *ret_s
         setrlimit(RLIMIT_CPU, &(struct rlimit){CPU_SECONDS, CPU_SECONDS});
         signal(SIGSEGV, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
-        struct sim_stats stats = live(options);
+        struct sim_stats stats = day(options);
         check(write(ends[1], &stats, sizeof(stats)) == sizeof(stats));
         exit(0);
     }
@@ -164,7 +165,7 @@ static int live_days(uint64_t first, uint64_t n, const struct consensus_hazards 
         struct sim_options options = day_of(seed);
         options.hazards = *taken_away;
         struct sim_stats stats = {0};
-        int status = live_apart(&options, &stats);
+        int status = live_apart(live, &options, &stats);
         if (status != 0) {
             printf("seed %" PRIu64 " failed (status %d); again: %s --seed %" PRIu64 "\n", seed,
                    status, program, seed);
@@ -189,6 +190,63 @@ static void a_cluster_keeps_its_promises_through_random_days(void **state)
         assert_true(faults_of(&sum) >= FAULTS_WANTED);
 }
 
+/* --- staged ------------------------------------------------------------------------------------
+ */
+
+static bool votes(struct sim *s, int64_t id)
+{
+    struct consensus_member members[IDS_MAX];
+    struct member *leader = sim_leader(s);
+    size_t n = leader ? consensus_members(leader->d->consensus, members, IDS_MAX) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (members[i].id == id)
+            return members[i].role == ROLE_VOTER;
+    return false;
+}
+
+#define STAGED_UNTIL(s, condition)                                                                 \
+    for (raft_time end_ = (s)->now + 60000; !(condition); sim_step(s))                             \
+    SIM_CHECK(s, (s)->now < end_, "waited a minute in vain for %s", #condition)
+
+/* True once member @id leads; whoever else does is told to hand over, once a second. */
+static bool hands_over_to(struct sim *s, int64_t id)
+{
+    struct member *leader = sim_leader(s);
+    if (leader && leader->id != id && s->now % 1000 == 0) {
+        clock_enter(s, leader);
+        consensus_transfer_to(leader->d->consensus, id);
+        clock_enter(s, NULL);
+        member_wake(leader);
+    }
+    return leader && leader->id == id;
+}
+
+/* Member 3 is away while 4 joins, votes in its place and comes to lead. */
+static struct sim_stats come_back_to_a_new_leader(const struct sim_options *options)
+{
+    struct sim *s = sim_new(options, 3);
+    s->calm = true;
+    STAGED_UNTIL(s, sim_leader(s) && sim_leader(s)->id != 3);
+    member_crash(&s->members[3], FAULT_KILL);
+    clients_join(s->clients);
+    STAGED_UNTIL(s, votes(s, 4));
+    STAGED_UNTIL(s, hands_over_to(s, 4));
+    member_start(&s->members[3], false);
+    sim_converge(s);
+    check(sim_leader(s)->id == 4);
+    struct sim_stats stats = s->stats;
+    sim_free(s);
+    return stats;
+}
+
+static void who_comes_back_finds_a_leader_that_joined_meanwhile(void **state)
+{
+    (void)state;
+    struct sim_options options = day_of(1);
+    struct sim_stats stats = {0};
+    assert_int_equal(live_apart(come_back_to_a_new_leader, &options, &stats), 0);
+}
+
 static void a_seed_means_the_same_every_time(void **state)
 {
     (void)state;
@@ -196,10 +254,10 @@ static void a_seed_means_the_same_every_time(void **state)
     struct sim_stats stats[2] = {0};
     options.ms = 5000;
     for (int i = 0; i < 2; i++)
-        assert_int_equal(live_apart(&options, &stats[i]), 0);
+        assert_int_equal(live_apart(live, &options, &stats[i]), 0);
     assert_memory_equal(&stats[0], &stats[1], sizeof(stats[0]));
     options.seed = 6;
-    assert_int_equal(live_apart(&options, &stats[1]), 0);
+    assert_int_equal(live_apart(live, &options, &stats[1]), 0);
     assert_true(stats[0].trace != stats[1].trace);
 }
 
@@ -238,8 +296,22 @@ static struct arguments parse(int argc, char **argv)
     return a;
 }
 
+/* For one who looks at it: in this process. */
+static bool live_staged(const char *name, const struct sim_options *options)
+{
+    if (strcmp(name, "new-leader") != 0)
+        return false;
+    come_back_to_a_new_leader(options);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 2 && strcmp(argv[1], "--staged") == 0) {
+        struct sim_options options = day_of(1);
+        options.verbose = true;
+        return live_staged(argv[2], &options) ? 0 : 2;
+    }
     struct arguments a = parse(argc, argv);
     struct sim_stats sum = {0};
     program = argv[0];
@@ -256,6 +328,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_means_the_same_every_time),
+        cmocka_unit_test(who_comes_back_finds_a_leader_that_joined_meanwhile),
         cmocka_unit_test(a_cluster_keeps_its_promises_through_random_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

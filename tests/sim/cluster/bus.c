@@ -12,6 +12,7 @@
 #include "node/clocks.h"
 #include "node/forward.h"
 #include "node/heartbeat.h"
+#include "node/introduce.h"
 #include "node/propose.h"
 #include "node/read.h"
 
@@ -141,6 +142,8 @@ static void take_call(struct member *m, int64_t from, const void *data, size_t l
     struct served *served = mem_copy(&proto, sizeof(proto));
     if (str_equal(call.verb, "member.read_index")) {
         read_barrier_on_call(m->d->read, on_served, served);
+    } else if (str_equal(call.verb, "member.introduce")) {
+        introduce_on_call(m->d, on_served, served);
     } else {
         check(str_equal(call.verb, "member.propose"));
         propose_on_call(m->d->propose, from, &call, on_served, served);

@@ -15,6 +15,7 @@
 #include "sim.h"
 
 #include "base/digest.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <uthash.h>
@@ -266,6 +267,8 @@ static void on_first(struct checks *k, struct store *store, const void *batch, s
     check(batch_decode(batch, len, &now_ms, &changes, &n, &err) == 0);
     for (size_t i = 0; i < n; i++) {
         note_executed(k, index, &changes[i], &results[i]);
+        log_debug("entry", "%lld %s%s%s", (long long)index, change_name((int)changes[i].kind),
+                  results[i].err.code ? ": " : "", results[i].err.msg);
         places |= changes[i].kind != CHANGE_TOKEN_ADD && changes[i].kind != CHANGE_TOKEN_REMOVE;
         change_release(&changes[i]);
     }

@@ -18,6 +18,7 @@
 #include "node/peers.h"
 #include "node/propose.h"
 #include "node/read.h"
+#include "store/level.h"
 
 #include <stdio.h>
 
@@ -220,6 +221,7 @@ static void begin_join(struct client *p)
                                               .address = address,
                                               .cpu_milli = 4000,
                                               .memory_bytes = INT64_C(1) << 33,
+                                              .level = LEVEL_KNOWN,
                                               .public_key = {(unsigned char *)name, strlen(name)}},
                                      .token_hash = {c->join_hash, sizeof(c->join_hash)}};
     begin(p, REQUEST_JOIN, CHANGE_NODE_ADD, &change);
@@ -533,6 +535,14 @@ static void begin_found(struct client *p)
     begin(p, REQUEST_OTHER, CHANGE_CLUSTER_INIT, &change);
 }
 
+void clients_join(struct clients *c)
+{
+    struct client *p = &c->clients[CLIENTS];
+    begin_join(p);
+    struct change_result result = insist(c, p);
+    SIM_CHECK(c->sim, result.err.code == 0, "a machine was not let in: %s", result.err.msg);
+}
+
 void clients_form(struct clients *c, int members)
 {
     struct client *p = &c->clients[CLIENTS];
@@ -541,10 +551,8 @@ void clients_form(struct clients *c, int members)
     clients_must(c, CHANGE_TOKEN_ADD,
                  &(struct change_token_add){
                      .token = {.kind = TOKEN_JOIN, .hash = {c->join_hash, sizeof(c->join_hash)}}});
-    while (--members > 0) {
-        begin_join(p);
-        insist(c, p);
-    }
+    while (--members > 0)
+        clients_join(c);
 }
 
 void clients_settle(struct clients *c)

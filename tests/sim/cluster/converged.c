@@ -93,6 +93,9 @@ bool sim_has_converged(struct sim *s, char *why, size_t size)
     snprintf(why, size, "there is no leader");
     if (!leader)
         return false;
+    snprintf(why, size, "entries of the leader are not applied");
+    if (raft_last_index(&leader->d->consensus->raft) != (raft_index)store_index(leader->d->store))
+        return false;
     snprintf(why, size, "%zu requests wait", clients_waiting(s->clients));
     return clients_waiting(s->clients) == 0 && members_agree(s, leader, why, size) &&
            roles_fit(leader, why, size) && tasks_run(leader->d->store, why, size);

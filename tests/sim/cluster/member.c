@@ -16,6 +16,7 @@
 #include "node/members.h"
 #include "node/reconcile.h"
 #include "node/report.h"
+#include "store/level.h"
 
 #include <stdio.h>
 
@@ -43,7 +44,8 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
     *ret_node = (struct node){.name = str_copy(d->name),
                               .address = str_copy(d->address),
                               .cpu_milli = CPU_MILLI,
-                              .memory_bytes = INT64_C(1) << 33};
+                              .memory_bytes = INT64_C(1) << 33,
+                              .level = LEVEL_KNOWN};
     bytes_set(&ret_node->public_key, identity_public_key(d->identity)->data,
               identity_public_key(d->identity)->len);
 }

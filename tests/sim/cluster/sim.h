@@ -255,6 +255,8 @@ void clients_free(struct clients *c);
 void clients_step(struct clients *c);
 /* Found the cluster on member 1 and let others in, up to @members. */
 void clients_form(struct clients *c, int members);
+/* Let one more in. */
+void clients_join(struct clients *c);
 /* What the cluster is to run in the end: everything anew, on whatever member. */
 void clients_settle(struct clients *c);
 /* All that was acknowledged and is known at its index must be in its store. */
