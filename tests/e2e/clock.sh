@@ -55,6 +55,7 @@ test_case "so does it" said 1 ahead
 test_case "a token made through it is good" token 1
 
 # The leader goes. Of the two that are left the one with the right clock is to lead.
+wait_for 30 "a leader" another_leads
 other=$(leader 2)
 third=$((5 - other))
 daemon_stop "$other"
