@@ -38,7 +38,8 @@ enum {
 
 enum {
     DAY_MS = 30000,
-    FAULT_MS = 300,
+    FAULT_MS = 250,
+    HAZARD_DAYS = 60, /* at most, until a missing precaution shows */
     CPU_SECONDS = 20, /* a day takes less than one; more is a loop without end */
 };
 
@@ -305,6 +306,34 @@ static bool live_staged(const char *name, const struct sim_options *options)
     return true;
 }
 
+/* The seed of the first of @max days in which it shows that a precaution is missing; 0: none. */
+static uint64_t seed_that_fails(struct consensus_hazards taken_away, uint64_t max)
+{
+    for (uint64_t seed = 1; seed <= max; seed++) {
+        struct sim_options options = day_of(seed);
+        struct sim_stats stats;
+        options.hazards = taken_away;
+        if (live_apart(live, &options, &stats) == SIM_VIOLATION)
+            return seed;
+    }
+    return 0;
+}
+
+static void a_leader_without_its_barrier_is_found_out(void **state)
+{
+    (void)state;
+    uint64_t seed = seed_that_fails((struct consensus_hazards){.no_barrier = true}, HAZARD_DAYS);
+    assert_in_range(seed, 1, HAZARD_DAYS);
+}
+
+static void a_leader_that_does_not_confirm_reads_is_found_out(void **state)
+{
+    (void)state;
+    uint64_t seed =
+        seed_that_fails((struct consensus_hazards){.unconfirmed_reads = true}, HAZARD_DAYS);
+    assert_in_range(seed, 1, HAZARD_DAYS);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--staged") == 0) {
@@ -328,6 +357,8 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_means_the_same_every_time),
+        cmocka_unit_test(a_leader_without_its_barrier_is_found_out),
+        cmocka_unit_test(a_leader_that_does_not_confirm_reads_is_found_out),
         cmocka_unit_test(who_comes_back_finds_a_leader_that_joined_meanwhile),
         cmocka_unit_test(a_cluster_keeps_its_promises_through_random_days),
     };
