@@ -39,6 +39,7 @@ struct consensus_hazards {
     bool no_barrier;              /* it commits entries of older terms, figure 8 */
     bool no_hold;                 /* the same while the barrier is not on the leader's disk */
     bool candidate_while_install; /* it asks for votes with a log that is not on disk yet */
+    bool silent_refusals;         /* a refused pre-vote does not say that our term is ahead */
     bool no_pre_vote;             /* a member that was away deposes the leader */
     bool unchecked_snapshot;      /* it has no checksum of a snapshot */
     bool unproven_results;        /* a follower's answer claims all it has on disk */
@@ -175,7 +176,7 @@ struct consensus {
     void (*on_stopped)(void *arg);
     void *stopped_arg;
     bool reluctant; /* does not stand for leadership */
-    bool failed; /* nothing more may be done */
+    bool failed;    /* nothing more may be done */
     bool failure_told;
     struct err failure;
 

@@ -55,12 +55,34 @@ static void leave_it_to_others(struct consensus *c)
         c->raft.election_timer_start = now;
 }
 
+static bool has_vote(const struct raft *r)
+{
+    for (unsigned i = 0; i < r->configuration.n; i++)
+        if (r->configuration.servers[i].id == r->id)
+            return r->configuration.servers[i].role == RAFT_VOTER;
+    return false;
+}
+
+/* libraft's followers without a vote believe in their leader for ever, and who believes in one
+ * refuses to vote. In the configuration of others it may have a vote already, by an entry that it
+ * does not have yet, and without it there may be no majority. */
+static void doubt_leader(struct raft *r, raft_time now)
+{
+    if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0 || has_vote(r) ||
+        now - r->election_timer_start < 2 * (raft_time)r->election_timeout)
+        return;
+    raft_free(r->follower_state.current_leader.address);
+    r->follower_state.current_leader.id = 0;
+    r->follower_state.current_leader.address = NULL;
+}
+
 static void on_tick(struct raft_io *io)
 {
     struct consensus *c = shim_consensus(io);
     if (c->failed || !c->started)
         return;
     forgive_stall(c);
+    doubt_leader(&c->raft, io->time(io));
     /* libraft's log says what the snapshot will hold before that is on disk; a candidate would
      * ask for votes with it, and the end of the write finds a state it does not expect. */
     if (shim_is_installing(c) && !c->hazards.candidate_while_install)

@@ -166,6 +166,18 @@ static void check_result(struct consensus *c, struct raft_message *m)
         peer->matched = p->last_log_index;
 }
 
+/* Refused by one whose term is ahead of what we would stand for: take the term over. libraft does
+ * so for a request, here of somebody with an empty log, whom nobody votes for. */
+static void learn_term(const struct consensus *c, struct raft_message *m)
+{
+    const struct raft *r = &c->raft;
+    const struct raft_request_vote_result *p = &m->request_vote_result;
+    if (p->vote_granted || p->term <= r->current_term + 1 || r->state != RAFT_CANDIDATE)
+        return;
+    m->type = RAFT_IO_REQUEST_VOTE;
+    m->request_vote = (struct raft_request_vote){.term = p->term, .candidate_id = m->server_id};
+}
+
 static bool check_message(struct consensus *c, struct raft_message *m)
 {
     switch (m->type) {
@@ -173,6 +185,9 @@ static bool check_message(struct consensus *c, struct raft_message *m)
         return check_append(c, m);
     case RAFT_IO_INSTALL_SNAPSHOT:
         return check_snapshot(c, m);
+    case RAFT_IO_REQUEST_VOTE_RESULT:
+        learn_term(c, m);
+        return true;
     case RAFT_IO_APPEND_ENTRIES_RESULT:
         check_result(c, m);
         return true;

@@ -183,6 +183,11 @@ int shim_send(struct raft_io *io, struct raft_io_send *req, const struct raft_me
     struct raft_message copy = *message;
     if (copy.type == RAFT_IO_APPEND_ENTRIES_RESULT)
         claim_only_proven(c, &copy.append_entries_result);
+    /* libraft refuses a pre-vote with the term that was asked for: who has the better log would
+     * never learn that ours is ahead, and nobody could be elected. */
+    if (copy.type == RAFT_IO_REQUEST_VOTE_RESULT && !copy.request_vote_result.vote_granted &&
+        copy.request_vote_result.term < c->raft.current_term && !c->hazards.silent_refusals)
+        copy.request_vote_result.term = c->raft.current_term;
     /* An answer that cannot be sent is lost silently: libraft has freed the question by now and
      * would do so again after an error. A leader that is not known has the id 0. */
     if (copy.server_id != 0)

@@ -21,6 +21,7 @@ enum {
     SILENCE_MS = 1500,   /* out of contact for so long before we ask: longer than an election */
     ASK_MS = 1000,       /* between the first questions; each is over in 15 s */
     ASK_LATER_MS = 5000, /* when all were asked */
+    IDS_MAX = 256,
 };
 
 struct expelled {
@@ -61,22 +62,23 @@ void expelled_step(struct expelled *e, int64_t now_ms)
 {
     struct daemon *d = e->daemon;
     unsigned char ca_hash[32];
-    size_t n;
-    const struct node *nodes = members_nodes(d->members, &n);
+    /* Not those of the table of nodes alone: who was removed soon has none. */
+    int64_t ids[IDS_MAX];
+    size_t n = addresses_ids(d->addresses, ids, IDS_MAX);
     if (d->removed || d->is_copy || now_ms < e->next_ms || n == 0 ||
         heartbeat_out_of_contact_ms(d->heartbeat) < SILENCE_MS ||
         !identity_ca_hash(d->identity, ca_hash))
         return;
     if (heartbeat_out_of_contact_ms(d->heartbeat) < now_ms - e->asked_ms)
         e->asked = 0; /* there was contact since */
-    const struct node *node = &nodes[e->next++ % n];
-    if (node->id == d->id)
+    int64_t id = ids[e->next++ % n];
+    if (id == d->id)
         return; /* the next one in a moment */
     e->next_ms = now_ms + (++e->asked < n ? ASK_MS : ASK_LATER_MS);
     e->asked_ms = now_ms;
     struct admission question = {.ask = true, .node = {.id = d->id}};
     cleanup_buf struct buf message = BUF_INIT;
     record_encode(&admission_type, &question, &message);
-    cleanup_free char *address = addresses_of(d->addresses, node->id, node->address);
+    cleanup_free char *address = addresses_of(d->addresses, id, "");
     bus_join(d->bus, address, ca_hash, message.data, message.len, on_answer, d);
 }

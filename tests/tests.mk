@@ -20,7 +20,7 @@ $(O)/tests/%_test: $(O)/tests/%_test.o $(TEST_LIB)
 SIM_CLUSTER = $(wildcard tests/sim/cluster/*.c)
 $(O)/tests/sim/cluster_test: $(call obj,$(SIM_CLUSTER))
 $(O)/tests/sim/cluster_test: TEST_LDFLAGS = -Wl,-z,muldefs \
-  $(patsubst %,-Wl$(comma)--wrap=store_%,apply snapshot restore)
+  $(patsubst %,-Wl$(comma)--wrap=store_%,apply snapshot restore_trusted)
 
 unit: $(UNIT)
 sim: $(SIM)

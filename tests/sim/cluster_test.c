@@ -26,8 +26,8 @@
 
 #ifdef __SANITIZE_ADDRESS__
 enum {
-    DAYS = 3,
-    FAULTS_WANTED = 80,
+    DAYS = 4,
+    FAULTS_WANTED = 200,
 };
 #else
 enum {

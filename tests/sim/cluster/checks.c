@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must hold. The linker gives us store_apply(), store_snapshot() and store_restore() before
- * they get to the store (--wrap), so each entry is looked at on each member, at its very index.
+ * What must hold. The linker gives us store_apply(), store_snapshot() and store_restore_trusted()
+ * before they get to the store (--wrap), so each entry is looked at on each member, at its very
+ * index.
  *
  *  - At an index every member applies the same bytes with the same results, always, also when it
  *    applies its log anew after a restart; equal index, equal digest.
@@ -319,11 +320,13 @@ void __wrap_store_snapshot(struct store *store, struct buf *out)
     __real_store_snapshot(store, out);
 }
 
-int __real_store_restore(struct store *store, const void *data, size_t len, struct err *err);
-int __wrap_store_restore(struct store *store, const void *data, size_t len, struct err *err);
-int __wrap_store_restore(struct store *store, const void *data, size_t len, struct err *err)
+int __real_store_restore_trusted(struct store *store, const void *data, size_t len,
+                                 struct err *err);
+int __wrap_store_restore_trusted(struct store *store, const void *data, size_t len,
+                                 struct err *err);
+int __wrap_store_restore_trusted(struct store *store, const void *data, size_t len, struct err *err)
 {
-    int rv = __real_store_restore(store, data, len, err);
+    int rv = __real_store_restore_trusted(store, data, len, err);
     if (rv == 0 && watching) {
         watching->sim->stats.snapshots++;
         compare_digest(watching, store);

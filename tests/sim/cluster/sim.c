@@ -14,6 +14,27 @@ enum {
     LOOK_MS = 100,
 };
 
+/* A line on @m for who looks into a failure. */
+static void describe(const struct member *m)
+{
+    static const char *const states[] = {"unavailable", "follower", "candidate", "leader"};
+    static const char *const roles[] = {
+        [RAFT_STANDBY] = "standby", [RAFT_VOTER] = "voter", [RAFT_SPARE] = "spare"};
+    if (!m->running) {
+        fprintf(stderr, "n%lld %s\n", (long long)m->id, m->gone ? "gone" : "down");
+        return;
+    }
+    const struct raft *r = &m->d->consensus->raft;
+    fprintf(stderr, "n%lld %s of n%lld, term %llu, vote %llu, log to %llu, committed %llu, %s:",
+            (long long)m->id, states[r->state], (long long)consensus_leader(m->d->consensus),
+            r->current_term, r->voted_for, raft_last_index((struct raft *)(uintptr_t)r),
+            r->commit_index, m->d->removed ? "removed" : "member");
+    for (unsigned i = 0; i < r->configuration.n; i++)
+        fprintf(stderr, " n%llu %s", r->configuration.servers[i].id,
+                roles[r->configuration.servers[i].role]);
+    fprintf(stderr, "; connected %" PRIx64 "\n", m->up);
+}
+
 void sim_violation(const struct sim *s, const char *fmt, ...)
 {
     char text[600];
@@ -22,6 +43,8 @@ void sim_violation(const struct sim *s, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     fprintf(stderr, "seed %" PRIu64 " at %llu ms: %s\n", s->options.seed, s->now, text);
+    for (int id = 1; id <= s->n && s->options.verbose; id++)
+        describe(&s->members[id]);
     fflush(stderr);
     sim_clean(getpid());
     _exit(SIM_VIOLATION);
