@@ -87,7 +87,7 @@ FIXTURE void stop_bus(struct test_node *n)
     n->stopped = false;
     bus_stop(n->bus, set_flag, &n->stopped);
     n->bus = NULL;
-    assert_true(run_until(&loop, is_set, &n->stopped, 2000));
+    assert_true(run_until(&loop, is_set, &n->stopped, 20000));
     memset(n->ups, 0, sizeof(n->ups));
 }
 
@@ -141,7 +141,7 @@ FIXTURE void connect_nodes(size_t count)
     make_nodes(count);
     for (size_t i = 0; i < count; i++)
         know_all(&nodes[i], count);
-    assert_true(run_until(&loop, all_connected, &count, 3000));
+    assert_true(run_until(&loop, all_connected, &count, 20000));
 }
 
 FIXTURE int setup(void **state)

@@ -88,7 +88,7 @@ static void stranger_joins(void **state)
     struct err err;
     make_member_and_stranger();
     ask(one->address, "let me in");
-    assert_true(run_until(&loop, has_stranger, NULL, 2000));
+    assert_true(run_until(&loop, has_stranger, NULL, 20000));
     assert_int_equal(one->request.len, 9);
     assert_memory_equal(one->request.data, "let me in", 9);
     const struct bytes *key = identity_public_key(two->identity);
@@ -104,7 +104,7 @@ static void stranger_joins(void **state)
     must(identity_set_member(two->identity, test_uuid, 2, &err));
     know_all(one, 2);
     know_all(two, 2);
-    assert_true(run_until(&loop, both_connected, NULL, 2000));
+    assert_true(run_until(&loop, both_connected, NULL, 20000));
     /* And admits the next one itself, with its new certificate. */
     struct test_node *third = &nodes[2];
     third->identity = new_stranger(dir, "n3");
@@ -129,7 +129,7 @@ static void member_may_ask_again(void **state)
     struct bus_peer peer = peer_of(two);
     bus_set_peers(one->bus, 1, &peer, 1);
     ask(one->address, "again");
-    assert_true(run_until(&loop, has_stranger, NULL, 2000));
+    assert_true(run_until(&loop, has_stranger, NULL, 20000));
     answer("yes");
     assert_int_equal(join_code(), 0);
     buf_release(&outcome.data);
@@ -141,7 +141,7 @@ static void names_are_resolved(void **state)
     make_member_and_stranger();
     cleanup_free char *address = str_printf("localhost:%d", bus_port(one->bus));
     ask(address, "x");
-    assert_true(run_until(&loop, has_stranger, NULL, 2000));
+    assert_true(run_until(&loop, has_stranger, NULL, 20000));
     answer("");
     assert_int_equal(join_code(), 0);
     buf_release(&outcome.data);
@@ -198,7 +198,7 @@ static void no_answer_is_an_end(void **state)
     (void)state;
     make_member_and_stranger();
     ask(one->address, "x");
-    assert_true(run_until(&loop, has_stranger, NULL, 2000));
+    assert_true(run_until(&loop, has_stranger, NULL, 20000));
     conn_in(one->bus, CONN_STRANGER)->deadline_ms = 1; /* long ago */
     bus_schedule(one->bus);
     assert_int_equal(join_code(), ERR_UNKNOWN);
@@ -206,7 +206,7 @@ static void no_answer_is_an_end(void **state)
     outcome.ended = 0;
     /* Stopping ends it as well. */
     ask(one->address, "x");
-    assert_true(run_until(&loop, has_stranger, NULL, 2000));
+    assert_true(run_until(&loop, has_stranger, NULL, 20000));
     stop_bus(two);
     assert_int_equal(join_code(), ERR_CANCELED);
     buf_release(&outcome.data);
@@ -238,12 +238,12 @@ static void few_at_once(void **state)
     for (int i = 0; i < 20; i++)
         bus_join(two->bus, one->address, hash, "x", 1, on_joined, &outcome);
     int refused = 20 - STRANGERS_SOURCE_MAX;
-    assert_true(run_until(&loop, all_ended, &refused, 3000));
+    assert_true(run_until(&loop, all_ended, &refused, 20000));
     assert_int_equal(crowd_n, STRANGERS_SOURCE_MAX);
     for (size_t i = 0; i < crowd_n; i++)
         bus_stranger_reply(crowd[i], "y", 1);
     int all = 20;
-    assert_true(run_until(&loop, all_ended, &all, 3000));
+    assert_true(run_until(&loop, all_ended, &all, 20000));
     assert_int_equal(outcome.err.code, 0);
     buf_release(&outcome.data);
 }
@@ -485,7 +485,7 @@ static void garbage_and_slow_ones(void **state)
         run_until(&loop, never, NULL, 2);
         close(fd);
     }
-    assert_true(run_until(&loop, none_accepted, NULL, 2000));
+    assert_true(run_until(&loop, none_accepted, NULL, 20000));
     int fds[150];
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
         fds[i] = raw_connect(one);
@@ -497,7 +497,7 @@ static void garbage_and_slow_ones(void **state)
     peer.address = "127.0.0.1:1";
     bus_set_peers(one->bus, 1, &peer, 1);
     know_all(two, 2);
-    assert_true(run_until(&loop, both_connected, NULL, 2000));
+    assert_true(run_until(&loop, both_connected, NULL, 20000));
     stop_bus(two);
     bus_set_peers(one->bus, 1, NULL, 0);
     /* And those who say nothing are gone after the time for it. */
