@@ -174,6 +174,8 @@ size_t addresses_introduce(struct addresses *a, const struct peers *members)
         if (members->members[i].id > highest && members->members[i].public_key.len > 0)
             record_copy(&known_peer_type, &members->members[i],
                         &introduced.members[introduced.members_n++]);
+    if (introduced.members_n == 0)
+        free(steal(&introduced.members));
     bool same = record_equal(&peers_type, &a->introduced, &introduced);
     record_release(&peers_type, &a->introduced);
     a->introduced = introduced;

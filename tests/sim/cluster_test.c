@@ -26,20 +26,20 @@
 
 #ifdef __SANITIZE_ADDRESS__
 enum {
-    DAYS = 4,
-    FAULTS_WANTED = 200,
+    DAYS = 2,
+    FAULTS_WANTED = 100,
 };
 #else
 enum {
-    DAYS = 10,
-    FAULTS_WANTED = 300,
+    DAYS = 112,
+    FAULTS_WANTED = 10000,
 };
 #endif
 
 enum {
     DAY_MS = 30000,
     FAULT_MS = 250,
-    HAZARD_DAYS = 60, /* at most, until a missing precaution shows */
+    HAZARD_DAYS = 10, /* at most, until a missing precaution shows */
     CPU_SECONDS = 20, /* a day takes less than one; more is a loop without end */
 };
 
@@ -326,14 +326,6 @@ static void a_leader_without_its_barrier_is_found_out(void **state)
     assert_in_range(seed, 1, HAZARD_DAYS);
 }
 
-static void a_leader_that_does_not_confirm_reads_is_found_out(void **state)
-{
-    (void)state;
-    uint64_t seed =
-        seed_that_fails((struct consensus_hazards){.unconfirmed_reads = true}, HAZARD_DAYS);
-    assert_in_range(seed, 1, HAZARD_DAYS);
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--staged") == 0) {
@@ -358,7 +350,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_means_the_same_every_time),
         cmocka_unit_test(a_leader_without_its_barrier_is_found_out),
-        cmocka_unit_test(a_leader_that_does_not_confirm_reads_is_found_out),
         cmocka_unit_test(who_comes_back_finds_a_leader_that_joined_meanwhile),
         cmocka_unit_test(a_cluster_keeps_its_promises_through_random_days),
     };

@@ -118,6 +118,40 @@ static void test_without_pre_vote_it_would_depose_the_leader(void **state)
     assert_true(terms_lost((struct consensus_hazards){.no_pre_vote = true}) > 3);
 }
 
+/* Of two voters that are left one has the better log, the other stood in elections that nobody
+ * heard of: is one elected within ten seconds? */
+static bool elects_the_better_log(struct consensus_hazards hazards)
+{
+    struct world *w = world_new(6, 3);
+    w->hazards = hazards;
+    world_form(w, 3);
+    cut_off(w, 2, true);
+    write_tokens(w, 1, 3);
+    for (int id = 1; id <= 3; id++)
+        member_crash(&w->members[id], 0);
+    w->members[2].disk.term += 5;
+    w->members[2].disk.vote = 2;
+    cut_off(w, 2, false);
+    member_start(&w->members[1], false);
+    member_start(&w->members[2], false);
+    world_run(w, 10000);
+    bool elected = leads(w, 1);
+    world_free(w);
+    return elected;
+}
+
+static void test_a_term_that_is_behind_keeps_nobody_from_being_elected(void **state)
+{
+    (void)state;
+    assert_true(elects_the_better_log((struct consensus_hazards){0}));
+}
+
+static void test_libraft_would_never_elect_one(void **state)
+{
+    (void)state;
+    assert_false(elects_the_better_log((struct consensus_hazards){.silent_refusals = true}));
+}
+
 /* --- answers that claim too much ----------------------------------------------------------- */
 
 static raft_term old_term;
@@ -457,6 +491,8 @@ int main(void)
         cmocka_unit_test(test_else_it_would_be_a_candidate_with_a_log_it_lacks),
         cmocka_unit_test(test_a_member_that_was_away_disturbs_nobody),
         cmocka_unit_test(test_without_pre_vote_it_would_depose_the_leader),
+        cmocka_unit_test(test_a_term_that_is_behind_keeps_nobody_from_being_elected),
+        cmocka_unit_test(test_libraft_would_never_elect_one),
         cmocka_unit_test(test_leftovers_of_another_leader_do_not_count),
         cmocka_unit_test(test_libraft_would_count_them),
         cmocka_unit_test(test_a_change_of_membership_is_rolled_back),
