@@ -82,7 +82,7 @@ struct consensus_config {
     bool *ret_damaged;     /* set when the folder was found damaged and left as it is; or NULL */
     unsigned election_ms;  /* 0: 300 */
     unsigned heartbeat_ms; /* 0: 60 */
-    unsigned snapshot_threshold; /* entries between snapshots, 0: 8192 */
+    unsigned snapshot_threshold; /* entries between snapshots at most, 0: 8192 */
     unsigned snapshot_trailing;  /* entries kept behind one, 0: 2048 */
 
     /* Take a copy of the message and send it to member @to. @bulk: large and not urgent

@@ -113,6 +113,7 @@ struct batch {
     struct consensus *consensus;
     struct proposals proposals;
     size_t bytes;
+    size_t changes;
     struct batch *next;
 };
 
@@ -226,6 +227,7 @@ struct consensus {
     size_t pending_bytes;
     struct batch *batches; /* under way */
     size_t flying_bytes;
+    size_t flying_changes;
     struct proposals done; /* to be answered */
     struct applied applied;
     struct member_change *changes, *changes_done;
@@ -246,6 +248,7 @@ struct consensus {
     /* Apply and snapshot. */
     struct buf snapshot; /* the copy of the store that is being written */
     int64_t snapshot_index;
+    size_t changes_since_snapshot;
     unsigned char snapshot_header[64];
     struct raft_buffer snapshot_bufs[2];
 
@@ -380,6 +383,9 @@ void shim_complain(struct consensus *consensus, int64_t from, const char *why);
 void fsm_init(struct consensus *consensus);
 /* Apply the entries of the loaded log up to the index known to be committed. */
 int fsm_apply_known(struct consensus *consensus, struct err *err);
+/* @n changes were applied since the last count, 0: a snapshot begins. Says to libraft when the next
+ * one is due. */
+void fsm_count_changes(struct consensus *consensus, size_t n);
 /* Tell the store of entries that were not for it. */
 void fsm_advance(struct consensus *consensus);
 /* Free what the fsm holds. */

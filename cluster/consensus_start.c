@@ -131,7 +131,7 @@ static int init_raft(struct consensus *c, struct err *err)
     }
     raft_set_election_timeout(&c->raft, or_default(c->config.election_ms, 300));
     raft_set_heartbeat_timeout(&c->raft, or_default(c->config.heartbeat_ms, 60));
-    raft_set_snapshot_threshold(&c->raft, or_default(c->config.snapshot_threshold, 8192));
+    fsm_count_changes(c, 0);
     raft_set_snapshot_trailing(&c->raft, or_default(c->config.snapshot_trailing, 2048));
     raft_set_pre_vote(&c->raft, !c->hazards.no_pre_vote);
     return 0;

@@ -17,6 +17,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A snapshot is due after so many changes, however few entries they came in: to apply them takes a
+ * start about a second. */
+enum {
+    SNAPSHOT_CHANGES = 32768,
+    SNAPSHOT_ENTRIES = 8192, /* at the latest, when the configuration says nothing else */
+};
+
+void fsm_count_changes(struct consensus *c, size_t n)
+{
+    unsigned entries = c->config.snapshot_threshold;
+    c->changes_since_snapshot = n == 0 ? 0 : c->changes_since_snapshot + n;
+    if (c->changes_since_snapshot > SNAPSHOT_CHANGES)
+        entries = 1;
+    raft_set_snapshot_threshold(&c->raft, entries ? entries : SNAPSHOT_ENTRIES);
+}
+
 static void release_applied(struct consensus *c)
 {
     free(c->applied.results);
@@ -62,6 +78,8 @@ static int on_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **
         consensus_fail(c, &err);
         return RAFT_SHUTDOWN;
     }
+    if (c->applied.n > 0)
+        fsm_count_changes(c, c->applied.n);
     *result = &c->applied;
     return 0;
 }
@@ -70,6 +88,7 @@ static int on_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigne
 {
     struct consensus *c = fsm->data;
     fsm_advance(c);
+    fsm_count_changes(c, 0);
     c->snapshot_index = store_index(c->config.store);
     buf_reset(&c->snapshot);
     store_snapshot(c->config.store, &c->snapshot);
@@ -162,6 +181,8 @@ int fsm_apply_known(struct consensus *c, struct err *err)
             return err_set(err, ERR_CORRUPT, "the log in %s lacks entry %llu", c->dir, i);
         if (entry->type == RAFT_COMMAND && apply_entry(c, i, &entry->buf, err) < 0)
             return err->code;
+        if (entry->type == RAFT_COMMAND && c->applied.n > 0)
+            fsm_count_changes(c, c->applied.n);
     }
     r->commit_index = r->last_applied = known;
     return 0;

@@ -16,7 +16,8 @@
 
 enum {
     ARRAY_HEAD_BYTES = 5, /* of msgpack, at most */
-    BATCH_CHANGES_MAX = 1024,
+    BATCH_CHANGES_MAX = 512,
+    FLYING_CHANGES_MAX = 1024,   /* all that is committed is applied in one turn of the loop */
     FLYING_BYTES_MAX = 8 << 20, /* entries under way */
 };
 
@@ -92,6 +93,7 @@ static void free_batch(struct batch *b)
         at = &(*at)->next;
     *at = b->next;
     c->flying_bytes -= b->bytes;
+    c->flying_changes -= b->changes;
     free(b);
 }
 
@@ -129,6 +131,8 @@ static struct batch *next_batch(struct consensus *c, struct buf *out)
     batch_encode(now_ms, changes, n, out);
     free(changes);
     b->consensus = c;
+    b->changes = n;
+    c->flying_changes += n;
     b->next = c->batches;
     c->batches = b;
     return b;
@@ -167,7 +171,8 @@ static void propose_batch(struct consensus *c)
 
 void propose_flush(struct consensus *c)
 {
-    while (c->pending.first && c->flying_bytes < FLYING_BYTES_MAX) {
+    while (c->pending.first && c->flying_bytes < FLYING_BYTES_MAX &&
+           c->flying_changes < FLYING_CHANGES_MAX) {
         if (!consensus_is_ready(c)) {
             propose_give_up(c, ERR_NOTLEADER);
             return;

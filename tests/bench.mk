@@ -2,10 +2,11 @@
 #
 #   sudo make bench          a cluster of three hosts against bare crun, the disk and the libraries
 #   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
-#   sudo make bench-state bench-members    the replicated state against etcd (installs etcd-server)
+#   sudo make bench-state    the replicated state against etcd (installs etcd-server)
+#   sudo make bench-members  what a member costs where there are twenty
 #   sudo make bench-wear     what a change writes to the disks
 #   make bench-scheduler bench-cluster     single rooms
-#   make bench-snapshot                    copy, check and restore of a state of 100,000 tasks
+#   make bench-snapshot                    100,000 tasks: copy, check, restore, a new member
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
@@ -14,7 +15,7 @@
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS) $(FETCH_LIBS) -lcmocka
 
 # All libraries, also those it does not need: it measures what they take.
 $(O)/tests/bench/probe: $(O)/tests/bench/probe.o $(TEST_LIB)
@@ -31,8 +32,9 @@ bench-scheduler: $(O)/tests/bench/scheduler_bench
 bench-cluster: $(O)/tests/bench/cluster_bench
 	$<
 
-bench-snapshot: $(O)/tests/bench/state_bench
-	$<
+bench-snapshot: $(O)/tests/bench/state_bench $(O)/tests/bench/join_bench
+	$(O)/tests/bench/state_bench
+	$(O)/tests/bench/join_bench
 
 bench: deps
 	$(MAKE) all $(O)/tests/bench/probe

@@ -74,7 +74,7 @@ static void order_is_kept(void **state)
             bus_send(one->bus, 2, BUS_CALL, false, data, sizeof(int) + (size_t)i * 37 % 70000), 0);
     }
     int count = COUNT;
-    assert_true(run_until(&loop, all_in_order, &count, 5000));
+    assert_true(run_until(&loop, all_in_order, &count, 20000));
     assert_int_equal(order.wrong, 0);
 }
 
@@ -131,7 +131,7 @@ static void one_connection_each(void **state)
             for (size_t k = 0; k < CHANNEL_MAX; k++)
                 p->channels[k].retry_at_ms = 0;
     }
-    assert_true(run_until(&loop, four_conns, NULL, 4000));
+    assert_true(run_until(&loop, four_conns, NULL, 20000));
     run_until(&loop, never, NULL, LAME_MS + 500);
     assert_true(four_conns(NULL));
     for (size_t i = 0; i < 3; i++) {
@@ -251,8 +251,8 @@ static void several_addresses_are_dialled_in_turn(void **state)
     peer = peer_of(one);
     peer.address = "127.0.0.1:1";
     bus_set_peers(two->bus, 2, &peer, 1);
-    assert_true(run_until(&loop, peer_is_back, NULL, 5000));
-    assert_true(run_until(&loop, bulk_works, NULL, 5000));
+    assert_true(run_until(&loop, peer_is_back, NULL, 20000));
+    assert_true(run_until(&loop, bulk_works, NULL, 20000));
 }
 
 static void removed_peer_is_cut(void **state)
@@ -377,7 +377,7 @@ static void dialled_copy_is_refused(void **state)
     struct outcome o = connect_to(one, three->address);
     (void)o;
     int once = 1;
-    assert_true(run_until(&loop, clone_is_refused, &once, 5000));
+    assert_true(run_until(&loop, clone_is_refused, &once, 20000));
     assert_int_equal(one->downs, 0);
     assert_int_equal(three->messages, 0);
 }
@@ -397,7 +397,7 @@ static void others_are_asked_about_a_copy(void **state)
     peers[1] = peer_of(two);
     bus_set_peers(three->bus, 3, peers, 2);
     int64_t id = 3;
-    assert_true(run_until(&loop, one_has, &id, 5000));
+    assert_true(run_until(&loop, one_has, &id, 20000));
     clone->id = 2;
     clone->identity = new_stranger(dir, "n2");
     start_bus(clone, 0);
