@@ -215,6 +215,7 @@ static const struct command backup_inspect = {
     .words_min = 1,
     .words_max = 1,
     .json = true,
+    .local = true,
     .run = run_inspect,
 };
 

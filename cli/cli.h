@@ -53,6 +53,7 @@ struct command {
     bool json;                                /* knows --json */
     bool quiet;                               /* knows -q */
     bool stale;                               /* knows --stale */
+    bool local;                               /* calls no member */
     command_run_cb run;                       /* NULL: only subcommands */
     const struct command *const *subcommands; /* NULL-terminated, or NULL */
 };

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "cli/token_input.h"
 #include "cli/units.h"
 
 #include <inttypes.h>
@@ -18,7 +19,8 @@
 enum {
     FOUND_MS = 60000, /* init and join write to disk and wait for a leader */
     JOIN_MS = 150000,
-    FRESH_MS = 2500, /* members hear from the leader twice a second */
+    LEADERLESS_MS = 10000, /* no mere election */
+    FRESH_MS = 2500,       /* members hear from the leader twice a second */
 };
 
 /* --- init --------------------------------------------------------------------------------------
@@ -73,12 +75,39 @@ struct join_options {
     bool replace;
 };
 
+/* Members have a port for command lines, too: that is not the one. */
+static int explain_join(const char *address, struct err *err)
+{
+    struct err was = *err;
+    const char *port = strrchr(address, ':');
+    if (port && strcmp(port, ":7401") == 0)
+        err_set(err, was.code, "%.200s (port 7401 is for command lines: machines join at 7400)",
+                was.msg);
+    return err->code;
+}
+
+/* Ids are given out anew, names are not: n4 may be the id of this machine and another's name. */
+static void print_joined(struct cli *cli, const struct join_reply *reply)
+{
+    char id[32];
+    struct status_reply s = {0};
+    struct err ignored;
+    snprintf(id, sizeof(id), "n%" PRId64, reply->node_id);
+    bool named = cli_call(cli, "cluster.status", &(struct empty){0}, &s, &ignored) == 0 &&
+                 *str_or_empty(s.node) && strcmp(s.node, id) != 0;
+    if (named)
+        printf("This machine is member %s, with id %s, of cluster %s.\n", s.node, id,
+               reply->cluster);
+    else
+        printf("This machine is member %s of cluster %s.\n", id, reply->cluster);
+    record_release(&status_reply_type, &s);
+}
+
 static int run_join(struct cli *cli, const void *options, int words_n, char **words,
                     struct err *err)
 {
     const struct join_options *o = options;
-    struct join_request request = {
-        .address = words[0], .token = (char *)(uintptr_t)o->token, .replace = o->replace};
+    cleanup_free char *line = NULL;
     struct join_reply reply;
     (void)words_n;
     if (!o->token || !*o->token)
@@ -87,9 +116,14 @@ static int run_join(struct cli *cli, const void *options, int words_n, char **wo
             "a token is needed: 'wherry token' on any member makes one; then wherry join "
             "%.60s --token TOKEN",
             words[0]);
-    if (cli_call_within(cli, "cluster.join", &request, &reply, JOIN_MS, err) < 0)
+    if (str_equal(o->token, "-") && token_read(&line, err) < 0)
         return err->code;
-    printf("This machine is member n%" PRId64 " of cluster %s.\n", reply.node_id, reply.cluster);
+    struct join_request request = {.address = words[0],
+                                   .token = line ? line : (char *)(uintptr_t)o->token,
+                                   .replace = o->replace};
+    if (cli_call_within(cli, "cluster.join", &request, &reply, JOIN_MS, err) < 0)
+        return explain_join(words[0], err);
+    print_joined(cli, &reply);
     record_release(&join_reply_type, &reply);
     return 0;
 }
@@ -98,9 +132,12 @@ const struct command command_join = {
     .name = "join",
     .usage = "ADDRESS --token TOKEN [--replace]",
     .summary = "make this machine a member of a cluster",
-    .details = "Make the machine of the called daemon a member of the cluster that ADDRESS (any\n"
-               "member, ADDRESS[:PORT]) belongs to. 'wherry token' on a member prints the command.",
-    .examples = "  wherry join 10.0.0.1:7400 --token wherry1-j-…\n",
+    .details =
+        "Make the machine of the called daemon a member of the cluster that ADDRESS (any\n"
+        "member, ADDRESS[:PORT]) belongs to. 'wherry token' on a member prints the command.\n"
+        "With --token - the token is read from standard input.",
+    .examples = "  wherry join 10.0.0.1:7400 --token wherry1-j-…\n"
+                "  wherry join --replace 10.0.0.1 --token - < token\n",
     .options =
         (const struct arg_option[]){
             ARG_OPTION(struct join_options, ARG_TEXT, token, 0, "token", "TOKEN",
@@ -123,6 +160,8 @@ static void print_cluster(const struct status_reply *s, struct table *table)
     bool led = *str_or_empty(s->leader);
     table_add(table, "cluster");
     table_add(table, s->cluster);
+    if (!led && s->nodes == 0)
+        return; /* it has no state yet */
     table_add(table, "leader");
     table_add(table, led ? s->leader : "none now: no changes are possible");
     table_add(table, "voters");
@@ -147,7 +186,9 @@ static void print_cluster(const struct status_reply *s, struct table *table)
 static void print_copy(const struct status_reply *s, struct table *table)
 {
     char ago[UNITS_TEXT];
-    if (s->contact_ms == 0)
+    if (!*str_or_empty(s->leader) && s->nodes == 0)
+        table_add(table, "none yet: it waits for the state");
+    else if (s->contact_ms == 0)
         table_add(table, "the leader's own");
     else if (s->contact_ms < FRESH_MS && s->behind == 0)
         table_add(table, "has what the leader had a moment ago");
@@ -217,6 +258,11 @@ static int run_status(struct cli *cli, const void *options, int words_n, char **
             text_clean(reply.warnings[i], &clean);
             printf("\n%s\n", clean.data);
         }
+        if (member && !*str_or_empty(reply.leader) && reply.nodes > 0 &&
+            reply.contact_ms >= LEADERLESS_MS)
+            printf("\nWhat runs goes on. Changes are possible again once enough voters are up and "
+                   "can be reached; for addresses that changed see 'wherry help connect', for "
+                   "voters that are lost for good 'wherry help recover'.\n");
         if (!member)
             printf("\nThis machine is in no cluster: 'wherry init' makes one, 'wherry join' goes "
                    "into one.\n");

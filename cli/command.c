@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/habit.h"
 #include "cluster/client.h"
 
 #include <errno.h>
@@ -23,6 +24,12 @@ const struct arg_option global_options[] = {
                "what lets you call a member of another machine (also: WHERRY_TOKEN)"),
     ARG_OPTION(struct cli, ARG_TEXT, context, 0, "context", "NAME",
                "call a cluster that 'wherry login' knows (also: WHERRY_CONTEXT)"),
+    ARG_OPTION(struct cli, ARG_FLAG, help, 'h', "help", NULL, "show help and end"),
+    ARG_END,
+};
+
+/* Of commands that call no member. */
+static const struct arg_option help_options[] = {
     ARG_OPTION(struct cli, ARG_FLAG, help, 'h', "help", NULL, "show help and end"),
     ARG_END,
 };
@@ -94,7 +101,7 @@ void command_describe(const struct command *command, const char *path, struct bu
         args_describe(quiet_options, NULL, out);
     if (command->stale)
         args_describe(stale_options, NULL, out);
-    args_describe(global_options, command->options, out);
+    args_describe(command->local ? help_options : global_options, command->options, out);
     if (command->examples)
         buf_printf(out, "\nExamples:\n%s", command->examples);
 }
@@ -120,7 +127,11 @@ int command_unknown(const struct command *const *commands, const char *path, con
     for (; commands[n] && n < COMMANDS_MAX; n++)
         names[n] = commands[n]->name;
     const char *nearest = args_nearest(word, names);
+    const char *habit = habit_find(path, word);
     const char *blank = *path ? " " : "";
+    if (habit)
+        return err_set(err, ERR_INVALID, "unknown command '%s%s%.60s' (%s)", path, blank, word,
+                       habit);
     if (nearest)
         return err_set(err, ERR_INVALID, "unknown command '%s%s%.60s' (did you mean '%s'?)", path,
                        blank, word, nearest);
@@ -196,6 +207,20 @@ static void print_help(const struct cli *cli, const struct chosen *chosen)
     fputs(out.data, stdout);
 }
 
+/* Say where the options are listed, and nothing of one that the command does not have. */
+static void amend(const struct chosen *chosen, struct err *err)
+{
+    static const char unknown[] = "unknown option ", stale[] = "; --stale shows";
+    struct err was = *err;
+    char *at = strstr(was.msg, stale);
+    if (at && !chosen->command->stale) {
+        *at = '\0';
+        err_set(err, was.code, "%s", was.msg);
+    }
+    if (strncmp(was.msg, unknown, sizeof(unknown) - 1) == 0 && !strchr(was.msg, '('))
+        err_set(err, was.code, "%.200s ('wherry help %s' lists them)", was.msg, chosen->path);
+}
+
 static int run_command(struct cli *cli, const struct chosen *chosen, int argc, char **argv,
                        struct err *err)
 {
@@ -214,6 +239,8 @@ static int run_command(struct cli *cli, const struct chosen *chosen, int argc, c
         rv = check_words(command, chosen->path, words, argv, err);
     if (rv >= 0 && !cli->help)
         rv = command->run(cli, options, words, argv, err);
+    if (rv < 0)
+        amend(chosen, err);
     args_release(&sets[0]);
     return rv < 0 ? rv : 0;
 }

@@ -9,56 +9,20 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/table.h"
+#include "cli/token_input.h"
 #include "cli/units.h"
 #include "cluster/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
-
-enum {
-    TOKEN_TEXT_MAX = 300,
-};
-
-/* --- the token ---------------------------------------------------------------------------------
- */
-
-/* A line of standard input, without an echo when that is a terminal. The caller wipes and frees it.
- */
-static int read_token(char **ret, struct err *err)
-{
-    struct termios before;
-    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-    char line[TOKEN_TEXT_MAX];
-    if (terminal) {
-        struct termios quiet = before;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        fputs("Token: ", stderr);
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    }
-    bool got = fgets(line, sizeof(line), stdin);
-    if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fputc('\n', stderr);
-    }
-    if (!got)
-        return err_set(err, ERR_INVALID,
-                       "no token was given: 'wherry token create' on a member "
-                       "makes one");
-    line[strcspn(line, "\r\n")] = '\0';
-    *ret = str_copy(line);
-    explicit_bzero(line, sizeof(line));
-    return 0;
-}
 
 /* From --token, WHERRY_TOKEN or standard input. */
 static int take_token(const struct cli *cli, char **ret, struct err *err)
 {
     const char *token = cli->token && *cli->token ? cli->token : getenv("WHERRY_TOKEN");
     if (!token || !*token || strcmp(token, "-") == 0)
-        return read_token(ret, err);
+        return token_read(ret, err);
     *ret = str_copy(token);
     return 0;
 }
@@ -243,6 +207,7 @@ const struct command command_logout = {
     .examples = "  wherry logout\n"
                 "  wherry logout home\n",
     .words_max = 1,
+    .local = true,
     .run = run_logout,
 };
 
@@ -266,6 +231,7 @@ static const struct command context_rm = {
     .examples = "  wherry context rm home\n",
     .words_min = 1,
     .words_max = -1,
+    .local = true,
     .run = run_rm,
 };
 
@@ -348,6 +314,7 @@ static const struct command context_ls = {
     .examples = "  wherry context ls\n",
     .json = true,
     .quiet = true,
+    .local = true,
     .run = run_ls,
 };
 
@@ -379,6 +346,7 @@ static const struct command context_use = {
                 "  wherry context use local\n",
     .words_min = 1,
     .words_max = 1,
+    .local = true,
     .run = run_use,
 };
 
@@ -419,6 +387,7 @@ static const struct command context_show = {
     .examples = "  wherry context show\n",
     .words_max = 1,
     .json = true,
+    .local = true,
     .run = run_show,
 };
 

@@ -26,6 +26,7 @@ const struct command command_version = {
     .name = "version",
     .usage = "",
     .summary = "print the version of this program",
+    .local = true,
     .run = run_version,
 };
 
@@ -61,6 +62,7 @@ const struct command command_help = {
     .examples = "  wherry help deploy\n"
                 "  wherry help node ls\n",
     .words_max = 2,
+    .local = true,
     .run = run_help,
 };
 
@@ -85,6 +87,7 @@ const struct command command_completion = {
                 "  wherry completion fish > ~/.config/fish/completions/wherry.fish\n",
     .words_min = 1,
     .words_max = 1,
+    .local = true,
     .run = run_completion,
 };
 

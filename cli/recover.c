@@ -135,6 +135,10 @@ static int run_recover(struct cli *cli, const void *options, int words_n, char *
     struct recover_report report;
     (void)words_n;
     (void)words;
+    if (cli->host || cli->context || cli->token)
+        return err_set(err, ERR_INVALID,
+                       "recover calls no member: run it on the machine itself, with its daemon "
+                       "stopped; --data names the folder");
     if (geteuid() != 0)
         return err_set(err, ERR_DENIED, "only root may: try 'sudo wherry recover'");
     if (cli->program->recover(data_dir, false, &report, err) < 0)
@@ -182,5 +186,6 @@ const struct command command_recover = {
         },
     .options_size = sizeof(struct recover_options),
     .json = true,
+    .local = true,
     .run = run_recover,
 };

@@ -280,7 +280,8 @@ static int explain(const struct tls *tls, struct err *err)
 {
     if (tls->wants_ca && SSL_get_verify_result(tls->ssl) == X509_V_ERR_CERT_UNTRUSTED)
         return err_set(err, ERR_DENIED,
-                       "its certificate is not of the cluster the token is for; nothing was sent");
+                       "its certificate is not of the cluster the token is for, or the cluster's "
+                       "CA was replaced since and a new token is needed; nothing was sent");
     unsigned long code = ERR_peek_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
     return err_set(err, ERR_CORRUPT, "TLS: %s", reason ? reason : "the other side closed");

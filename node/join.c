@@ -234,8 +234,9 @@ static int check_may_join(struct daemon *d, const char *token, unsigned char ca_
     if (identity_is_member(d->identity))
         return err_set(
             err, ERR_EXISTS,
-            "this machine is a member of cluster %.8s already; to make it a new one, have "
-            "another member remove it ('wherry node rm'), then stop this daemon and "
+            "this machine is a member of cluster %.8s already: 'wherry leave' takes it out; if "
+            "that "
+            "fails, have another member remove it ('wherry node rm'), then stop this daemon and "
             "delete %.80s",
             identity_cluster(d->identity), d->data_dir);
     if (d->joining)
@@ -373,7 +374,8 @@ static bool is_known(const struct admitting *a)
     hex_encode(a->secret_hash, sizeof(a->secret_hash), hex);
     if (store_find(a->daemon->store, TABLE_TOKEN, hex, &token) < 0)
         return false;
-    bool over = token.expires_ms != 0 && token.expires_ms + TOKEN_SLACK_MS < daemon_now_ms(a->daemon);
+    bool over =
+        token.expires_ms != 0 && token.expires_ms + TOKEN_SLACK_MS < daemon_now_ms(a->daemon);
     bool good = token.kind == TOKEN_JOIN && !over;
     record_release(&token_type, &token);
     return good;

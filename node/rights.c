@@ -117,8 +117,9 @@ int rights_check_verb(const struct caller *caller, const struct verb *verb, stru
     /* The mightier role has the smaller number. */
     enum token_role needed = role_for(verb);
     if (caller->token.role > needed)
-        return err_set(err, ERR_DENIED, "%s needs a token of role %s; this one is a %s's",
-                       verb->name, token_role_names[needed], token_role_names[caller->token.role]);
+        return err_set(err, ERR_DENIED,
+                       "this takes a token of role %s; the one given is a %s's (%s)",
+                       token_role_names[needed], token_role_names[caller->token.role], verb->name);
     if (caller->token.stacks_n > 0 && !(verb->flags & VERB_SCOPED))
         return err_set(err, ERR_DENIED,
                        "%s is about more than a stack; this token is for some stacks only",

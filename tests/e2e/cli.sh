@@ -130,6 +130,13 @@ test_case "a service that left the file stays" grep -q -- 'app.web2 is not in th
 test_case "and goes with --prune" w 1 deploy --prune -f "$LAB_RUN/projects/other/compose.yaml" app
 test_case "it is gone" exits 3 w 1 ps app.web2
 test_case "a mistyped command" says "did you mean 'deploy'" w 1 deplyo
+test_case "a command of another tool" says 'wherry deploy' w 1 stack deploy
+test_case "a command that only looks like another one" says 'there is none: .wherry scale' w 1 restart app.web
+test_case "an unknown option says where the options are" says "'wherry help deploy' lists them" w 1 deploy --dry-run
+test_case "a member that is recovered is not called" says 'calls no member' w 1 recover -H "$PREFIX.1" --show
+offers_a_member() { w 1 help "$1" | grep -q -e --host; }
+test_case "help of a command that calls a member" offers_a_member ls
+test_case "help of one that calls none" not offers_a_member recover
 test_case "a mistyped option" says 'did you mean --json' w 1 ls --jsn
 test_case "usage errors exit with 2" exits 2 w 1 scale web
 test_case "no daemon" says 'wherry node' "$WHERRY" -H "$LAB_RUN/none.sock" ls

@@ -69,7 +69,7 @@ test_case "the token of one cluster is no good at who has another CA" says 'CA|c
     c -H "$PREFIX.1" --token "wherry1-c-$(printf '%064d' 0)-${admin##*-}" ls
 
 host_up 4
-test_case "a member more" w 4 join "$PREFIX.1" --token "$(w 1 token -q)"
+test_case "a member more" w 4 join "$PREFIX.1" --token - <<<"$(w 1 token -q)"
 test_case "the context hears of it" wait_for 30 "four" eval 'c ls >/dev/null; [ "$(c context show --json | jq ".[0].addresses | length")" = 4 ]'
 
 # One member's links to the others are cut, not those to callers: it cannot hear of what is taken back.
