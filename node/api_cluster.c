@@ -114,6 +114,21 @@ static bool is_up(struct daemon *d, int64_t node_id)
     return up;
 }
 
+/* Replicas that have no task: those that no node fits. */
+static int64_t empty_slots(struct store *store, const struct service *service)
+{
+    struct task *tasks;
+    size_t n;
+    int64_t filled = 0;
+    if (service->removed || service->spec.mode == MODE_GLOBAL)
+        return 0;
+    store_list(store, TABLE_TASK, BY_SERVICE_ID, service->id, &tasks, &n);
+    for (size_t i = 0; i < n; i++)
+        filled += tasks[i].desired == DESIRED_RUN;
+    record_free_list(&task_type, tasks, n);
+    return filled < service->spec.replicas ? service->spec.replicas - filled : 0;
+}
+
 /* What the caller may see of it. */
 static void count_tasks(struct daemon *d, const struct caller *caller, struct status_reply *s)
 {
@@ -130,8 +145,12 @@ static void count_tasks(struct daemon *d, const struct caller *caller, struct st
     record_free_list(&task_type, tasks, n);
     struct service *services;
     store_list(d->store, TABLE_SERVICE, BY_NONE, 0, &services, &n);
-    for (size_t i = 0; i < n; i++)
-        s->services += caller_sees(caller, services[i].stack);
+    for (size_t i = 0; i < n; i++) {
+        if (!caller_sees(caller, services[i].stack))
+            continue;
+        s->services++;
+        s->tasks_waiting += empty_slots(d->store, &services[i]);
+    }
     record_free_list(&service_type, services, n);
 }
 

@@ -49,9 +49,15 @@ void api_leave(struct api_call *c, const void *request)
     const struct leave_request *r = request;
     struct daemon *d = c->daemon;
     struct node node;
+    struct err err;
     cleanup_buf struct buf warning = BUF_INIT;
     if (r->yes) {
         leave_begin(d, on_left, c);
+        return;
+    }
+    /* Before its tasks are moved for nothing. */
+    if (leave_check(d, &err) < 0) {
+        api_fail(c, &err);
         return;
     }
     if (store_get(d->store, TABLE_NODE, d->id, &node) == 0) {

@@ -141,17 +141,22 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+int leave_check(const struct daemon *d, struct err *err)
+{
+    if (d->leave)
+        return err_set(err, ERR_BUSY, "this machine is leaving already");
+    if (store_count(d->store, TABLE_NODE) < 2)
+        return err_set(err, ERR_INVALID,
+                       "this is the last member: with it the cluster ends. To give it up, remove "
+                       "its stacks, stop the daemon and delete %s",
+                       d->data_dir);
+    return 0;
+}
+
 void leave_begin(struct daemon *d, leave_cb cb, void *arg)
 {
-    struct err err = {0};
-    if (d->leave)
-        err_set(&err, ERR_BUSY, "this machine is leaving already");
-    else if (store_count(d->store, TABLE_NODE) < 2)
-        err_set(&err, ERR_INVALID,
-                "this is the last member: with it the cluster ends. To give it up, remove its "
-                "stacks, stop the daemon and delete %s",
-                d->data_dir);
-    if (err.code != 0) {
+    struct err err;
+    if (leave_check(d, &err) < 0) {
         cb(arg, &err);
         return;
     }

@@ -22,6 +22,9 @@ struct err;
  */
 typedef void (*leave_cb)(void *arg, const struct err *err);
 
+/* Whether it may be tried, as leave_begin() asks first: 0, or its error. */
+int leave_check(const struct daemon *d, struct err *err);
+
 /* Leave. ERR_INVALID for the last member, ERR_BUSY when it is leaving already. */
 void leave_begin(struct daemon *d, leave_cb cb, void *arg);
 

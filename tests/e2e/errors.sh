@@ -58,6 +58,7 @@ test_case "a missing file" says 'no/such.yaml' w 1 deploy -f /no/such.yaml
 test_case "a bad image" says '127.0.0.1:5999' w 1 deploy -f "$bad_image" --timeout 30s
 test_case "an impossible constraint" says 'do not meet the constraints' w 1 deploy -f "$impossible" --timeout 20s
 test_case "ps says why it waits" grep -q 'constraints' <(w 1 ps impossible)
+test_case "status counts it" grep -qE 'tasks .*, [1-9][0-9]* waiting' <(w 1 status)
 test_case "a program that is not there" says 'no/such/program' w 1 deploy -f "$crashes" --timeout 30s
 test_case "a service that is not there" says 'no.such' w 1 scale no.such=3
 test_case "a command that is not there" says "deploy" w 1 deplo

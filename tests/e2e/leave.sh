@@ -107,5 +107,7 @@ alone() { [ "$(w "$last" node ls --json | jq -r 'map(.name + " " + .role) | join
 test_case "the other one is alone" wait_for 20 "alone" alone
 test_case "and takes changes" w "$last" scale --detach app.web=1
 test_case "the last one cannot leave" says 'last member' w "$last" leave --yes
+active() { [ "$(w "$last" node inspect "n$last" | jq -r '.[0].availability')" = active ]; }
+test_case "and was not drained for it" active
 test_case "daemons ended with nothing left behind" not grep -h 'left on the loop' "$LAB_RUN"/*.log
 finish
