@@ -209,10 +209,13 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
         complete(q, &q->result);
 }
 
-/* We lead: may it be proposed, by its caller and by the level of the cluster? */
+/* We lead: may it be proposed, by the room on our disk, by its caller and by the level of the
+ * cluster? ERR_BUSY: not now. */
 static int check_here(const struct proposal *q, struct err *err)
 {
     struct daemon *d = q->owner->daemon;
+    if (space_check(d, err) < 0)
+        return err->code;
     if (!caller_is_valid(d->store, &q->caller, daemon_now_ms(d)))
         return err_set(err, ERR_DENIED, "the token was taken back, or has expired");
     if (rights_check_change(d->store, &q->caller, (int)q->change.kind, q->change.body, err) < 0)
@@ -225,16 +228,14 @@ static void start_attempt(struct proposal *q)
     struct daemon *d = q->owner->daemon;
     int64_t leader = consensus_leader(d->consensus);
     struct err refused = {0};
-    int room = consensus_is_ready(d->consensus) ? space_check(d, &refused) : 0;
-    if (room == ERR_BUSY) {
+    bool ready = consensus_is_ready(d->consensus);
+    int rv = ready ? check_here(q, &refused) : 0;
+    if (rv == ERR_BUSY) {
         q->retry_ms = clock_boot_ms() + RETRY_MS;
-    } else if (room < 0) {
+    } else if (rv < 0) {
         q->refused = refused;
         q->deadline_ms = 0; /* as below */
-    } else if (consensus_is_ready(d->consensus) && check_here(q, &refused) < 0) {
-        q->refused = refused;
-        q->deadline_ms = 0; /* as below */
-    } else if (consensus_is_ready(d->consensus)) {
+    } else if (ready) {
         q->state = PROPOSAL_LOCAL;
         consensus_propose(d->consensus, &q->change, on_proposed, q);
     } else if (is_leaders_own((int)q->change.kind)) {
@@ -432,17 +433,26 @@ static int check_sender(struct store *store, const struct change *change, int64_
 
 /* A change on behalf of a remote caller shows its token, which is looked at again: the member that
  * took the call is not to be believed. One without is the member's own, or came over its socket. */
-static int check_caller(struct store *store, const struct change *change, const char *token,
+static int check_caller(const struct daemon *d, const struct change *change, const char *token,
                         struct err *err)
 {
     struct caller caller;
     if (!*str_or_empty(token))
         return 0;
-    if (caller_from_token(store, token, clock_wall_ms(), &caller, err) < 0)
+    if (caller_from_token(d->store, token, daemon_now_ms(d), &caller, err) < 0)
         return err->code;
-    int rv = rights_check_change(store, &caller, (int)change->kind, change->body, err);
+    int rv = rights_check_change(d->store, &caller, (int)change->kind, change->body, err);
     caller_release(&caller);
     return rv;
+}
+
+/* What only the leader knows; one that is none says so by itself. */
+static int check_leading(struct daemon *d, const struct change *change, struct err *err)
+{
+    if (!consensus_is_ready(d->consensus))
+        return 0;
+    int rv = space_check(d, err);
+    return rv < 0 ? rv : level_check(d, change, err);
 }
 
 void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,
@@ -456,8 +466,8 @@ void propose_on_call(struct propose *p, int64_t from, const struct call *call, p
         return;
     }
     if (check_sender(p->daemon->store, &change, from, &err) < 0 ||
-        check_caller(p->daemon->store, &change, call->token, &err) < 0 ||
-        (consensus_is_ready(p->daemon->consensus) && level_check(p->daemon, &change, &err) < 0))
+        check_caller(p->daemon, &change, call->token, &err) < 0 ||
+        check_leading(p->daemon, &change, &err) < 0)
         reply_with(&served, &err);
     else
         consensus_propose(p->daemon->consensus, &change, on_served,

@@ -81,6 +81,9 @@ for n in 1 2 3; do wait_for 30 "the warning" warned $n $n >/dev/null; done
 refused() { says "no changes for now: the leader n[123] has [0-9]+ MiB free in $LAB_DATA/[123] and needs" write "$(leader 1)" refused; }
 test_case "no disk has room: changes are refused, and why" wait_for 40 "the reason" refused
 lead=$(leader 1)
+other=$(follower "$lead" 1 2 3)
+refused_here() { says "no changes for now: the leader n[123] has [0-9]+ MiB free" write "$other" refused; }
+test_case "also those that come through another member" wait_for 40 "the reason" refused_here
 test_case "reads go on" has "$lead" f5
 test_case "the refused one was not done" not has "$lead" refused
 for n in 1 2 3; do room $n; done

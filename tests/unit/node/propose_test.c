@@ -513,7 +513,7 @@ static void a_member_speaks_for_itself_only(void **state)
 
 static char *app[] = {"app"};
 
-static int64_t add_deployer(void)
+static int64_t add_deployer_until(int64_t expires_ms)
 {
     unsigned char secret[16] = {1};
     unsigned char hash[DIGEST_BYTES];
@@ -524,10 +524,16 @@ static int64_t add_deployer(void)
     deployers_token = str_printf("wherry1-c-%064d-%s", 0, hex);
     struct change_token_create create = {.token = {.kind = TOKEN_CALL,
                                                    .role = TOKEN_DEPLOYER,
+                                                   .expires_ms = expires_ms,
                                                    .stacks = app,
                                                    .stacks_n = 1,
                                                    .hash = {hash, sizeof(hash)}}};
     return must(world, CHANGE_TOKEN_CREATE, &create);
+}
+
+static int64_t add_deployer(void)
+{
+    return add_deployer_until(0);
 }
 
 static void member_asks_for(const char *token, enum change_kind kind, void *body)
@@ -566,6 +572,44 @@ static void the_leader_looks_at_the_callers_token(void **state)
     member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &mine);
     assert_int_equal(reply_code, ERR_DENIED);
     assert_int_equal(locals, 1);
+}
+
+/* By the time that the members agree on, not by our own clock, which is an hour ahead here. */
+static void a_wrong_clock_does_not_end_a_token(void **state)
+{
+    (void)state;
+    struct change_stack_remove mine = {.name = "app"};
+    add_deployer_until(clock_wall_ms() - 1000);
+    d.clock_base_ms = clock_wall_ms() - boot_ms - (int64_t)3600 * 1000;
+    ready = true;
+    member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &mine);
+    assert_int_equal(locals, 1);
+    raft_ends(0, &(struct change_result){.id = 5, .index = 2});
+    assert_int_equal(reply_code, 0);
+    boot_ms += (int64_t)2 * 3600 * 1000;
+    member_asks_for(deployers_token, CHANGE_STACK_REMOVE, &mine);
+    assert_int_equal(reply_code, ERR_DENIED);
+    assert_int_equal(locals, 1);
+}
+
+/* What came through another member fills the disk as well. */
+static void a_leader_without_room_takes_nothing_from_others(void **state)
+{
+    (void)state;
+    struct change_node_update update = {.node_id = 2, .set_self = true, .node = {.name = "n2"}};
+    ready = true;
+    room = ERR_BUSY;
+    member_asks(2, CHANGE_NODE_UPDATE, &update);
+    assert_int_equal(reply_code, ERR_BUSY);
+    room = ERR_NOSPACE;
+    member_asks(2, CHANGE_NODE_UPDATE, &update);
+    assert_int_equal(reply_code, ERR_NOSPACE);
+    assert_int_equal(locals, 0);
+    room = 0;
+    member_asks(2, CHANGE_NODE_UPDATE, &update);
+    assert_int_equal(locals, 1);
+    raft_ends(0, &(struct change_result){.id = 5, .index = 2});
+    assert_int_equal(reply_code, 0);
 }
 
 /* Taken while another led, proposed when we do: with the rights of that moment. */
@@ -624,6 +668,8 @@ int main(void)
         TEST(a_stop_answers_everybody),
         TEST(a_member_speaks_for_itself_only),
         TEST(the_leader_looks_at_the_callers_token),
+        TEST(a_wrong_clock_does_not_end_a_token),
+        TEST(a_leader_without_room_takes_nothing_from_others),
         TEST(a_token_goes_with_its_change),
         TEST(garbage_is_answered),
     };
