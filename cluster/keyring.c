@@ -21,12 +21,18 @@ enum {
     LINE_MAX_BYTES = 128,
 };
 
+struct held {
+    struct seal_key key;
+    bool durable; /* the file is to have it */
+};
+
 struct keyring {
     char *dir;
     char *path;
-    struct seal_key keys[KEYS_MAX]; /* the oldest first */
+    struct held keys[KEYS_MAX]; /* the oldest first */
     size_t n;
     bool on_disk; /* the file is there */
+    bool stale;   /* it does not have exactly those that it is to have */
 };
 
 static const char first_line[] = "wherry key 1\n";
@@ -35,7 +41,7 @@ static void drop(struct keyring *ring, size_t i)
 {
     ring->n--;
     memmove(&ring->keys[i], &ring->keys[i + 1], (ring->n - i) * sizeof(ring->keys[0]));
-    seal_key_wipe(&ring->keys[ring->n]);
+    seal_key_wipe(&ring->keys[ring->n].key);
 }
 
 /* --- the file ------------------------------------------------------------------------------ */
@@ -44,9 +50,12 @@ static void encode(const struct keyring *ring, struct buf *out)
 {
     buf_puts(out, first_line);
     for (size_t i = 0; i < ring->n; i++) {
+        const struct seal_key *key = &ring->keys[i].key;
         char hex[2 * SEAL_KEY_BYTES + 1];
-        hex_encode(ring->keys[i].bytes, SEAL_KEY_BYTES, hex);
-        buf_printf(out, "%" PRId64 " %s\n", ring->keys[i].generation, hex);
+        if (!ring->keys[i].durable)
+            continue;
+        hex_encode(key->bytes, SEAL_KEY_BYTES, hex);
+        buf_printf(out, "%" PRId64 " %s\n", key->generation, hex);
     }
 }
 
@@ -71,9 +80,9 @@ static bool decode(const char *text, struct keyring *ring)
             return false;
         memcpy(line, p, len);
         line[len] = '\0';
-        if (!decode_line(line, &ring->keys[ring->n]))
+        if (!decode_line(line, &ring->keys[ring->n].key))
             return false;
-        ring->n++;
+        ring->keys[ring->n++].durable = true;
         p += len + 1;
     }
     cleanup_secret struct buf again = BUF_INIT;
@@ -86,8 +95,10 @@ static int save(struct keyring *ring, struct err *err)
     cleanup_secret struct buf text = BUF_INIT;
     encode(ring, &text);
     int rv = file_write(ring->path, text.data, text.len, 0600, err);
-    if (rv == 0)
+    if (rv == 0) {
         ring->on_disk = true;
+        ring->stale = false;
+    }
     return rv;
 }
 
@@ -142,42 +153,64 @@ static bool same_key(const struct seal_key *a, const struct seal_key *b)
     return a->generation == b->generation && memcmp(a->bytes, b->bytes, SEAL_KEY_BYTES) == 0;
 }
 
+static void make_durable(struct keyring *ring, size_t i)
+{
+    ring->stale |= !ring->keys[i].durable || !ring->on_disk;
+    ring->keys[i].durable = true;
+}
+
 int keyring_add(struct keyring *ring, const struct seal_key *key, bool durable, struct err *err)
 {
     check(key->generation > 0);
-    bool known = false;
-    for (size_t i = 0; i < ring->n; i++)
-        known |= same_key(&ring->keys[i], key);
+    size_t i = 0;
+    while (i < ring->n && !same_key(&ring->keys[i].key, key))
+        i++;
     /* The first is the one in use; what was handed out after it may be given up. */
-    if (!known && ring->n == KEYS_MAX)
+    if (i == KEYS_MAX) {
+        ring->stale |= ring->keys[1].durable;
         drop(ring, 1);
-    if (!known)
-        ring->keys[ring->n++] = *key;
-    return durable && (!known || !ring->on_disk) ? save(ring, err) : 0;
+    }
+    if (i >= ring->n) {
+        i = ring->n++;
+        ring->keys[i] = (struct held){.key = *key};
+    }
+    if (!durable)
+        return 0;
+    make_durable(ring, i);
+    return ring->stale ? save(ring, err) : 0;
+}
+
+static bool is_key(const struct seal_key *key, int64_t generation, const struct bytes *check)
+{
+    return key->generation == generation && seal_key_matches(key, check);
 }
 
 const struct seal_key *keyring_find(const struct keyring *ring, int64_t generation,
                                     const struct bytes *check)
 {
     for (size_t i = 0; i < ring->n; i++)
-        if (ring->keys[i].generation == generation && seal_key_matches(&ring->keys[i], check))
-            return &ring->keys[i];
+        if (is_key(&ring->keys[i].key, generation, check))
+            return &ring->keys[i].key;
     return NULL;
 }
 
 int keyring_keep(struct keyring *ring, int64_t generation, const struct bytes *check, bool durable,
                  struct err *err)
 {
-    bool changed = false;
-    for (size_t i = ring->n; i-- > 0;)
-        if (ring->keys[i].generation < generation ||
-            (ring->keys[i].generation == generation && !seal_key_matches(&ring->keys[i], check))) {
+    for (size_t i = ring->n; i-- > 0;) {
+        struct held *h = &ring->keys[i];
+        if (is_key(&h->key, generation, check)) {
+            make_durable(ring, i);
+        } else if (h->key.generation <= generation) {
+            ring->stale |= h->durable;
             drop(ring, i);
-            changed = true;
         }
+    }
+    for (size_t i = 0; i < ring->n && !durable; i++)
+        ring->keys[i].durable = false;
     if (!durable || ring->n == 0)
         return erase(ring, err);
-    return changed || !ring->on_disk ? save(ring, err) : 0;
+    return ring->stale ? save(ring, err) : 0;
 }
 
 int keyring_clear(struct keyring *ring, struct err *err)

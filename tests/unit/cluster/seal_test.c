@@ -218,6 +218,41 @@ static void a_locked_ring_leaves_nothing_on_disk(void **state)
     keyring_free(ring);
 }
 
+static bool file_has(const struct seal_key *key)
+{
+    struct keyring *ring = open_ring();
+    bool has = holds(ring, key);
+    keyring_free(ring);
+    return has;
+}
+
+/* A key for a lock is handed out before it is in use: it must not get to a disk by the way. */
+static void what_is_for_memory_stays_there(void **state)
+{
+    (void)state;
+    struct err err;
+    struct seal_key first;
+    struct seal_key second;
+    struct seal_key third;
+    seal_key_new(1, &first);
+    seal_key_new(2, &second);
+    seal_key_new(2, &third);
+    struct keyring *ring = open_ring();
+    must(keyring_add(ring, &first, true, &err));
+    must(keyring_add(ring, &second, false, &err));
+    keep(ring, &first, true);
+    must(keyring_add(ring, &third, true, &err));
+    assert_true(file_has(&first) && file_has(&third));
+    assert_false(file_has(&second));
+    /* Now it is to be there, and was held already. */
+    must(keyring_add(ring, &second, true, &err));
+    assert_true(file_has(&second));
+    keep(ring, &second, true);
+    assert_true(file_has(&second));
+    assert_false(file_has(&first) || file_has(&third));
+    keyring_free(ring);
+}
+
 static void offers_do_not_push_out_the_key_in_use(void **state)
 {
     (void)state;
@@ -266,6 +301,7 @@ int main(void)
         cmocka_unit_test(an_unlock_key_is_itself_or_refused),
         cmocka_unit_test_setup_teardown(a_ring_settles_on_the_key_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_locked_ring_leaves_nothing_on_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_for_memory_stays_there, setup, teardown),
         cmocka_unit_test_setup_teardown(offers_do_not_push_out_the_key_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_named, setup, teardown),
     };
