@@ -28,6 +28,7 @@ struct patient {
     struct consensus *consensus;
     bool stopped;
     bool ready;
+    struct err failure; /* of its log, once it was loaded */
 };
 
 static int send_nothing(void *arg, int64_t to, bool bulk, const void *data, size_t len)
@@ -41,6 +42,11 @@ static void on_leader(void *arg, int64_t leader_id, bool ready)
     struct patient *p = arg;
     (void)leader_id;
     p->ready = ready;
+}
+
+static void on_fatal(void *arg, const struct err *err)
+{
+    ((struct patient *)arg)->failure = *err;
 }
 
 static void on_stopped(void *arg)
@@ -76,6 +82,7 @@ static int load(struct patient *p, const char *data_dir, bool recover, struct er
                                       .recover = recover,
                                       .send = send_nothing,
                                       .on_leader = on_leader,
+                                      .on_fatal = on_fatal,
                                       .arg = p};
     rv = file_exists(p->raft_dir) ? 0 : ERR_NOTFOUND;
     if (rv == 0)
@@ -198,8 +205,12 @@ int recover_act(const char *data_dir, struct recover_report *ret, struct err *er
     log_set_level(LOG_LEVEL_ERROR);
     int rv = load(&p, data_dir, true, err);
     /* As the only voter it leads at once, and all it has is committed. */
-    while (rv == 0 && !p.ready)
+    while (rv == 0 && !p.ready && p.failure.code == 0)
         uv_run(&p.loop, UV_RUN_ONCE);
+    if (rv == 0 && p.failure.code != 0) {
+        *err = p.failure;
+        rv = err_wrap(err, "the recovery was not finished, repeat it");
+    }
     if (rv == 0)
         describe(&p, ret);
     release(&p);
