@@ -24,8 +24,7 @@
 
 enum {
     POLL_MS = 100,
-    LEAVE_MS = 25000,           /* until the row is gone, or we stay */
-    ARGUMENTS_MAX = 128 * 1024, /* bytes of the command line */
+    LEAVE_MS = 10000, /* until another one leads, or we stay */
 };
 
 enum leave_state {
@@ -112,10 +111,9 @@ static void on_timer(uv_timer_t *timer)
     }
     if (d->removed && l->state != LEAVE_EMPTY)
         note_left(l); /* the others were quicker than the answer */
-    if (l->state != LEAVE_EMPTY && clock_boot_ms() >= l->deadline_ms) {
-        err_set(&err, ERR_TIMEOUT,
-                l->state == LEAVE_LEAD ? "no other member took the leadership"
-                                       : "the other members did not answer");
+    /* What was proposed has its own time: given up earlier it could still be done. */
+    if (l->state == LEAVE_LEAD && clock_boot_ms() >= l->deadline_ms) {
+        err_set(&err, ERR_TIMEOUT, "no other member took the leadership");
         give_up(l, &err);
         return;
     }
@@ -210,6 +208,7 @@ int leave_resume(const char *data_dir, struct err *err)
 
 int leave_start_anew(const char *data_dir, struct err *err)
 {
-    int rv = leave_resume(data_dir, err);
+    /* Also where the mark could not be written, on a full disk. */
+    int rv = forget(data_dir, err);
     return rv < 0 ? rv : again_run(err);
 }
