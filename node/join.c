@@ -27,6 +27,7 @@
 #include "store/level.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,14 @@ struct founding {
 static char *founding_path(const struct daemon *d)
 {
     return str_printf("%s/identity/founding", d->data_dir);
+}
+
+int members_forget_founding(const struct daemon *d, struct err *err)
+{
+    cleanup_free char *path = founding_path(d);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_errno(err, errno, "remove %s", path);
+    return 0;
 }
 
 static void end_founding(struct founding *f, const struct err *err)
@@ -194,7 +203,9 @@ static int become_member(struct daemon *d, const struct welcome *w, struct err *
     cleanup_free char *dir = str_printf("%s/identity", d->data_dir);
     struct peers peers;
     peers_from_nodes(w->nodes, w->nodes_n, w->node_id, &peers);
-    int rv = peers_save(dir, &peers, err);
+    int rv = members_forget_founding(d, err);
+    if (rv == 0)
+        rv = peers_save(dir, &peers, err);
     if (rv == 0)
         rv = witness_note(d, err);
     record_release(&peers_type, &peers);

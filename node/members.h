@@ -41,6 +41,10 @@ void members_join(struct daemon *d, const char *address, const char *token, bool
 /* Go on with a founding that a crash cut short; called at start. */
 void members_resume_founding(struct daemon *d);
 
+/* Before this machine becomes a member in another way: a founding that failed must not be gone on
+ * with, nor make the new member's first log. Durable with the next file_write() to the identity. */
+int members_forget_founding(const struct daemon *d, struct err *err);
+
 /* A machine asks to join (bus). */
 void members_on_stranger(struct daemon *d, struct bus_stranger *stranger,
                          const struct bytes *public_key, const void *data, size_t len);

@@ -15,6 +15,7 @@
 #include "node/job.h"
 #include "node/keys.h"
 #include "node/level.h"
+#include "node/members.h"
 #include "store/level.h"
 
 #include <errno.h>
@@ -107,7 +108,9 @@ static int become_member(struct restoring *r, struct err *err)
     struct daemon *d = r->daemon;
     if (d->stopping)
         return err_set(err, ERR_CANCELED, "this daemon is stopping");
-    int rv = identity_set_member(d->identity, r->refound.cluster.uuid, 1, err);
+    int rv = members_forget_founding(d, err);
+    if (rv == 0)
+        rv = identity_set_member(d->identity, r->refound.cluster.uuid, 1, err);
     if (rv < 0)
         return rv;
     rv = daemon_start_member(d, false, err);
