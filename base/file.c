@@ -72,6 +72,12 @@ int file_sync_dir(const char *path, struct err *err)
     return 0;
 }
 
+int file_sync_parent(const char *path, struct err *err)
+{
+    cleanup_free char *dir = dir_of(path);
+    return file_sync_dir(dir, err);
+}
+
 static int replace_file(const char *path, const void *data, size_t len, mode_t mode, bool durable,
                         struct err *err)
 {
@@ -90,10 +96,7 @@ static int replace_file(const char *path, const void *data, size_t len, mode_t m
         unlink(temp);
         return err_errno(err, -rv, "write %s", path);
     }
-    if (!durable)
-        return 0;
-    cleanup_free char *dir = dir_of(path);
-    return file_sync_dir(dir, err);
+    return durable ? file_sync_parent(path, err) : 0;
 }
 
 int file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err)

@@ -27,6 +27,9 @@ int file_write_fast(const char *path, const void *data, size_t len, mode_t mode,
 /* fsync the folder @path. */
 int file_sync_dir(const char *path, struct err *err);
 
+/* fsync the folder that @path is in: a folder just made is there after a power cut only then. */
+int file_sync_parent(const char *path, struct err *err);
+
 /* Make folder @path and its missing parents. The last gets @mode, parents 0755. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);
 

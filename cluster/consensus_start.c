@@ -76,6 +76,8 @@ static int examine(struct consensus *c, const struct consensus_options *options,
 static int open_disk(struct consensus *c, const struct consensus_options *options, struct err *err)
 {
     int rv = file_mkdirs(c->dir, 0700, err);
+    if (rv == 0 && !options->io)
+        rv = file_sync_parent(c->dir, err);
     if (rv < 0)
         return rv;
     cleanup_free char *lock = str_printf("%s/lock", c->dir);

@@ -196,6 +196,8 @@ static int load_all(struct identity *id, struct err *err)
 int identity_open(const char *dir, struct identity **ret_identity, struct err *err)
 {
     int rv = file_mkdirs(dir, 0700, err);
+    if (rv == 0)
+        rv = file_sync_parent(dir, err);
     if (rv < 0)
         return rv;
     if (chmod(dir, 0700) < 0)

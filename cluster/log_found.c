@@ -85,5 +85,7 @@ int log_found(const char *dir, int64_t id, int64_t index, const void *state, siz
         rv = write_snapshot(path, index, state, len, err);
     if (rv == 0)
         rv = write_meta(meta, id, index, err);
-    return rv < 0 ? rv : progress_save(dir, index, err);
+    if (rv == 0)
+        rv = progress_save(dir, index, err);
+    return rv < 0 ? rv : file_sync_parent(dir, err);
 }
