@@ -308,6 +308,10 @@ static void on_consensus_stopped(void *arg)
 {
     struct daemon *d = arg;
     d->consensus = NULL;
+    if (!d->waiters) { /* it failed before the parts were made */
+        stop_carriers(d);
+        return;
+    }
     core_close(d);
     keys_free(d->keys, on_nothing, NULL);
     certs_free(d->certs, on_nothing, NULL);
