@@ -103,17 +103,18 @@ bool certs_on_call(struct certs *certs, int64_t from, const struct call *call,
     struct certified answer = {0};
     struct reply reply = {0};
     struct node node;
-    struct err err = {0};
+    struct err err;
+    int rv;
     if (!str_equal(call->verb, "member.certify"))
         return false;
     if (store_get(d->store, TABLE_NODE, from, &node) < 0) {
-        err_set(&err, ERR_DENIED, "n%lld is no member any more", (long long)from);
+        rv = err_set(&err, ERR_DENIED, "n%lld is no member any more", (long long)from);
     } else {
-        certs_sign(d, from, &node.public_key, &answer.chain, &err);
+        rv = certs_sign(d, from, &node.public_key, &answer.chain, &err);
         record_release(&node_type, &node);
     }
     cleanup_buf struct buf body = BUF_INIT;
-    if (err.code != 0) {
+    if (rv < 0) {
         reply_set_err(&reply, &err);
         cb(arg, &reply);
         record_release(&reply_type, &reply);

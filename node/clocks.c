@@ -49,6 +49,8 @@ struct other {
     bool known;
 };
 
+#define OFFSET_MAX_MS (INT64_C(1000) * 365 * DAY_MS) /* no clock is that wrong */
+
 struct clocks {
     struct daemon *daemon;
     uv_timer_t timer;
@@ -213,7 +215,8 @@ void clocks_on_message(struct clocks *c, int64_t from, const void *data, size_t 
     struct other *o = other_of(c, from);
     int64_t offset;
     if (!o || t.asked_ms > now || t.asked_ms < now - ROUND_TRIP_MS ||
-        __builtin_sub_overflow(t.wall_ms, now + c->delta_ms, &offset))
+        __builtin_sub_overflow(t.wall_ms, now + c->delta_ms, &offset) || offset > OFFSET_MAX_MS ||
+        offset < -OFFSET_MAX_MS)
         return;
     o->offset_ms = offset + (now - t.asked_ms) / 2;
     o->known = true;

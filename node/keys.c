@@ -73,8 +73,9 @@ int keys_found(struct daemon *d, struct cluster_keys *ret_keys, struct err *err)
 {
     cleanup_free char *path = founding_path(d);
     cleanup_buf struct buf data = BUF_INIT;
-    if (file_exists(path) && file_read(path, FOUNDING_MAX, &data, err) == 0 &&
-        record_decode(&cluster_keys_type, data.data, data.len, true, ret_keys, err) == 0) {
+    struct err unusable;
+    if (file_exists(path) && file_read(path, FOUNDING_MAX, &data, &unusable) == 0 &&
+        record_decode(&cluster_keys_type, data.data, data.len, true, ret_keys, &unusable) == 0) {
         if (keyring_find(d->keyring, ret_keys->generation, &ret_keys->check))
             return 0;
         record_release(&cluster_keys_type, ret_keys); /* of an attempt that was given up */
