@@ -25,4 +25,17 @@ three() { running_is 2 app.web 3; }
 test_case "all runs there" wait_for 20 "three" three
 alone() { [ "$(w 2 node ls --json | jq -r 'map(.name + " " + .role) | join(",")')" = "n2 voter" ]; }
 test_case "it is the only member" wait_for 10 "alone" alone
+
+# --- a join that stops half way -------------------------------------------------------------------
+host_up 3
+pid=$(daemon_pid 3)
+mkdir "$LAB_DATA/3/identity/raft.tmp.$pid.$pid" # so the note that its log began cannot be written
+: >"$LAB_DATA/3/identity/founding"              # of an init that failed
+test_case "a member that cannot note its log says so" says 'must be started again' w 3 join "$PREFIX.2" --token "$(w 2 token -q)"
+test_case "its daemon ends" wait_for 20 "the end" not daemon_alive 3
+test_case "with the reason" grep -q 'raft\.tmp.*Is a directory' "$LAB_RUN/3.log"
+rmdir "$LAB_DATA/3/identity/raft.tmp.$pid.$pid"
+daemon_start 3
+test_case "started again it is a member, and founds nothing" wait_for 30 "two" members_up 2 2
+test_case "both are of one mind" [ "$(w 3 node ls -q | xargs)" = "$(w 2 node ls -q | xargs)" ]
 finish
