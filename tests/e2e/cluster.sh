@@ -76,6 +76,7 @@ test_case "it is back" wait_for 20 "members" members_up "$f" 4
 test_case "web2 has three" wait_for 20 "three" running_is "$l" app.web2 3
 
 test_case "rm through the fourth" w 4 rm app
-test_case "nothing of it is left" [ -z "$(w 1 ls -q)" ]
+none_left() { local left; left=$(w 1 ls -q) && [ -z "$left" ]; }
+test_case "nothing of it is left" none_left
 test_case "no container is left" [ -z "$(ls -A "$LAB_DATA"/*/containers 2>/dev/null | grep -v :)" ]
 finish

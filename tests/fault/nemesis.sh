@@ -172,9 +172,9 @@ grep writes "$LAB_RUN/linear.out"
 for what in "${!done_n[@]}"; do printf '%s: %s  ' "$what" "${done_n[$what]}"; done
 echo
 in_step() {
-    local i
-    i=$(for n in $all; do w "$n" status --json | jq '.[0].index'; done | sort -u | wc -l)
-    [ "$i" = 1 ]
+    local indexes
+    indexes=$(for n in $all; do w "$n" status --json | jq '.[0].index'; done)
+    [ "$(wc -l <<<"$indexes")" = "$members" ] && [ "$(sort -u <<<"$indexes" | wc -l)" = 1 ]
 }
 test_case "all members are equally far in the end" wait_for 60 "equal indexes" in_step
 disks_finish
