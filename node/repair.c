@@ -243,15 +243,15 @@ int repair_force(struct daemon *d, struct err *err)
     for (size_t i = 0; i < s.n; i++) {
         bool votes = s.all[i].in_raft && s.all[i].role == ROLE_VOTER;
         voters += votes;
-        up += votes && s.all[i].up && s.all[i].id != d->id;
+        /* Connected, too: one that repairs its own log counts as up for a while. */
+        up += votes && s.all[i].up && s.all[i].id != d->id && bus_is_connected(d->bus, s.all[i].id);
     }
     standings_release(&s);
     if (up < voters / 2 + 1)
-        return err_set(
-            err, ERR_UNAVAILABLE,
-            "%zu of %zu voters are up without this one, which is no majority: they could "
-            "not give it a new log",
-            up, voters);
+        return err_set(err, ERR_UNAVAILABLE,
+                       "%zu of %zu voters are up and in touch without this one, which is no "
+                       "majority: they could not give it a new log",
+                       up, voters);
     if (log_state_load(d->data_dir, d->identity, &state, err) < 0 ||
         log_state_save(d->data_dir, d->identity, state.raft_id, LOG_REPAIR, err) < 0)
         return err->code;
