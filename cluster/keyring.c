@@ -199,16 +199,20 @@ int keyring_keep(struct keyring *ring, int64_t generation, const struct bytes *c
 {
     for (size_t i = ring->n; i-- > 0;) {
         struct held *h = &ring->keys[i];
-        if (is_key(&h->key, generation, check)) {
+        if (is_key(&h->key, generation, check) && durable) {
             make_durable(ring, i);
+        } else if (is_key(&h->key, generation, check)) {
+            ring->stale |= h->durable;
+            h->durable = false;
         } else if (h->key.generation <= generation) {
             ring->stale |= h->durable;
             drop(ring, i);
         }
     }
-    for (size_t i = 0; i < ring->n && !durable; i++)
-        ring->keys[i].durable = false;
-    if (!durable || ring->n == 0)
+    bool any = false;
+    for (size_t i = 0; i < ring->n; i++)
+        any |= ring->keys[i].durable;
+    if (!any)
         return erase(ring, err);
     return ring->stale ? save(ring, err) : 0;
 }

@@ -253,6 +253,28 @@ static void what_is_for_memory_stays_there(void **state)
     keyring_free(ring);
 }
 
+/* A lock is being taken off: until the state says so it goes on saying that nothing is on disk. */
+static void the_next_key_stays_on_disk_under_a_lock(void **state)
+{
+    (void)state;
+    struct err err;
+    struct seal_key locked;
+    struct seal_key next;
+    seal_key_new(1, &locked);
+    seal_key_new(2, &next);
+    struct keyring *ring = open_ring();
+    must(keyring_add(ring, &locked, false, &err));
+    must(keyring_add(ring, &next, true, &err));
+    keep(ring, &locked, false);
+    assert_true(file_has(&next));
+    assert_false(file_has(&locked));
+    keep(ring, &next, true);
+    assert_true(file_has(&next));
+    keep(ring, &next, false);
+    assert_false(file_has(&next));
+    keyring_free(ring);
+}
+
 static void offers_do_not_push_out_the_key_in_use(void **state)
 {
     (void)state;
@@ -302,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ring_settles_on_the_key_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_locked_ring_leaves_nothing_on_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_for_memory_stays_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_next_key_stays_on_disk_under_a_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(offers_do_not_push_out_the_key_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_named, setup, teardown),
     };
