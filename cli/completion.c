@@ -24,7 +24,10 @@ static void put_words(const struct command *command, struct buf *out)
     put_options(command->options, out);
     buf_printf(out, "%s%s%s", command->json ? " --json" : "", command->quiet ? " --quiet" : "",
                command->stale ? " --stale" : "");
-    put_options(global_options, out);
+    if (command->local)
+        buf_puts(out, " --help");
+    else
+        put_options(global_options, out);
 }
 
 static void put_case(const struct command *command, const char *path, struct buf *out)

@@ -137,6 +137,9 @@ test_case "a member that is recovered is not called" says 'calls no member' w 1 
 offers_a_member() { w 1 help "$1" | grep -q -e --host; }
 test_case "help of a command that calls a member" offers_a_member ls
 test_case "help of one that calls none" not offers_a_member recover
+completes() { "$WHERRY" completion bash | grep -F "'$1') words=" | grep -q -e --host; }
+test_case "completion of a command that calls a member" completes ls
+test_case "completion of one that calls none" not completes recover
 test_case "a mistyped option" says 'did you mean --json' w 1 ls --jsn
 test_case "usage errors exit with 2" exits 2 w 1 scale web
 test_case "no daemon" says 'wherry node' "$WHERRY" -H "$LAB_RUN/none.sock" ls
