@@ -47,7 +47,7 @@ static const struct verb verbs[] = {
     VERB("key.rotate", empty, empty, api_key_rotate, VERB_FRESH),
     VERB("lock.set", lock_set_request, lock_reply, api_lock_set, VERB_FRESH),
     VERB("lock.key", empty, lock_reply, api_lock_key, VERB_READ),
-    VERB("lock.open", lock_open_request, empty, api_lock_open, 0),
+    VERB("lock.open", lock_open_request, empty, api_lock_open, VERB_FRESH),
     VERB("ca.inspect", empty, ca_info, api_ca_inspect, VERB_READ | VERB_VIEWER),
     VERB("ca.rotate", empty, empty, api_ca_rotate, VERB_FRESH),
     VERB("ca.finish", empty, empty, api_ca_finish, VERB_FRESH),

@@ -27,6 +27,7 @@
 enum {
     STEER_MS = 200,
     STEER_RETRY_MS = 1000, /* after a change that failed */
+    GOING_MS = 3000,       /* one that goes has gone from the table by then, or will not */
     SULK_MS = 30000,       /* a member that could not get its role is left alone so long */
     DESCRIBE_RETRY_MS = 2000,
     LEAVE_MS = 2000, /* at most, in which a leader that was removed hands on */
@@ -37,6 +38,7 @@ struct members {
     struct daemon *daemon;
     uv_timer_t timer;
     bool changing;       /* a change of raft's configuration is under way */
+    int64_t going_ms;    /* boot time until which one that goes is waited for, 0: none */
     int64_t assigning;   /* whose role is being changed, 0: none */
     int64_t steer_ms;    /* boot time of the next step at the earliest */
     int64_t sulking;     /* the member that could not get its role last */
@@ -124,6 +126,15 @@ static void assign(struct members *m, int64_t id, enum consensus_role role)
     consensus_assign(m->daemon->consensus, id, role, on_configured, m);
 }
 
+/* True when raft's configuration has the members that the table has. */
+static bool follows(const struct standings *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->all[i].in_store != s->all[i].in_raft)
+            return false;
+    return true;
+}
+
 /* One step from raft's configuration towards the table of nodes. */
 static void steer(struct members *m)
 {
@@ -132,6 +143,8 @@ static void steer(struct members *m)
     standings_read(d, &s);
     for (size_t i = 0; i < s.n; i++)
         s.all[i].sulks = s.all[i].id == m->sulking && clock_boot_ms() < m->sulk_ms;
+    if (!follows(&s)) /* whoever goes is not in the table any more */
+        m->going_ms = 0;
     struct shape_step next = shape_next(s.all, s.n, d->id, d->removed || leave_is_going(d));
     standings_release(&s);
     switch (next.kind) {
@@ -378,6 +391,22 @@ static void set_raft_ids(struct daemon *d, const struct node *nodes, size_t n)
     for (size_t i = 0; i < n; i++)
         ids[i] = (struct consensus_ids){.node_id = nodes[i].id, .raft_id = nodes[i].raft_id};
     consensus_set_ids(d->consensus, ids, n);
+}
+
+int members_check_going(struct members *m, const struct change *change, struct err *err)
+{
+    if (change->kind != CHANGE_NODE_REMOVE && change->kind != CHANGE_NODE_RENEW)
+        return 0;
+    struct standings s;
+    standings_read(m->daemon, &s);
+    bool may = follows(&s) && clock_boot_ms() >= m->going_ms;
+    standings_release(&s);
+    if (!may)
+        return err_set(err, ERR_BUSY,
+                       "another member comes or goes at this moment: try again when 'wherry node "
+                       "ls' shows it done");
+    m->going_ms = clock_boot_ms() + GOING_MS;
+    return 0;
 }
 
 void members_on_change(struct members *m)

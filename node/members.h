@@ -16,6 +16,7 @@
 #include "store/record.h"
 
 struct bus_stranger;
+struct change;
 struct daemon;
 struct err;
 struct members;
@@ -61,6 +62,11 @@ const struct node *members_nodes(const struct members *m, size_t *ret_n);
 
 /* What this member says of itself became another: its row is to follow. */
 void members_describe(struct members *m);
+
+/* May @change be proposed, as far as it takes away a member or its log? On the leader. ERR_BUSY
+ * while raft's configuration has not followed the one before: two at once could leave it with a
+ * majority of members that are no more. One that is let through is waited for. */
+int members_check_going(struct members *m, const struct change *change, struct err *err);
 
 /* The table of nodes changed, or we start: give the bus its peers. */
 void members_on_change(struct members *m);

@@ -21,6 +21,7 @@
 #include "node/forward.h"
 #include "node/keys.h"
 #include "node/level.h"
+#include "node/members.h"
 #include "node/rights.h"
 #include "node/space.h"
 #include "store/level.h"
@@ -47,6 +48,7 @@ struct proposal {
     int64_t retry_ms;
     int64_t leader;     /* FORWARDED: to whom */
     int64_t forward_id; /* FORWARDED: the call */
+    struct err busy;    /* why the leader did not take it the last time */
     struct change_result result;
     struct err refused; /* not proposed, for this */
     propose_cb cb;
@@ -139,6 +141,8 @@ static void end_unknown(struct proposal *q)
     else if (consensus_leader(d->consensus) == 0)
         err_set(&result.err, ERR_UNAVAILABLE,
                 "the cluster has no leader now: too few voters can be reached ('wherry status')");
+    else if (q->busy.code != 0)
+        result.err = q->busy;
     else
         err_set(&result.err, ERR_UNAVAILABLE, "the leader cannot be reached from this member");
     complete(q, &result);
@@ -186,6 +190,8 @@ static void on_forwarded(void *arg, const struct err *err, const struct reply *r
         /* It does not lead (any more), has its hands full, or stops. */
         if (remote.code == ERR_NOTLEADER || remote.code == ERR_UNKNOWN || remote.code == ERR_BUSY ||
             remote.code == ERR_CANCELED) {
+            if (remote.code == ERR_BUSY)
+                q->busy = remote;
             try_again(q, remote.code == ERR_UNKNOWN);
             return;
         }
@@ -220,7 +226,8 @@ static int check_here(const struct proposal *q, struct err *err)
         return err_set(err, ERR_DENIED, "the token was taken back, or has expired");
     if (rights_check_change(d->store, &q->caller, (int)q->change.kind, q->change.body, err) < 0)
         return err->code;
-    return level_check(d, &q->change, err);
+    int rv = level_check(d, &q->change, err);
+    return rv < 0 ? rv : members_check_going(d->members, &q->change, err);
 }
 
 static void start_attempt(struct proposal *q)
@@ -231,6 +238,7 @@ static void start_attempt(struct proposal *q)
     bool ready = consensus_is_ready(d->consensus);
     int rv = ready ? check_here(q, &refused) : 0;
     if (rv == ERR_BUSY) {
+        q->busy = refused;
         q->retry_ms = clock_boot_ms() + RETRY_MS;
     } else if (rv < 0) {
         q->refused = refused;
@@ -452,7 +460,9 @@ static int check_leading(struct daemon *d, const struct change *change, struct e
     if (!consensus_is_ready(d->consensus))
         return 0;
     int rv = space_check(d, err);
-    return rv < 0 ? rv : level_check(d, change, err);
+    if (rv == 0)
+        rv = level_check(d, change, err);
+    return rv < 0 ? rv : members_check_going(d->members, change, err);
 }
 
 void propose_on_call(struct propose *p, int64_t from, const struct call *call, propose_reply_cb cb,

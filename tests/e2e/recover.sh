@@ -52,7 +52,7 @@ host_boot 1
 host_boot 3
 test_case "members that come back with their old logs get new ones" wait_for 90 "three members" members_up 2 3
 aside() { [ -e "$LAB_DATA/1/raft.damaged-1/cut-off" ] && [ -e "$LAB_DATA/3/raft.damaged-1/cut-off" ]; }
-test_case "the old ones are set aside" aside
+test_case "the old ones are set aside" wait_for 60 "the logs" aside
 voters() { [ "$(w 2 status --json | jq '.[0].voters_up')" = 3 ]; }
 test_case "they vote again" wait_for 60 "three voters" voters
 unharmed() { [ "$(w 1 status --json | jq '.[0].index')" -ge "$index" ] && w 3 token create -q >/dev/null; }

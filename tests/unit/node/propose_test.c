@@ -142,6 +142,14 @@ int space_check(const struct daemon *daemon, struct err *err)
     return room ? err_set(err, room, "no room at all") : 0;
 }
 
+static int going; /* what the members say of one more that goes */
+
+int members_check_going(struct members *members, const struct change *change, struct err *err)
+{
+    (void)members, (void)change;
+    return going ? err_set(err, going, "another one goes") : 0;
+}
+
 struct end {
     int times;
     struct change_result result;
@@ -185,6 +193,29 @@ static void a_leader_without_room_says_so_or_lets_another_lead(void **state)
     assert_int_equal(e.times, 1);
     assert_int_equal(e.result.err.code, ERR_NOSPACE);
     assert_non_null(strstr(e.result.err.msg, "no room at all"));
+}
+
+static void what_must_wait_for_another_says_so_at_its_deadline(void **state)
+{
+    (void)state;
+    static struct end e; /* the second one ends with the test */
+    ready = true;
+    leader_id = 1;
+    going = ERR_BUSY;
+    scale(&e);
+    for (int i = 0; i < 9; i++)
+        tick(1000);
+    assert_int_equal(locals, 0);
+    assert_int_equal(e.times, 0);
+    tick(2000);
+    assert_int_equal(e.times, 1);
+    assert_int_equal(e.result.err.code, ERR_BUSY);
+    assert_non_null(strstr(e.result.err.msg, "another one goes"));
+    e = (struct end){0};
+    scale(&e);
+    going = 0;
+    tick(1000);
+    assert_int_equal(locals, 1);
 }
 
 static void raft_ends(int code, const struct change_result *result)
@@ -655,6 +686,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_leader_without_room_says_so_or_lets_another_lead),
+        TEST(what_must_wait_for_another_says_so_at_its_deadline),
         TEST(the_leader_proposes_itself),
         TEST(a_member_forwards_and_waits_for_its_own_copy),
         TEST(a_refusal_is_the_end_and_says_why),
