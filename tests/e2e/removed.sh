@@ -55,4 +55,17 @@ test_case "its tasks run elsewhere" wait_for 20 "four" whole
 host_boot "$f"
 test_case "it comes back, learns of it and ends its containers" wait_for 40 "end" none "$f"
 test_case "with its data gone it may join anew" rejoin
+
+# The second must not go before raft has let go of the first: it would take the majority with it.
+three_vote() { [ "$(w "$l" status --json | jq '.[0].voters_up')" = 3 ]; }
+wait_for 30 "three voters" three_vote
+l=$(leader 1)
+gone=$(w "$l" node ls --json | jq -r '[.[] | select(.leader | not) | .name][0]')
+next=$(w "$l" node ls --json | jq -r '[.[] | select(.leader | not) | .name][1]')
+host_kill "${gone#n}"
+is_down() { w "$l" node ls --json | jq -e '.[] | select(.name == "'"$gone"'") | .status == "down"'; }
+wait_for 20 "down" is_down
+both() { w "$l" node rm --yes "$gone" && w "$l" node rm --force --yes "$next"; }
+test_case "two are removed in one breath" both
+test_case "the one that is left goes on" w "$l" scale --detach app.web=2
 finish
