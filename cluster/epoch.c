@@ -45,9 +45,8 @@ static int load(const char *dir, const char *name, int64_t *ret_number, struct e
     int rv = file_read(path, FILE_BYTES_MAX, &text, err);
     if (rv < 0 && rv != ERR_TOOBIG)
         return rv;
-    int n = rv == 0 && text.data
-                ? sscanf(text.data, "wherry-epoch %d %" SCNd64, &version, &number)
-                : 0;
+    int n =
+        rv == 0 && text.data ? sscanf(text.data, "wherry-epoch %d %" SCNd64, &version, &number) : 0;
     if (n >= 1 && version != FILE_VERSION)
         return err_set(err, ERR_UNSUPPORTED, "%s has version %d and this build knows %d", path,
                        version, FILE_VERSION);

@@ -34,9 +34,9 @@ const struct seal_key *keyring_find(const struct keyring *ring, int64_t generati
                                     const struct bytes *check);
 
 /* The state has settled on this key: those of earlier generations and others of this one are
- * forgotten, in the file too; later ones may be next. The file holds this key if @durable, and those
- * of the later ones that were added so: before a lock is taken off its key was made durable. It is
- * removed when it would hold none. Does nothing to what is so already. */
+ * forgotten, in the file too; later ones may be next. The file holds this key if @durable, and
+ * those of the later ones that were added so: before a lock is taken off its key was made durable.
+ * It is removed when it would hold none. Does nothing to what is so already. */
 int keyring_keep(struct keyring *ring, int64_t generation, const struct bytes *check, bool durable,
                  struct err *err);
 

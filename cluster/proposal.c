@@ -17,7 +17,7 @@
 enum {
     ARRAY_HEAD_BYTES = 5, /* of msgpack, at most */
     BATCH_CHANGES_MAX = 512,
-    FLYING_CHANGES_MAX = 1024,   /* all that is committed is applied in one turn of the loop */
+    FLYING_CHANGES_MAX = 1024,  /* all that is committed is applied in one turn of the loop */
     FLYING_BYTES_MAX = 8 << 20, /* entries under way */
 };
 

@@ -54,8 +54,8 @@ void tls_free(struct tls *tls);
  * its hello. */
 void tls_expect_ca(struct tls *tls, const unsigned char ca_hash[32]);
 
-/* The certificate that signed the server's, PEM, once the handshake is done: that of the CA found by
- * tls_expect_ca(), or of one that it has certified. Borrowed. */
+/* The certificate that signed the server's, PEM, once the handshake is done: that of the CA found
+ * by tls_expect_ca(), or of one that it has certified. Borrowed. */
 const char *tls_ca_cert(const struct tls *tls);
 
 /* Bytes that came from the network. They are read by the calls that follow and must stay until

@@ -32,7 +32,8 @@ void certs_on_change(struct certs *certs);
 /* ERR_UNAVAILABLE when this member can make no certificates now: why, and what to do. */
 int certs_check(struct daemon *d, struct err *err);
 
-/* Certify @public_key as that of node @node_id. ERR_UNAVAILABLE as certs_check(). The caller frees the chain. */
+/* Certify @public_key as that of node @node_id. ERR_UNAVAILABLE as certs_check(). The caller frees
+ * the chain. */
 int certs_sign(struct daemon *d, int64_t node_id, const struct bytes *public_key, char **ret_chain,
                struct err *err);
 

@@ -26,8 +26,8 @@ int apply_recovered(struct apply *apply, const struct change_recovered *change, 
         return err_set(err, ERR_UNAVAILABLE, "there is no cluster yet");
     int rv = 0;
     if (change->epoch <= cluster.epoch)
-        rv = err_set(err, ERR_EXISTS, "this cluster is in epoch %" PRId64 " already",
-                     cluster.epoch);
+        rv =
+            err_set(err, ERR_EXISTS, "this cluster is in epoch %" PRId64 " already", cluster.epoch);
     else if (store_get(apply->store, TABLE_NODE, change->node_id, &survivor) < 0)
         rv = err_set(err, ERR_NOTFOUND, "member %" PRId64 " does not exist", change->node_id);
     if (rv < 0) {

@@ -110,8 +110,8 @@ void store_snapshot(struct store *store, struct buf *out);
  * the bytes can tell. */
 int store_restore(struct store *store, const void *data, size_t len, struct err *err);
 
-/* As store_restore() for bytes that a member's own hash proves to be what its store_snapshot() gave:
- * tables, numbers and level are checked, the rows are not. A tenth of the time. */
+/* As store_restore() for bytes that a member's own hash proves to be what its store_snapshot()
+ * gave: tables, numbers and level are checked, the rows are not. A tenth of the time. */
 int store_restore_trusted(struct store *store, const void *data, size_t len, struct err *err);
 
 /* SHA-256 over all rows of all tables in order: equal on members at the same index. */
