@@ -8,11 +8,11 @@
 
 PACKAGES = build-essential pkg-config \
   libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libssl-dev \
-  libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev uthash-dev \
+  libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev libseccomp-dev uthash-dev \
   musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux zstd \
-  ca-certificates
+  ca-certificates tzdata
 TEST_PACKAGES = clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin \
-  docker-registry e2fsprogs socat faketime
+  docker-registry e2fsprogs socat faketime qemu-system-x86 cpio kmod python3 skopeo umoci openssl
 
 SAN ?=
 comma := ,
@@ -41,13 +41,14 @@ RUNTIME = $(wildcard runtime/*.c)
 NODE = $(wildcard node/*.c)
 CLI = $(wildcard cli/*.c)
 SHIM = $(wildcard runtime/shim/*.c)
+SHIM_SHARED = runtime/shim/message.c runtime/shim/ring.c
 FETCH = $(wildcard runtime/fetch/*.c)
-FETCH_SHARED = runtime/image_name.c runtime/image_manifest.c
+FETCH_SHARED = runtime/image_name.c runtime/image_manifest.c runtime/platform.c
 
-LIB_SRC = $(BASE) $(STORE) $(CLUSTER) $(SCHEDULER) $(RUNTIME) $(filter-out node/main.c,$(NODE)) \
+LIB_SRC = $(BASE) $(STORE) $(CLUSTER) $(SCHEDULER) $(RUNTIME) $(SHIM_SHARED) $(filter-out node/main.c,$(NODE)) \
   $(filter-out cli/main.c,$(CLI))
 LIBS = -lraft -luv -lnng -lmsgpackc -lsqlite3 -lssl -lcrypto -lfyaml -ljansson -lmnl -lnftnl \
-  -lldns -lpthread
+  -lldns -lseccomp -lpthread
 FETCH_LIBS = -lcurl -larchive -ljansson -lcrypto -lpthread
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))

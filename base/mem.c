@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,13 @@
 
 enum {
     LARGE_BYTES = 64 << 10,
+    REUSE_BYTES = 1 << 20,       /* mem_reuse(): larger blocks still come from the kernel */
+    REUSE_KEEP_BYTES = 16 << 20, /* … and so much may be free at the end of the heap */
 };
+
+static atomic_bool tuned;   /* mem_tune() was called */
+static atomic_bool reusing; /* mem_reuse() without mem_trim() since */
+static atomic_bool reused;  /* mem_was_reused() */
 
 _Noreturn void check_failed(const char *expr, const char *file, int line)
 {
@@ -63,10 +70,16 @@ void *mem_resize(void *p, size_t n, size_t size)
 
 void *mem_copy(const void *p, size_t len)
 {
-    void *q = mem_alloc(1, len ? len : 1);
+    void *q = mem_resize(NULL, len, 1);
     if (len)
         memcpy(q, p, len);
     return q;
+}
+
+static void set_large(int large_bytes, int keep_bytes)
+{
+    mallopt(M_MMAP_THRESHOLD, large_bytes);
+    mallopt(M_TRIM_THRESHOLD, keep_bytes);
 }
 
 void mem_tune(void)
@@ -74,12 +87,26 @@ void mem_tune(void)
     /* Left alone each thread gets an arena that keeps what its largest job took, and the first
      * large block that is freed makes the allocator keep all that follow. */
     mallopt(M_ARENA_MAX, 1);
-    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+    set_large(LARGE_BYTES, LARGE_BYTES);
+    atomic_store(&tuned, true);
+}
+
+void mem_reuse(void)
+{
+    atomic_store(&reused, true);
+    if (atomic_load(&tuned) && !atomic_exchange(&reusing, true))
+        set_large(REUSE_BYTES, REUSE_KEEP_BYTES);
+}
+
+bool mem_was_reused(void)
+{
+    return atomic_exchange(&reused, false);
 }
 
 void mem_trim(void)
 {
+    if (atomic_exchange(&reusing, false))
+        set_large(LARGE_BYTES, LARGE_BYTES);
     malloc_trim(0);
 }
 
@@ -107,6 +134,13 @@ bool str_equal(const char *a, const char *b)
 bool str_starts(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+    size_t len = s ? strlen(s) : 0;
+    size_t n = strlen(suffix);
+    return len >= n && strcmp(s + len - n, suffix) == 0;
 }
 
 const char *str_or_empty(const char *s)

@@ -25,6 +25,15 @@ void *mem_copy(const void *p, size_t len) __attribute__((returns_nonnull));
  * what is large comes from the kernel and goes back to it. Before the first thread begins. */
 void mem_tune(void);
 
+/* Large blocks come and go in quick succession now, as in a transfer: from here to the next
+ * mem_trim() free ones of up to 1 MiB are kept for the next, rather than have the kernel clear
+ * pages for each anew, which costs more than all else that is done with them. What is kept is
+ * bounded by what was in use at once. Any thread; cheap, call it for each. */
+void mem_reuse(void);
+
+/* True when mem_reuse() was called since this was last asked. */
+bool mem_was_reused(void);
+
 /* Give back to the kernel what a busy time left behind. Takes about a millisecond for 10 MB. */
 void mem_trim(void);
 
@@ -39,6 +48,9 @@ bool str_equal(const char *a, const char *b);
 
 /* True when @s starts with @prefix. */
 bool str_starts(const char *s, const char *prefix);
+
+/* True when @s, which may be NULL, ends with @suffix. */
+bool str_ends(const char *s, const char *suffix);
 
 /* @s, or "" when it is NULL. */
 const char *str_or_empty(const char *s);

@@ -27,9 +27,13 @@ struct daemon_options {
     const char *run_dir;
     const char *address;
     struct arg_texts labels;
-    const char *oci_runtime;
+    struct arg_texts resources;
+    struct arg_texts oci_runtimes;
+    const char *seccomp_profile;
+    const char *cgroup_parent;
     bool witness;
     struct arg_texts plain_http;
+    int64_t drain_ms;
     int64_t certificate_ms; /* for tests: how long certificates last */
     struct arg_number pretend_level;
     struct arg_number snapshot_entries; /* for tests: between two snapshots */
@@ -50,6 +54,8 @@ struct command {
     size_t options_size; /* of the struct they fill */
     int words_min;
     int words_max;                            /* -1: any number */
+    int own_words;                            /* > 0: what follows so many words, options too, is
+                                                 for another program */
     bool json;                                /* knows --json */
     bool quiet;                               /* knows -q */
     bool stale;                               /* knows --stale */

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/secret_input.h"
 #include "cli/table.h"
-#include "cli/token_input.h"
 #include "cli/units.h"
 
 #include <inttypes.h>
@@ -226,7 +226,7 @@ static void print_member(const struct status_reply *s, struct table *table)
     table_add(table, s->version);
     table_add(table, "runtime");
     if (*str_or_empty(s->oci_runtime))
-        table_addf(table, "%s, %s", s->oci_runtime, str_or_empty(s->cgroups));
+        table_addf(table, "%s, cgroups %s", s->oci_runtime, str_or_empty(s->cgroups));
     else
         table_add(table, "none: a witness runs nothing");
 }

@@ -33,18 +33,30 @@ static const struct command cluster_inspect = {
     .run = run_inspect,
 };
 
-/* Read "spread=zone" into @request. */
+static bool is_setting(const char *word, size_t len, const char *name)
+{
+    return len == strlen(name) && strncmp(word, name, len) == 0;
+}
+
+/* Read "spread=zone" or "rebalance=off" into @request. */
 static int parse(const char *word, struct cluster_set_request *request, struct err *err)
 {
     const char *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : 0;
     if (!equals)
         return err_set(err, ERR_INVALID, "'%.60s' is not SETTING=VALUE, such as spread=zone", word);
-    if (len != strlen("spread") || strncmp(word, "spread", len) != 0)
-        return err_set(err, ERR_INVALID, "there is no setting '%.*s': spread is one", (int)len,
-                       word);
-    request->set_spread = true;
-    request->spread = (char *)(uintptr_t)(equals + 1);
+    if (is_setting(word, len, "spread")) {
+        request->set_spread = true;
+        request->spread = (char *)(uintptr_t)(equals + 1);
+        return 0;
+    }
+    if (!is_setting(word, len, "rebalance"))
+        return err_set(err, ERR_INVALID, "there is no setting '%.*s': spread and rebalance are",
+                       (int)len, word);
+    request->set_rebalance = true;
+    request->rebalance = strcmp(equals + 1, "on") == 0;
+    if (!request->rebalance && strcmp(equals + 1, "off") != 0)
+        return err_set(err, ERR_INVALID, "rebalance is on or off, not '%.40s'", equals + 1);
     return 0;
 }
 
@@ -58,10 +70,13 @@ static int run_set(struct cli *cli, const void *options, int words_n, char **wor
             return err->code;
     if (cli_call(cli, "cluster.set", &request, &reply, err) < 0)
         return err->code;
-    if (*request.spread)
+    if (request.set_spread && *request.spread)
         printf("Voters are spread over the values of label %s.\n", request.spread);
-    else
+    else if (request.set_spread)
         printf("Voters are not spread over any label.\n");
+    if (request.set_rebalance)
+        printf(request.rebalance ? "Tasks move to where there is more room.\n"
+                                 : "Tasks stay where they are.\n");
     return 0;
 }
 
@@ -73,8 +88,10 @@ static const struct command cluster_set = {
         "Change settings of the cluster:\n\n"
         "  spread=LABEL  spread the members that vote over the values of this node label, so that\n"
         "                the loss of a zone or rack costs as few votes as can be; 'spread=' ends "
-        "it",
-    .examples = "  wherry cluster set spread=zone\n",
+        "it\n"
+        "  rebalance=on|off  whether tasks move to members that joined or came back (on)",
+    .examples = "  wherry cluster set spread=zone\n"
+                "  wherry cluster set rebalance=off\n",
     .words_min = 1,
     .words_max = -1,
     .run = run_set,

@@ -221,6 +221,20 @@ static void amend(const struct chosen *chosen, struct err *err)
         err_set(err, was.code, "%.200s ('wherry help %s' lists them)", was.msg, chosen->path);
 }
 
+/* How many of the arguments are the command's own, and not of the program that it runs. */
+static int own_arguments(const struct command *command, const struct arg_set *sets, size_t sets_n,
+                         int argc, char **argv)
+{
+    int at = command->own_words > 0 ? 0 : argc;
+    for (int i = 0; i <= command->own_words && at < argc; i++) {
+        int word = at + args_first_word(sets, sets_n, argc - at, argv + at);
+        if (i == command->own_words)
+            return word;
+        at = word + 1;
+    }
+    return at < argc ? at : argc;
+}
+
 static int run_command(struct cli *cli, const struct chosen *chosen, int argc, char **argv,
                        struct err *err)
 {
@@ -231,7 +245,12 @@ static int run_command(struct cli *cli, const struct chosen *chosen, int argc, c
                              {command->json ? json_options : NULL, cli},
                              {command->quiet ? quiet_options : NULL, cli},
                              {command->stale ? stale_options : NULL, cli}};
-    int words = args_parse(sets, ARRAY_SIZE(sets), argc, argv, err);
+    int own = own_arguments(command, sets, ARRAY_SIZE(sets), argc, argv);
+    int words = args_parse(sets, ARRAY_SIZE(sets), own, argv, err);
+    if (words >= 0) {
+        memmove(argv + words, argv + own, (size_t)(argc - own) * sizeof(*argv));
+        words += argc - own;
+    }
     int rv = words;
     if (rv >= 0 && cli->help)
         print_help(cli, chosen);

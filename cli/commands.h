@@ -13,9 +13,25 @@ struct command;
     X(rm)                                                                                          \
     X(ls)                                                                                          \
     X(ps)                                                                                          \
+    X(why)                                                                                         \
     X(logs)                                                                                        \
+    X(exec)                                                                                        \
+    X(attach)                                                                                      \
     X(scale)                                                                                       \
+    X(stop)                                                                                        \
+    X(start)                                                                                       \
+    X(restart)                                                                                     \
+    X(kill)                                                                                        \
+    X(rollout)                                                                                     \
+    X(rollback)                                                                                    \
+    X(history)                                                                                     \
+    X(job)                                                                                         \
+    X(run)                                                                                         \
+    X(move)                                                                                        \
     X(inspect)                                                                                     \
+    X(registry)                                                                                    \
+    X(volume)                                                                                      \
+    X(container)                                                                                   \
     X(image)                                                                                       \
     X(status)                                                                                      \
     X(init)                                                                                        \

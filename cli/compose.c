@@ -51,6 +51,7 @@ static void reader_release(struct reader *r)
         struct compose_draft *d = &r->drafts[i];
         compose_env_release(&d->env_files);
         compose_env_release(&d->environment);
+        compose_env_release(&d->label_files);
         compose_env_release(&d->labels);
         free(d->depends_at);
         free(d->container_alias);
@@ -171,19 +172,25 @@ static void read_services(struct reader *r, const struct yaml *value, void *obje
         return;
     }
     struct compose_project *p = &r->project;
-    p->services_n = value->n;
+    r->services = value;
     p->services = mem_alloc(value->n, sizeof(*p->services));
     r->drafts = mem_alloc(value->n, sizeof(*r->drafts));
-    r->drafts_n = value->n;
     for (size_t i = 0; i < value->n; i++) {
         const struct yaml_pair *pair = &value->pairs[i];
+        size_t at = p->services_n;
         compose_check_name(r, pair->key, pair->key->text);
-        p->services[i].name = str_copy(pair->key->text);
-        r->drafts[i] = (struct compose_draft){&p->services[i], .index = i, .key = pair->key};
         size_t before = compose_enter(r, pair->key->text);
-        compose_read_service(r, pair->value, &r->drafts[i]);
+        if (compose_profile_is_active(r, pair->value)) {
+            p->services[at].name = str_copy(pair->key->text);
+            r->drafts[at] = (struct compose_draft){&p->services[at], .index = at, .key = pair->key};
+            p->services_n++;
+            r->drafts_n++;
+            compose_read_service(r, pair->value, &r->drafts[at]);
+        }
         compose_leave(r, before);
     }
+    if (p->services_n == 0)
+        compose_error(r, value, "no service is in an active profile; name one with --profile");
 }
 
 static void read_networks(struct reader *r, const struct yaml *value, void *object)

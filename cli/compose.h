@@ -62,7 +62,9 @@ struct compose_options {
     const char *file;  /* NULL: compose.yaml, compose.yml, docker-compose.yaml or
                           docker-compose.yml of the working directory, the first there is */
     const char *stack; /* the stack's name; NULL: $COMPOSE_PROJECT_NAME, name:, or the folder's */
-    compose_lookup_cb lookup; /* NULL: getenv(3), then the file .env beside the Compose file */
+    const char *const *profiles; /* that are active, each perhaps several, with commas */
+    size_t profiles_n;           /* 0: those of $COMPOSE_PROFILES */
+    compose_lookup_cb lookup;    /* NULL: getenv(3), then the file .env beside the Compose file */
     void *lookup_data;
 };
 

@@ -133,7 +133,8 @@ static void report_cycle(struct walk *w, size_t service, size_t k, size_t target
 /* Depth first; COMPOSE_SERVICES_MAX bounds the recursion. */
 static void walk_service(struct walk *w, size_t service)
 {
-    const struct compose_project *p = &w->reader->project;
+    const struct reader *r = w->reader;
+    const struct compose_project *p = &r->project;
     const struct spec *spec = &p->services[service].spec;
     w->visits[service] = VISIT_OPEN;
     w->way[w->way_n++] = service;
@@ -141,7 +142,10 @@ static void walk_service(struct walk *w, size_t service)
         size_t target = find_service(p, spec->depends_on[k].service);
         if (target == SIZE_MAX) {
             cleanup_free char *text =
-                str_printf("no service '%.64s' in this file", spec->depends_on[k].service);
+                str_printf(r->services && yaml_get(r->services, spec->depends_on[k].service)
+                               ? "service '%.64s' is in no active profile; name one with --profile"
+                               : "no service '%.64s' in this file",
+                           spec->depends_on[k].service);
             depends_error(w->reader, service, k, text);
         } else if (w->visits[target] == VISIT_OPEN) {
             report_cycle(w, service, k, target);
@@ -176,12 +180,12 @@ static void check_condition(struct reader *r, size_t service, size_t k)
         return;
     struct spec *spec = &p->services[target].spec;
     const struct compose_draft *draft = &r->drafts[target];
-    if (depends->condition == DEPENDS_HEALTHY && spec->health.test_n == 0)
+    if (depends->condition == DEPENDS_HEALTHY && !health_is_checked(&spec->health))
         compose_warn(r, r->drafts[service].depends_at[k],
                      "services.%s.depends_on: service '%s' has no healthcheck: running counts as "
                      "healthy",
                      p->services[service].name, depends->service);
-    if (depends->condition != DEPENDS_COMPLETED || spec->mode == MODE_REPLICATED_JOB)
+    if (depends->condition != DEPENDS_COMPLETED || mode_is_job(spec->mode))
         return;
     bool given = draft->restart || draft->restart_policy;
     const char *why = NULL;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,11 +112,18 @@ static const struct compose_key limit_keys[] = {
     {"pids", KEY_READ, read_pids, NULL},
 };
 
+/* @object is spec.reservations. */
+static void read_generic(struct reader *r, const struct yaml *value, void *object)
+{
+    char *spec = (char *)object - offsetof(struct spec, reservations);
+    compose_read_generic(r, value, (struct spec *)(void *)spec);
+}
+
 static const struct compose_key reservation_keys[] = {
     {"cpus", KEY_READ, read_cpus, NULL},
     {"memory", KEY_READ, read_memory, NULL},
-    {"generic_resources", KEY_LATER, NULL, NULL},
-    {"devices", KEY_LATER, NULL, NULL},
+    {"generic_resources", KEY_READ, read_generic, NULL},
+    {"devices", KEY_LATER, NULL, "reserve a count by generic_resources, and name the devices"},
 };
 
 static void read_limits(struct reader *r, const struct yaml *value, void *object)
@@ -174,6 +182,20 @@ static char *trimmed(const char *s, size_t len)
     return str_printf("%.*s", (int)len, s);
 }
 
+/* Swarm's roles: every member that runs tasks takes any call, as only its managers do. */
+static void check_role(struct reader *r, const struct yaml *at, const char *role, bool negated)
+{
+    bool manager = strcmp(role, "manager") == 0;
+    if (!manager && strcmp(role, "worker") != 0)
+        compose_error(r, at, "'%.64s' must be manager or worker", role);
+    else if (manager == negated)
+        compose_error(r, at,
+                      "every member of Wherry is a manager, so no node would do; give nodes labels "
+                      "(wherry node --label) and ask for node.labels.KEY");
+    else
+        compose_warn(r, at, "every member of Wherry is a manager: this holds for all");
+}
+
 static void read_constraint(struct reader *r, const struct yaml *value, struct spec *spec)
 {
     cleanup_free char *text = compose_text(r, value);
@@ -189,11 +211,16 @@ static void read_constraint(struct reader *r, const struct yaml *value, struct s
                       "'%.100s' must be such as \"node.labels.zone == a\" or with !=", text);
         return;
     }
+    if (strcmp(key, "node.role") == 0) {
+        check_role(r, value, wanted, negated);
+        return;
+    }
     if (strcmp(key, "node.id") != 0 && strcmp(key, "node.hostname") != 0 &&
+        strcmp(key, "node.platform.os") != 0 && strcmp(key, "node.platform.arch") != 0 &&
         !(str_starts(key, "node.labels.") && key[strlen("node.labels.")])) {
         compose_error(r, value,
                       "'%.64s' is not supported yet; node.labels.KEY, node.hostname (the node's "
-                      "name) and node.id are",
+                      "name), node.id, node.platform.os and node.platform.arch are",
                       key);
         return;
     }
@@ -215,6 +242,37 @@ static void read_constraints(struct reader *r, const struct yaml *value, void *o
         read_constraint(r, value->items[i], spec_of(object));
 }
 
+static void read_spread(struct reader *r, const struct yaml *value, void *object)
+{
+    struct spec *spec = spec_of(object);
+    char *text = compose_text(r, value);
+    if (!text)
+        return;
+    if (!str_starts(text, "node.labels.") || !label_key_is_valid(text + strlen("node.labels."))) {
+        compose_error(r, value, "'%.64s' is no label of nodes: node.labels.KEY is", text);
+        free(text);
+        return;
+    }
+    spec->spread = mem_resize(spec->spread, spec->spread_n + 1, sizeof(char *));
+    spec->spread[spec->spread_n++] = text;
+}
+
+static const struct compose_key preference_keys[] = {
+    {"spread", KEY_READ, read_spread, NULL},
+};
+
+static void read_preferences(struct reader *r, const struct yaml *value, void *object)
+{
+    if (!compose_is_list(r, value, "a list of preferences"))
+        return;
+    if (value->n > SPREAD_MAX) {
+        compose_error(r, value, "more than %d preferences", SPREAD_MAX);
+        return;
+    }
+    for (size_t i = 0; i < value->n; i++)
+        compose_section(r, value->items[i], preference_keys, ARRAY_SIZE(preference_keys), object);
+}
+
 static void read_max_per_node(struct reader *r, const struct yaml *value, void *object)
 {
     draft_of(object)->max_per_node = value;
@@ -224,51 +282,12 @@ static void read_max_per_node(struct reader *r, const struct yaml *value, void *
 static const struct compose_key placement_keys[] = {
     {"constraints", KEY_READ, read_constraints, NULL},
     {"max_replicas_per_node", KEY_READ, read_max_per_node, NULL},
-    {"preferences", KEY_LATER, NULL, "replicas are spread over the nodes anyway"},
+    {"preferences", KEY_READ, read_preferences, NULL},
 };
 
 static void read_placement(struct reader *r, const struct yaml *value, void *object)
 {
     compose_section(r, value, placement_keys, ARRAY_SIZE(placement_keys), object);
-}
-
-/* --- updates ------------------------------------------------------------------------------- */
-
-static void read_parallelism(struct reader *r, const struct yaml *value, void *object)
-{
-    struct update_policy *update = &spec_of(object)->update;
-    if (compose_read_number(r, value, 0, COMPOSE_REPLICAS_MAX, &update->parallelism) &&
-        update->parallelism == 0)
-        update->parallelism = COMPOSE_REPLICAS_MAX; /* 0 is "all at once" in a file */
-}
-
-static void read_update_delay(struct reader *r, const struct yaml *value, void *object)
-{
-    compose_read_duration(r, value, &spec_of(object)->update.delay_ms);
-}
-
-static void read_order(struct reader *r, const struct yaml *value, void *object)
-{
-    (void)object;
-    cleanup_free char *text = compose_text(r, value);
-    if (text && strcmp(text, "start-first") == 0)
-        compose_error(r, value, "'start-first' is not supported yet; stop-first is");
-    else if (text && strcmp(text, "stop-first") != 0)
-        compose_error(r, value, "'%.64s' must be stop-first", text);
-}
-
-static const struct compose_key update_keys[] = {
-    {"parallelism", KEY_READ, read_parallelism, NULL},
-    {"delay", KEY_READ, read_update_delay, NULL},
-    {"order", KEY_READ, read_order, NULL},
-    {"failure_action", KEY_LATER, NULL, NULL},
-    {"monitor", KEY_LATER, NULL, NULL},
-    {"max_failure_ratio", KEY_LATER, NULL, NULL},
-};
-
-static void read_update(struct reader *r, const struct yaml *value, void *object)
-{
-    compose_section(r, value, update_keys, ARRAY_SIZE(update_keys), object);
 }
 
 /* --- deploy -------------------------------------------------------------------------------- */
@@ -278,16 +297,13 @@ static void read_mode(struct reader *r, const struct yaml *value, void *object)
     cleanup_free char *text = compose_text(r, value);
     if (!text)
         return;
-    if (strcmp(text, "global-job") == 0) {
-        compose_error(r, value, "'global-job' is not supported yet; replicated-job is");
-        return;
-    }
     for (int i = 0; service_mode_names[i]; i++)
         if (strcmp(text, service_mode_names[i]) == 0) {
             spec_of(object)->mode = (enum service_mode)i;
             return;
         }
-    compose_error(r, value, "'%.64s' must be replicated, global or replicated-job", text);
+    compose_error(r, value, "'%.64s' must be replicated, global, replicated-job or global-job",
+                  text);
 }
 
 static void read_replicas(struct reader *r, const struct yaml *value, void *object)
@@ -302,6 +318,18 @@ void compose_read_scale(struct reader *r, const struct yaml *value, void *object
         draft_of(object)->scale = value;
 }
 
+static void read_endpoint_mode(struct reader *r, const struct yaml *value, void *object)
+{
+    static const char *const names[] = {"dnsrr", "vip", NULL};
+    int i = compose_read_choice(r, value, names);
+    if (i == 0)
+        spec_of(object)->endpoint_mode = ENDPOINT_DNSRR;
+    else if (i == 1)
+        compose_error(r, value,
+                      "'vip' is not supported yet; leave the key out: a service's name has "
+                      "the addresses of its healthy tasks");
+}
+
 static const struct compose_key deploy_keys[] = {
     {"mode", KEY_READ, read_mode, NULL},
     {"replicas", KEY_READ, read_replicas, NULL},
@@ -309,9 +337,9 @@ static const struct compose_key deploy_keys[] = {
     {"placement", KEY_READ, read_placement, NULL},
     {"resources", KEY_READ, read_resources, NULL},
     {"restart_policy", KEY_READ, read_restart_policy, NULL},
-    {"update_config", KEY_READ, read_update, NULL},
-    {"rollback_config", KEY_LATER, NULL, NULL},
-    {"endpoint_mode", KEY_LATER, NULL, NULL},
+    {"update_config", KEY_READ, compose_read_update, NULL},
+    {"rollback_config", KEY_READ, compose_read_rollback, NULL},
+    {"endpoint_mode", KEY_READ, read_endpoint_mode, NULL},
 };
 
 void compose_read_deploy(struct reader *r, const struct yaml *value, void *object)
@@ -327,14 +355,14 @@ static void settle_replicas(struct reader *r, struct compose_draft *d)
     const struct yaml *given = d->replicas ? d->replicas : d->scale;
     if (d->replicas && d->scale && d->replicas_n != d->scale_n)
         compose_error(r, d->scale, "scale and deploy.replicas differ; keep one of them");
-    if (given && spec->mode == MODE_GLOBAL) {
+    if (given && mode_is_global(spec->mode)) {
         compose_error(r, given, "a global service runs once on every node and takes no replicas");
         return;
     }
     spec->replicas = d->replicas ? d->replicas_n : d->scale ? d->scale_n : 1;
-    if (spec->mode == MODE_GLOBAL)
+    if (mode_is_global(spec->mode))
         spec->replicas = 0;
-    if (spec->max_per_node && spec->mode == MODE_GLOBAL)
+    if (spec->max_per_node && mode_is_global(spec->mode))
         compose_error(r, d->max_per_node, "a global service runs once on every node anyway");
 }
 
@@ -366,6 +394,8 @@ void compose_settle_deploy(struct reader *r, struct compose_draft *draft)
 {
     settle_replicas(r, draft);
     settle_resources(r, draft);
+    compose_settle_job(r, draft);
+    compose_settle_health(r, draft);
     if (draft->restart_policy)
         draft->service->spec.restart = draft->policy;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/compose_reader.h"
+#include "cli/compose_container.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -83,6 +83,22 @@ static void read_pairs(struct reader *r, const struct yaml *value, struct compos
             *equals = '\0';
         add(r, value->items[i], env, text, equals ? equals + 1 : NULL);
     }
+}
+
+static void add_pair(struct reader *r, const struct yaml *at, struct compose_env *env,
+                     const char *name, const char *value)
+{
+    if (!*name)
+        compose_error(r, at, "a name is empty");
+    else if (env->n == COMPOSE_ENVIRONMENT_MAX)
+        compose_error(r, at, "more than %d", COMPOSE_ENVIRONMENT_MAX);
+    else
+        compose_env_add(env, name, str_or_empty(value));
+}
+
+void compose_read_pairs(struct reader *r, const struct yaml *value, struct compose_env *ret)
+{
+    read_pairs(r, value, ret, add_pair);
 }
 
 void compose_read_environment(struct reader *r, const struct yaml *value, void *object)
@@ -189,11 +205,35 @@ void compose_read_env_file(struct reader *r, const struct yaml *value, void *obj
         read_entry(r, value->items[i], object);
 }
 
+/* --- label_file ---------------------------------------------------------------------------- */
+
+static void read_label_file(struct reader *r, const struct yaml *value, struct compose_draft *draft)
+{
+    struct env_entry entry = {.required = true, .at = value};
+    compose_read_text(r, value, &entry.path);
+    if (entry.path && !*entry.path)
+        compose_error(r, value, "a path is empty");
+    else if (entry.path)
+        load_env_file(r, &entry, &draft->label_files);
+    free(entry.path);
+}
+
+void compose_read_label_file(struct reader *r, const struct yaml *value, void *object)
+{
+    if (value->kind == YAML_SCALAR) {
+        read_label_file(r, value, object);
+        return;
+    }
+    if (value->kind == YAML_NULL || !compose_is_list(r, value, "a path or a list of paths"))
+        return;
+    for (size_t i = 0; i < value->n; i++)
+        read_label_file(r, value->items[i], object);
+}
+
 /* --- into the spec ------------------------------------------------------------------------- */
 
 void compose_settle_environment(struct reader *r, struct compose_draft *draft)
 {
-    (void)r;
     struct spec *spec = &draft->service->spec;
     struct compose_env *all = &draft->env_files;
     for (size_t i = 0; i < draft->environment.n; i++)
@@ -203,8 +243,14 @@ void compose_settle_environment(struct reader *r, struct compose_draft *draft)
         if (all->pairs[i].value)
             compose_strings_add(&spec->environment, &spec->environment_n,
                                 str_printf("%s=%s", all->pairs[i].key, all->pairs[i].value));
-    compose_env_settle(&draft->labels);
-    spec->labels = draft->labels.pairs;
-    spec->labels_n = draft->labels.n;
-    draft->labels = (struct compose_env){0};
+    /* Labels of the file itself have precedence. */
+    struct compose_env *labels = &draft->label_files;
+    for (size_t i = 0; i < draft->labels.n; i++)
+        compose_env_add(labels, draft->labels.pairs[i].key, draft->labels.pairs[i].value);
+    compose_env_settle(labels);
+    if (labels->n > COMPOSE_ENVIRONMENT_MAX)
+        compose_error(r, draft->key, "more than %d labels", COMPOSE_ENVIRONMENT_MAX);
+    spec->labels = labels->pairs;
+    spec->labels_n = labels->n;
+    *labels = (struct compose_env){0};
 }

@@ -78,6 +78,11 @@ static void read_timeout(struct reader *r, const struct yaml *value, void *objec
     compose_read_duration(r, value, &health_of(object)->timeout_ms);
 }
 
+static void read_start_interval(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_duration(r, value, &health_of(object)->start_interval_ms);
+}
+
 static void read_start_period(struct reader *r, const struct yaml *value, void *object)
 {
     compose_read_duration(r, value, &health_of(object)->start_period_ms);
@@ -99,7 +104,7 @@ static const struct compose_key health_keys[] = {
     {"timeout", KEY_READ, read_timeout, NULL},
     {"retries", KEY_READ, read_retries, NULL},
     {"start_period", KEY_READ, read_start_period, NULL},
-    {"start_interval", KEY_LATER, NULL, NULL},
+    {"start_interval", KEY_READ, read_start_interval, NULL},
     {"disable", KEY_READ, read_disable, NULL},
 };
 
@@ -112,10 +117,129 @@ void compose_read_health(struct reader *r, const struct yaml *value, void *objec
         for (size_t i = 0; i < health->test_n; i++)
             free(health->test[i]);
         free(health->test);
+        free(health->path);
+        free(health->host);
+        free(health->service);
         *health = (struct health_spec){0};
     } else if (value->kind == YAML_MAP && value->n > 0 && !yaml_get(value, "test")) {
         compose_error(r, value, "a check from the image is not supported yet; give a test:");
     }
+}
+
+/* --- x-wherry: probe ---------------------------------------------------------------------------
+ */
+
+static void read_probe_port(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_number(r, value, 1, 65535, &health_of(object)->port);
+}
+
+static void read_text(struct reader *r, const struct yaml *value, char **text, size_t max)
+{
+    free(*text);
+    *text = compose_text(r, value);
+    for (const char *c = str_or_empty(*text); *c; c++)
+        if (*c <= ' ' || *c > '~') {
+            compose_error(r, value, "must be printable, without blanks");
+            return;
+        }
+    if (strlen(str_or_empty(*text)) > max)
+        compose_error(r, value, "is longer than %zu characters", max);
+}
+
+static void read_probe_path(struct reader *r, const struct yaml *value, void *object)
+{
+    struct health_spec *health = health_of(object);
+    read_text(r, value, &health->path, PROBE_PATH_MAX);
+    if (health->path && *health->path != '/')
+        compose_error(r, value, "'%.60s' must begin with '/'", health->path);
+}
+
+static void read_probe_host(struct reader *r, const struct yaml *value, void *object)
+{
+    read_text(r, value, &health_of(object)->host, PROBE_NAME_MAX);
+}
+
+static void read_probe_service(struct reader *r, const struct yaml *value, void *object)
+{
+    read_text(r, value, &health_of(object)->service, PROBE_NAME_MAX);
+}
+
+static const struct compose_key http_keys[] = {
+    {"port", KEY_READ, read_probe_port, NULL},
+    {"path", KEY_READ, read_probe_path, NULL},
+    {"host", KEY_READ, read_probe_host, NULL},
+};
+static const struct compose_key tcp_keys[] = {
+    {"port", KEY_READ, read_probe_port, NULL},
+};
+static const struct compose_key grpc_keys[] = {
+    {"port", KEY_READ, read_probe_port, NULL},
+    {"service", KEY_READ, read_probe_service, NULL},
+};
+
+static void read_kind(struct reader *r, const struct yaml *value, void *object,
+                      enum probe_kind kind, const struct compose_key *keys, size_t n)
+{
+    struct health_spec *health = health_of(object);
+    if (health->probe != PROBE_COMMAND) {
+        compose_error(r, value, "a probe is one of http, tcp and grpc");
+        return;
+    }
+    health->probe = kind;
+    compose_section(r, value, keys, n, object);
+    if (health->port == 0)
+        compose_error(r, value, "needs a port");
+}
+
+static void read_http(struct reader *r, const struct yaml *value, void *object)
+{
+    read_kind(r, value, object, PROBE_HTTP, http_keys, ARRAY_SIZE(http_keys));
+}
+
+static void read_tcp(struct reader *r, const struct yaml *value, void *object)
+{
+    read_kind(r, value, object, PROBE_TCP, tcp_keys, ARRAY_SIZE(tcp_keys));
+}
+
+static void read_grpc(struct reader *r, const struct yaml *value, void *object)
+{
+    read_kind(r, value, object, PROBE_GRPC, grpc_keys, ARRAY_SIZE(grpc_keys));
+}
+
+static const struct compose_key probe_keys[] = {
+    {"http", KEY_READ, read_http, NULL},
+    {"tcp", KEY_READ, read_tcp, NULL},
+    {"grpc", KEY_READ, read_grpc, NULL},
+    {"interval", KEY_READ, read_interval, NULL},
+    {"timeout", KEY_READ, read_timeout, NULL},
+    {"retries", KEY_READ, read_retries, NULL},
+    {"start_period", KEY_READ, read_start_period, NULL},
+    {"start_interval", KEY_READ, read_start_interval, NULL},
+};
+
+void compose_read_probe(struct reader *r, const struct yaml *value, void *object)
+{
+    struct compose_draft *draft = object;
+    draft->probe = value;
+    compose_section(r, value, probe_keys, ARRAY_SIZE(probe_keys), object);
+    if (value->kind == YAML_MAP && health_of(object)->probe == PROBE_COMMAND)
+        compose_error(r, value, "needs one of http, tcp and grpc");
+}
+
+void compose_read_unhealthy(struct reader *r, const struct yaml *value, void *object)
+{
+    static const char *const names[] = {"restart", "keep", NULL};
+    int i = compose_read_choice(r, value, names);
+    if (i >= 0)
+        health_of(object)->on_unhealthy = (enum unhealthy_action)i;
+}
+
+void compose_settle_health(struct reader *r, struct compose_draft *draft)
+{
+    const struct health_spec *health = &draft->service->spec.health;
+    if (draft->probe && (health->test_n > 0 || draft->health_disabled))
+        compose_error(r, draft->probe, "healthcheck and probe: keep one of them");
 }
 
 /* --- depends_on ---------------------------------------------------------------------------- */

@@ -78,6 +78,14 @@ static void refuse_later(struct reader *r, const struct yaml_pair *pair,
                   str_or_empty(key->advice));
 }
 
+static bool is_known(const struct compose_key *keys, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void read_key(struct reader *r, const struct yaml_pair *pair, const struct compose_key *keys,
                      size_t n, void *object)
 {
@@ -115,7 +123,8 @@ void compose_section(struct reader *r, const struct yaml *node, const struct com
     if (node->kind == YAML_NULL || !compose_is_map(r, node, "a mapping"))
         return;
     for (size_t i = 0; i < node->n; i++) {
-        if (str_starts(node->pairs[i].key->text, "x-"))
+        const char *name = node->pairs[i].key->text;
+        if (str_starts(name, "x-") && !is_known(keys, n, name))
             read_extension(r, &node->pairs[i]);
         else
             read_key(r, &node->pairs[i], keys, n, object);

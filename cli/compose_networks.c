@@ -88,10 +88,14 @@ void compose_read_attachments(struct reader *r, const struct yaml *value, void *
 
 void compose_read_network_mode(struct reader *r, const struct yaml *value, void *object)
 {
-    ((struct compose_draft *)object)->network_mode = value;
+    struct compose_draft *draft = object;
+    draft->network_mode = value;
     cleanup_free char *text = compose_text(r, value);
-    if (text && strcmp(text, "none") != 0)
-        compose_error(r, value, "network_mode '%.64s' is not supported yet; use networks:, or none",
+    if (text && strcmp(text, "host") == 0)
+        draft->service->spec.options.network_host = true;
+    else if (text && strcmp(text, "none") != 0)
+        compose_error(r, value,
+                      "network_mode '%.64s' is not supported yet; use networks:, host or none",
                       text);
 }
 

@@ -113,6 +113,10 @@ struct compose_draft {
     const struct yaml *key; /* its name */
     const struct yaml *image, *restart, *restart_policy, *scale, *replicas, *max_per_node;
     const struct yaml *networks, *network_mode, *container_name, *parallelism;
+    const struct yaml *probe;
+    const struct yaml *job; /* the first key that only jobs have */
+    const struct yaml *cpu_period, *cpu_quota;
+    int64_t cpu_period_us, cpu_quota_us;
     const struct yaml **depends_at; /* of each spec.depends_on */
     int64_t scale_n;
     int64_t replicas_n;
@@ -121,6 +125,7 @@ struct compose_draft {
     const struct yaml *plain_at;
     struct compose_env env_files; /* of env_file */
     struct compose_env environment;
+    struct compose_env label_files; /* of label_file */
     struct compose_env labels;
     bool health_disabled;
     char *container_alias;
@@ -142,7 +147,7 @@ struct reader {
     size_t unset_n;
     int *published; /* COMPOSE_PUBLISHED_MAX of them, by protocol and port: 1 + index of the service
                      */
-    const struct yaml *networks, *volumes; /* of the top level */
+    const struct yaml *services, *networks, *volumes; /* of the top level */
     struct compose_uses network_uses, volume_uses;
 };
 
@@ -208,7 +213,8 @@ struct compose_key {
 };
 
 /* Read mapping @node by @keys (@n of them) into @object. Nothing (null) is an empty mapping.
- * Keys that start with "x-" are accepted, but below x-wherry nothing is known yet. */
+ * Keys that start with "x-" and are not in @keys are accepted; below x-wherry nothing is known
+ * then. */
 void compose_section(struct reader *r, const struct yaml *node, const struct compose_key *keys,
                      size_t n, void *object);
 
@@ -229,6 +235,7 @@ void compose_read_service(struct reader *r, const struct yaml *node, struct comp
 void compose_read_environment(struct reader *r, const struct yaml *value, void *object);
 void compose_read_env_file(struct reader *r, const struct yaml *value, void *object);
 void compose_read_labels(struct reader *r, const struct yaml *value, void *object);
+void compose_read_label_file(struct reader *r, const struct yaml *value, void *object);
 /* Put environment and labels into the spec. */
 void compose_settle_environment(struct reader *r, struct compose_draft *draft);
 
@@ -256,6 +263,38 @@ void compose_read_cpus(struct reader *r, const struct yaml *value, void *object)
 void compose_read_pids_limit(struct reader *r, const struct yaml *value, void *object);
 /* Settle replicas, resources and the restart policy. */
 void compose_settle_deploy(struct reader *r, struct compose_draft *draft);
+
+/* compose_profiles.c: true when the service of @service is in an active profile or in none */
+bool compose_profile_is_active(struct reader *r, const struct yaml *service);
+
+/* compose_rollout.c: deploy.update_config and deploy.rollback_config */
+void compose_read_update(struct reader *r, const struct yaml *value, void *object);
+void compose_read_rollback(struct reader *r, const struct yaml *value, void *object);
+
+/* compose_job.c: keys of jobs under x-wherry. */
+void compose_read_schedule(struct reader *r, const struct yaml *value, void *object);
+void compose_read_time_zone(struct reader *r, const struct yaml *value, void *object);
+void compose_read_concurrency(struct reader *r, const struct yaml *value, void *object);
+void compose_read_catch_up(struct reader *r, const struct yaml *value, void *object);
+void compose_read_history(struct reader *r, const struct yaml *value, void *object);
+void compose_read_job_deadline(struct reader *r, const struct yaml *value, void *object);
+void compose_read_job_parallelism(struct reader *r, const struct yaml *value, void *object);
+
+/* Refuse keys of jobs where there is none. */
+void compose_settle_job(struct reader *r, struct compose_draft *draft);
+
+/* compose_generic.c: a list of generic resources, into @spec */
+void compose_read_generic(struct reader *r, const struct yaml *value, struct spec *spec);
+
+/* compose_health.c: under x-wherry */
+void compose_read_probe(struct reader *r, const struct yaml *value, void *object);
+void compose_read_unhealthy(struct reader *r, const struct yaml *value, void *object);
+
+/* Refuse a probe beside a healthcheck. */
+void compose_settle_health(struct reader *r, struct compose_draft *draft);
+
+/* compose_wherry.c: x-wherry of a service */
+void compose_read_wherry(struct reader *r, const struct yaml *value, void *object);
 
 /* compose_health.c */
 void compose_read_health(struct reader *r, const struct yaml *value, void *object);

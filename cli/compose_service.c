@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/compose_reader.h"
+#include "cli/compose_container.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -177,17 +177,29 @@ static void read_expose(struct reader *r, const struct yaml *value, void *object
 static const char by_mount[] = "put it into the image, or mount it from a volume or an absolute "
                                "path of the nodes";
 static const char by_name[] = "services of a network reach each other by name without it";
+static const char windows[] = "is for Windows containers; use cpus: or deploy.resources";
+static const char realtime[] = "takes a kernel that shares out real time between groups, which "
+                               "those with cgroups of version 2 do not; ulimits: {rtprio: N} and "
+                               "cap_add: [SYS_NICE] let a program ask for it itself";
 
 static const struct compose_key service_keys[] = {
+    {"x-wherry", KEY_READ, compose_read_wherry, NULL},
     {"image", KEY_READ, read_image, NULL},
     {"command", KEY_READ, read_command, NULL},
     {"entrypoint", KEY_READ, read_entrypoint, NULL},
     {"environment", KEY_READ, compose_read_environment, NULL},
     {"env_file", KEY_READ, compose_read_env_file, NULL},
     {"labels", KEY_READ, compose_read_labels, NULL},
+    {"label_file", KEY_READ, compose_read_label_file, NULL},
+    {"annotations", KEY_READ, compose_read_annotations, NULL},
     {"user", KEY_READ, read_user, NULL},
+    {"group_add", KEY_READ, compose_read_group_add, NULL},
     {"working_dir", KEY_READ, read_working_dir, NULL},
     {"hostname", KEY_READ, read_hostname, NULL},
+    {"domainname", KEY_READ, compose_read_domainname, NULL},
+    {"init", KEY_READ, compose_read_init, NULL},
+    {"stdin_open", KEY_READ, compose_read_stdin_open, NULL},
+    {"tty", KEY_READ, compose_read_tty, NULL},
     {"stop_signal", KEY_READ, read_stop_signal, NULL},
     {"stop_grace_period", KEY_READ, read_stop_grace, NULL},
     {"read_only", KEY_READ, read_read_only, NULL},
@@ -196,88 +208,94 @@ static const struct compose_key service_keys[] = {
     {"networks", KEY_READ, compose_read_attachments, NULL},
     {"network_mode", KEY_READ, compose_read_network_mode, NULL},
     {"container_name", KEY_READ, read_container_name, NULL},
+    {"dns", KEY_READ, compose_read_dns, NULL},
+    {"dns_search", KEY_READ, compose_read_dns_search, NULL},
+    {"dns_opt", KEY_READ, compose_read_dns_opt, NULL},
+    {"extra_hosts", KEY_READ, compose_read_extra_hosts, NULL},
     {"volumes", KEY_READ, compose_read_mounts, NULL},
+    {"tmpfs", KEY_READ, compose_read_tmpfs, NULL},
+    {"shm_size", KEY_READ, compose_read_shm_size, NULL},
+    {"storage_opt", KEY_READ, compose_read_storage_opt, NULL},
+    {"devices", KEY_READ, compose_read_devices, NULL},
+    {"device_cgroup_rules", KEY_READ, compose_read_device_rules, NULL},
     {"restart", KEY_READ, compose_read_restart, NULL},
     {"depends_on", KEY_READ, compose_read_depends, NULL},
     {"healthcheck", KEY_READ, compose_read_health, NULL},
+    {"logging", KEY_READ, compose_read_logging, NULL},
     {"deploy", KEY_READ, compose_read_deploy, NULL},
     {"scale", KEY_READ, compose_read_scale, NULL},
+    {"platform", KEY_READ, compose_read_platform, NULL},
+    {"pull_policy", KEY_READ, compose_read_pull_policy, NULL},
+    {"runtime", KEY_READ, compose_read_runtime, NULL},
     {"mem_limit", KEY_READ, compose_read_mem_limit, NULL},
     {"mem_reservation", KEY_READ, compose_read_mem_reservation, NULL},
+    {"memswap_limit", KEY_READ, compose_read_memswap_limit, NULL},
+    {"mem_swappiness", KEY_READ, compose_read_mem_swappiness, NULL},
+    {"oom_kill_disable", KEY_READ, compose_read_oom_kill_disable, NULL},
+    {"oom_score_adj", KEY_READ, compose_read_oom_score_adj, NULL},
     {"cpus", KEY_READ, compose_read_cpus, NULL},
+    {"cpu_period", KEY_READ, compose_read_cpu_period, NULL},
+    {"cpu_quota", KEY_READ, compose_read_cpu_quota, NULL},
+    {"cpu_shares", KEY_READ, compose_read_cpu_shares, NULL},
+    {"cpuset", KEY_READ, compose_read_cpuset, NULL},
     {"pids_limit", KEY_READ, compose_read_pids_limit, NULL},
+    {"ulimits", KEY_READ, compose_read_ulimits, NULL},
+    {"blkio_config", KEY_READ, compose_read_blkio_config, NULL},
+    {"cap_add", KEY_READ, compose_read_cap_add, NULL},
+    {"cap_drop", KEY_READ, compose_read_cap_drop, NULL},
+    {"privileged", KEY_READ, compose_read_privileged, NULL},
+    {"security_opt", KEY_READ, compose_read_security_opt, NULL},
+    {"sysctls", KEY_READ, compose_read_sysctls, NULL},
+    {"pid", KEY_READ, compose_read_pid, NULL},
+    {"ipc", KEY_READ, compose_read_ipc, NULL},
+    {"uts", KEY_READ, compose_read_uts, NULL},
+    {"userns_mode", KEY_READ, compose_read_userns_mode, NULL},
+    {"cgroup", KEY_READ, compose_read_cgroup, NULL},
+    {"isolation", KEY_READ, compose_read_isolation, NULL},
     {"build", KEY_REFUSED, NULL,
      "images are not built here; build it elsewhere, push it or `wherry image load` it, name it "
      "with image: and leave build: out"},
-    {"annotations", KEY_LATER, NULL, NULL},
-    {"attach", KEY_LATER, NULL, NULL},
-    {"blkio_config", KEY_LATER, NULL, NULL},
-    {"cap_add", KEY_LATER, NULL, NULL},
-    {"cap_drop", KEY_LATER, NULL, NULL},
-    {"cgroup", KEY_LATER, NULL, NULL},
-    {"cgroup_parent", KEY_LATER, NULL, NULL},
+    {"cgroup_parent", KEY_REFUSED, NULL,
+     "each task has a group of its own below the daemon's, by which it is limited, counted and "
+     "ended; limit it with deploy.resources"},
+    {"cpu_count", KEY_REFUSED, NULL, windows},
+    {"cpu_percent", KEY_REFUSED, NULL, windows},
+    {"cpu_rt_period", KEY_REFUSED, NULL, realtime},
+    {"cpu_rt_runtime", KEY_REFUSED, NULL, realtime},
+    {"credential_spec", KEY_REFUSED, NULL, "is for Windows containers"},
+    {"gpus", KEY_REFUSED, NULL,
+     "drivers of GPUs are not set up in containers yet; name the device files of the nodes under "
+     "devices:, and bind-mount the driver's libraries"},
+    {"attach", KEY_LATER_IF_SET, NULL, "a deploy attaches to nothing; see `wherry logs`"},
     {"configs", KEY_LATER, NULL, by_mount},
-    {"cpu_count", KEY_LATER, NULL, "use cpus: or deploy.resources"},
-    {"cpu_percent", KEY_LATER, NULL, "use cpus: or deploy.resources"},
-    {"cpu_period", KEY_LATER, NULL, "use cpus: or deploy.resources"},
-    {"cpu_quota", KEY_LATER, NULL, "use cpus: or deploy.resources"},
-    {"cpu_rt_period", KEY_LATER, NULL, NULL},
-    {"cpu_rt_runtime", KEY_LATER, NULL, NULL},
-    {"cpu_shares", KEY_LATER, NULL, "use cpus: or deploy.resources"},
-    {"cpuset", KEY_LATER, NULL, NULL},
-    {"credential_spec", KEY_LATER, NULL, NULL},
     {"develop", KEY_LATER, NULL, "leave it to the file you develop with"},
-    {"device_cgroup_rules", KEY_LATER, NULL, NULL},
-    {"devices", KEY_LATER, NULL, NULL},
-    {"dns", KEY_LATER, NULL, NULL},
-    {"dns_opt", KEY_LATER, NULL, NULL},
-    {"dns_search", KEY_LATER, NULL, NULL},
-    {"domainname", KEY_LATER, NULL, NULL},
     {"extends", KEY_LATER, NULL, "use an anchor and a merge key (<<: *name)"},
     {"external_links", KEY_LATER, NULL, NULL},
-    {"extra_hosts", KEY_LATER, NULL, NULL},
-    {"gpus", KEY_LATER, NULL, NULL},
-    {"group_add", KEY_LATER, NULL, NULL},
-    {"init", KEY_LATER_IF_SET, NULL, NULL},
-    {"ipc", KEY_LATER, NULL, NULL},
-    {"isolation", KEY_LATER, NULL, NULL},
-    {"label_file", KEY_LATER, NULL, "write them under labels:"},
     {"links", KEY_LATER, NULL, by_name},
-    {"logging", KEY_LATER, NULL, "logs are kept by the nodes; see `wherry logs`"},
     {"mac_address", KEY_LATER, NULL, NULL},
-    {"mem_swappiness", KEY_LATER, NULL, NULL},
-    {"memswap_limit", KEY_LATER, NULL, NULL},
     {"models", KEY_LATER, NULL, NULL},
-    {"oom_kill_disable", KEY_LATER_IF_SET, NULL, NULL},
-    {"oom_score_adj", KEY_LATER, NULL, NULL},
-    {"pid", KEY_LATER, NULL, NULL},
-    {"platform", KEY_LATER, NULL, NULL},
     {"post_start", KEY_LATER, NULL, NULL},
     {"pre_stop", KEY_LATER, NULL, NULL},
-    {"privileged", KEY_LATER_IF_SET, NULL, NULL},
-    {"profiles", KEY_LATER, NULL, "put such services into a file of their own"},
+    {"profiles", KEY_NOTED, NULL, NULL}, /* see compose_profiles.c */
     {"provider", KEY_LATER, NULL, NULL},
-    {"pull_policy", KEY_LATER, NULL, NULL},
     {"pull_refresh_after", KEY_LATER, NULL, NULL},
-    {"runtime", KEY_LATER, NULL, NULL},
     {"secrets", KEY_LATER, NULL, by_mount},
-    {"security_opt", KEY_LATER, NULL, NULL},
-    {"shm_size", KEY_LATER, NULL, NULL},
-    {"stdin_open", KEY_LATER_IF_SET, NULL, NULL},
-    {"storage_opt", KEY_LATER, NULL, NULL},
-    {"sysctls", KEY_LATER, NULL, NULL},
-    {"tmpfs", KEY_LATER, NULL, NULL},
-    {"tty", KEY_LATER_IF_SET, NULL, NULL},
-    {"ulimits", KEY_LATER, NULL, NULL},
     {"use_api_socket", KEY_LATER_IF_SET, NULL, NULL},
-    {"userns_mode", KEY_LATER, NULL, NULL},
-    {"uts", KEY_LATER, NULL, NULL},
     {"volumes_from", KEY_LATER, NULL, "name the volume in both services"},
 };
+
+/* What takes more than one key, unless a mistake was found already. */
+static void check_together(struct reader *r, const struct compose_draft *draft, size_t errors)
+{
+    struct err err;
+    if (r->errs->n == errors && options_validate(&draft->service->spec, &err) < 0)
+        compose_error(r, draft->key, "%s", err.msg);
+}
 
 void compose_read_service(struct reader *r, const struct yaml *node, struct compose_draft *draft)
 {
     struct spec *spec = &draft->service->spec;
+    size_t errors = r->errs->n;
     if (!compose_is_map(r, node, "a mapping"))
         return;
     compose_section(r, node, service_keys, ARRAY_SIZE(service_keys), draft);
@@ -287,5 +305,7 @@ void compose_read_service(struct reader *r, const struct yaml *node, struct comp
         spec->command_set = true; /* the image's command is for the image's entrypoint */
     compose_settle_environment(r, draft);
     compose_settle_networks(r, draft);
+    compose_settle_limits(r, draft);
     compose_settle_deploy(r, draft);
+    check_together(r, draft, errors);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/compose_reader.h"
+#include "cli/compose_container.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -14,6 +14,9 @@ struct mount_entry {
     char *source;
     char *target;
     bool read_only;
+    char *propagation;
+    bool create_source;
+    const struct yaml *bind, *volume, *tmpfs; /* what the long form says of a kind */
 };
 
 static void entry_release(struct mount_entry *e)
@@ -21,6 +24,7 @@ static void entry_release(struct mount_entry *e)
     free(e->type);
     free(e->source);
     free(e->target);
+    free(e->propagation);
 }
 
 /* --- into the spec ------------------------------------------------------------------------- */
@@ -55,12 +59,18 @@ static bool add_mount(struct reader *r, struct compose_draft *draft, struct moun
         .source = e->source ? steal(&e->source) : str_copy(""),
         .target = steal(&e->target),
         .read_only = e->read_only,
+        .propagation = steal(&e->propagation),
+        .create_source = e->create_source,
     };
     return true;
 }
 
 static void add_volume(struct reader *r, struct compose_draft *draft, struct mount_entry *e)
 {
+    if (e->propagation) {
+        compose_error(r, e->at, "propagation '%.64s' is for bind mounts", e->propagation);
+        return;
+    }
     cleanup_free char *name = str_copy(str_or_empty(e->source));
     if (add_mount(r, draft, e, MOUNT_VOLUME) && *name)
         compose_use(&r->volume_uses, draft, name, e->at);
@@ -90,9 +100,16 @@ static bool take_options(struct reader *r, struct mount_entry *e, char *options)
             *comma++ = '\0';
         if (strcmp(option, "ro") == 0) {
             e->read_only = true;
-        } else if (strcmp(option, "rw") != 0) {
-            compose_error(r, e->at, "mount option '%.64s' is not supported yet; ro and rw are",
-                          option);
+        } else if (option_ok(OPTION_PROPAGATION, option)) {
+            free(e->propagation);
+            e->propagation = str_copy(option);
+        } else if (strcmp(option, "rw") != 0 && strcmp(option, "nocopy") != 0) {
+            /* Nothing is ever copied into a volume. */
+            compose_error(
+                r, e->at,
+                "mount option '%.64s' is not supported yet; ro, rw, nocopy and, of a bind "
+                "mount, a propagation such as rslave are",
+                option);
             return false;
         }
         option = comma;
@@ -138,17 +155,19 @@ static void read_short(struct reader *r, const struct yaml *value, struct compos
 
 static void read_type(struct reader *r, const struct yaml *value, void *object)
 {
-    static const char *const later[] = {"tmpfs", "npipe", "cluster", "image"};
+    static const char *const later[] = {"npipe", "cluster", "image"};
     char **type = &((struct mount_entry *)object)->type;
     compose_read_text(r, value, type);
-    if (!*type || strcmp(*type, "volume") == 0 || strcmp(*type, "bind") == 0)
+    if (!*type || strcmp(*type, "volume") == 0 || strcmp(*type, "bind") == 0 ||
+        strcmp(*type, "tmpfs") == 0)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(later); i++)
         if (strcmp(*type, later[i]) == 0) {
-            compose_error(r, value, "'%s' is not supported yet; volume and bind are", later[i]);
+            compose_error(r, value, "'%s' is not supported yet; volume, bind and tmpfs are",
+                          later[i]);
             return;
         }
-    compose_error(r, value, "'%.64s' must be volume or bind", *type);
+    compose_error(r, value, "'%.64s' must be volume, bind or tmpfs", *type);
 }
 
 static void read_source(struct reader *r, const struct yaml *value, void *object)
@@ -167,26 +186,45 @@ static void read_read_only(struct reader *r, const struct yaml *value, void *obj
 }
 
 static const struct compose_key volume_option_keys[] = {
-    {"nocopy", KEY_LATER_IF_SET, NULL, NULL},
+    {"nocopy", KEY_NOTED, NULL, NULL}, /* nothing is ever copied into a volume */
     {"subpath", KEY_LATER, NULL, NULL},
     {"labels", KEY_LATER, NULL, NULL},
 };
 
 static void read_volume_options(struct reader *r, const struct yaml *value, void *object)
 {
+    ((struct mount_entry *)object)->volume = value;
     compose_section(r, value, volume_option_keys, ARRAY_SIZE(volume_option_keys), object);
 }
 
+static void read_propagation(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_form(r, value, OPTION_PROPAGATION, &((struct mount_entry *)object)->propagation);
+}
+
+static void read_create_source(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &((struct mount_entry *)object)->create_source);
+}
+
 static const struct compose_key bind_option_keys[] = {
-    {"create_host_path", KEY_LATER_IF_SET, NULL, "make the folder on the nodes beforehand"},
-    {"propagation", KEY_LATER, NULL, NULL},
+    {"create_host_path", KEY_READ, read_create_source, NULL},
+    {"propagation", KEY_READ, read_propagation, NULL},
     {"recursive", KEY_LATER, NULL, NULL},
     {"selinux", KEY_LATER, NULL, NULL},
 };
 
 static void read_bind_options(struct reader *r, const struct yaml *value, void *object)
 {
+    ((struct mount_entry *)object)->bind = value;
     compose_section(r, value, bind_option_keys, ARRAY_SIZE(bind_option_keys), object);
+}
+
+/* Read once the target is known. */
+static void read_tmpfs_options(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)r;
+    ((struct mount_entry *)object)->tmpfs = value;
 }
 
 static const struct compose_key mount_keys[] = {
@@ -197,22 +235,48 @@ static const struct compose_key mount_keys[] = {
     {"volume", KEY_READ, read_volume_options, NULL},
     {"bind", KEY_READ, read_bind_options, NULL},
     {"consistency", KEY_NOTED, NULL, NULL},
-    {"tmpfs", KEY_LATER, NULL, NULL},
+    {"tmpfs", KEY_READ, read_tmpfs_options, NULL},
     {"image", KEY_LATER, NULL, NULL},
 };
+
+/* What is said of another kind of mount than this one would be dropped. */
+static bool is_of_its_type(struct reader *r, const struct mount_entry *e)
+{
+    const struct {
+        const char *type;
+        const struct yaml *at;
+    } said[] = {{"bind", e->bind}, {"volume", e->volume}, {"tmpfs", e->tmpfs}};
+    for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+        if (said[i].at && !str_equal(e->type, said[i].type)) {
+            compose_error(r, said[i].at, "%s: is not for a mount of type %.64s", said[i].type,
+                          str_or_empty(e->type));
+            return false;
+        }
+    return true;
+}
+
+static void add_long(struct reader *r, struct compose_draft *draft, struct mount_entry *e)
+{
+    if (str_equal(e->type, "bind"))
+        add_bind(r, draft, e);
+    else if (str_equal(e->type, "volume"))
+        add_volume(r, draft, e);
+    else if (str_equal(e->type, "tmpfs") && e->source && *e->source)
+        compose_error(r, e->at, "a tmpfs has no source");
+    else if (str_equal(e->type, "tmpfs"))
+        compose_add_tmpfs(r, draft, e->at, e->target, e->read_only, e->tmpfs);
+}
 
 static void read_long(struct reader *r, const struct yaml *value, struct compose_draft *draft)
 {
     struct mount_entry e = {.at = value};
     compose_section(r, value, mount_keys, ARRAY_SIZE(mount_keys), &e);
     if (!yaml_get(value, "type"))
-        compose_error(r, value, "a mount needs a type: volume or bind");
+        compose_error(r, value, "a mount needs a type: volume, bind or tmpfs");
     else if (!yaml_get(value, "target"))
         compose_error(r, value, "a mount needs a target:");
-    else if (e.target && str_equal(e.type, "bind"))
-        add_bind(r, draft, &e);
-    else if (e.target && str_equal(e.type, "volume"))
-        add_volume(r, draft, &e);
+    else if (e.target && is_of_its_type(r, &e))
+        add_long(r, draft, &e);
     entry_release(&e);
 }
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +22,8 @@ enum {
     PIECE_BYTES = 1 << 20,
     SHOWN_EACH_MS = 200,
     FOLLOW_MS = 5000,
+    TRIES = 10, /* of one piece, while the connection is lost */
+    RETRY_MS = 500,
 };
 
 /* --- upload ------------------------------------------------------------------------------------
@@ -42,7 +46,8 @@ static ssize_t read_piece(int fd, unsigned char *data)
     return (ssize_t)len;
 }
 
-static void show_upload(struct progress *progress, int64_t sent, int64_t size, int64_t *shown_ms)
+static void show_transfer(struct progress *progress, const char *what, int64_t sent, int64_t size,
+                          int64_t *shown_ms)
 {
     char done[UNITS_TEXT];
     char all[UNITS_TEXT];
@@ -52,8 +57,8 @@ static void show_upload(struct progress *progress, int64_t sent, int64_t size, i
         return;
     *shown_ms = now;
     cleanup_free char *line =
-        size > 0 ? str_printf("sending %s of %s", units_size(sent, done), units_size(size, all))
-                 : str_printf("sending %s", units_size(sent, done));
+        size > 0 ? str_printf("%s %s of %s", what, units_size(sent, done), units_size(size, all))
+                 : str_printf("%s %s", what, units_size(sent, done));
     progress_show(progress, &line, 1);
 }
 
@@ -82,7 +87,7 @@ static int send_all(struct cli *cli, int fd, int64_t size, char **ret_upload, st
         id = str_copy(reply.id);
         offset = reply.offset;
         record_release(&upload_reply_type, &reply);
-        show_upload(&progress, offset, size, &shown_ms);
+        show_transfer(&progress, "sending", offset, size, &shown_ms);
     }
     progress_clear(&progress);
     progress_end(&progress);
@@ -127,17 +132,9 @@ static char *text_for_user(char *text, const char *upload)
     return upload && *upload && strstr(text, upload) ? loading : text;
 }
 
-static int finish(const struct job_progress *p, const char *upload, struct err *err)
-{
-    if (p->code != 0)
-        return err_set(err, err_from_wire(p->code), "%s",
-                       without_upload(str_or_empty(p->message), upload));
-    for (size_t i = 0; i < p->names_n; i++)
-        puts(p->names[i]);
-    return 0;
-}
-
-int image_follow_job(struct cli *cli, const char *job, const char *upload, struct err *err)
+/* Show what the job says until it is done: *@ret is the end, which the caller releases. */
+static int follow(struct cli *cli, const char *job, const char *node, const char *upload,
+                  struct job_progress *ret, struct err *err)
 {
     struct progress progress;
     cleanup_free char *seen = NULL;
@@ -145,8 +142,10 @@ int image_follow_job(struct cli *cli, const char *job, const char *upload, struc
     int rv = 0;
     progress_init(&progress, stderr);
     while (rv == 0 && !done) {
-        struct job_request request = {
-            .job = (char *)(uintptr_t)job, .seen = seen, .wait_ms = FOLLOW_MS};
+        struct job_request request = {.job = (char *)(uintptr_t)job,
+                                      .node = (char *)(uintptr_t)node,
+                                      .seen = seen,
+                                      .wait_ms = FOLLOW_MS};
         struct job_progress p;
         rv = cli_call(cli, "image.progress", &request, &p, err);
         if (rv < 0)
@@ -156,12 +155,123 @@ int image_follow_job(struct cli *cli, const char *job, const char *upload, struc
             progress_clear(&progress);
         else if (*str_or_empty(p.text) && progress.terminal)
             progress_show(&progress, (char *[]){text_for_user(p.text, upload)}, 1);
-        if (done)
-            rv = finish(&p, upload, err);
+        if (done && p.code != 0)
+            rv = err_set(err, err_from_wire(p.code), "%s",
+                         without_upload(str_or_empty(p.message), upload));
         free(seen);
-        seen = steal(&p.text);
-        record_release(&job_progress_type, &p);
+        seen = str_copy(p.text);
+        if (done && rv == 0)
+            *ret = p;
+        else
+            record_release(&job_progress_type, &p);
     }
     progress_end(&progress);
+    return rv;
+}
+
+int image_await_job(struct cli *cli, const char *job, const char *node, struct job_progress *ret,
+                    struct err *err)
+{
+    return follow(cli, job, node, NULL, ret, err);
+}
+
+int image_follow_job(struct cli *cli, const char *job, const char *node, const char *upload,
+                     struct err *err)
+{
+    struct job_progress p;
+    int rv = follow(cli, job, node, upload, &p, err);
+    if (rv < 0)
+        return rv;
+    for (size_t i = 0; i < p.names_n; i++)
+        puts(p.names[i]);
+    record_release(&job_progress_type, &p);
+    return 0;
+}
+
+/* --- download ----------------------------------------------------------------------------------
+ */
+
+/* The member that has the archive ready may be asked again for the same piece. */
+static int fetch_piece(struct cli *cli, const struct image_save_request *request,
+                       struct image_save_reply *ret, struct err *err)
+{
+    int rv = cli_call(cli, "image.save", request, ret, err);
+    for (int i = 1; i < TRIES && *str_or_empty(request->id) && rv < 0 && cli_may_retry(rv); i++) {
+        usleep(RETRY_MS * 1000);
+        rv = cli_call(cli, "image.save", request, ret, err);
+    }
+    return rv;
+}
+
+static int fetch_all(struct cli *cli, struct image_save_request *request, int fd,
+                     struct progress *progress, struct err *err)
+{
+    int64_t size = 1;
+    int64_t shown_ms = 0;
+    int rv = 0;
+    while (rv == 0 && request->offset < size) {
+        struct image_save_reply piece;
+        if ((rv = fetch_piece(cli, request, &piece, err)) < 0)
+            break;
+        free(request->id);
+        request->id = str_copy(piece.id);
+        size = piece.size;
+        int written = fd_write_all(fd, piece.data.data, piece.data.len);
+        if (written < 0)
+            rv = err_errno(err, -written, "write the archive");
+        else if (piece.data.len == 0 && request->offset < size)
+            rv = err_set(err, ERR_CORRUPT, "the member sent an empty piece");
+        request->offset += (int64_t)piece.data.len;
+        record_release(&image_save_reply_type, &piece);
+        show_transfer(progress, "saving", request->offset, size, &shown_ms);
+    }
+    return rv;
+}
+
+static int download(struct cli *cli, char **names, int names_n, const char *node, int fd,
+                    struct err *err)
+{
+    struct progress progress;
+    struct image_save_request request = {
+        .names = names, .names_n = (size_t)names_n, .node = (char *)(uintptr_t)node};
+    progress_init(&progress, stderr);
+    int rv = fetch_all(cli, &request, fd, &progress, err);
+    progress_clear(&progress);
+    progress_end(&progress);
+    if (*str_or_empty(request.id)) {
+        struct image_save_reply ended;
+        struct err ignored;
+        request.done = true;
+        if (cli_call(cli, "image.save", &request, &ended, &ignored) == 0)
+            record_release(&image_save_reply_type, &ended);
+    }
+    free(request.id);
+    return rv;
+}
+
+int image_download(struct cli *cli, char **names, int names_n, const char *node, const char *path,
+                   bool force, struct err *err)
+{
+    if (strcmp(path, "-") == 0) {
+        if (isatty(STDOUT_FILENO))
+            return err_set(err, ERR_INVALID,
+                           "standard output is a terminal: give a file with -o, or redirect it");
+        return download(cli, names, names_n, node, STDOUT_FILENO, err);
+    }
+    if (!force && file_exists(path))
+        return err_set(err, ERR_EXISTS, "%.150s exists: give another name, or --force", path);
+    cleanup_free char *part = str_printf("%s.part", path);
+    cleanup_close int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, errno, "%.150s", part);
+    int rv = download(cli, names, names_n, node, fd, err);
+    if (rv == 0 && fsync(fd) < 0)
+        rv = err_errno(err, errno, "sync %.150s", part);
+    if (rv == 0 && rename(part, path) < 0)
+        rv = err_errno(err, errno, "rename %.100s to %.100s", part, path);
+    if (rv == 0)
+        rv = file_sync_parent(path, err);
+    if (rv < 0)
+        unlink(part);
     return rv;
 }

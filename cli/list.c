@@ -22,7 +22,7 @@ static void add_service(struct table *table, const struct service_info *s)
 {
     cleanup_buf struct buf ports = BUF_INIT;
     char updated[UNITS_TEXT];
-    bool job = str_equal(s->mode, "replicated-job");
+    bool job = str_ends(s->mode, "-job");
     for (size_t i = 0; i < s->ports_n; i++)
         buf_printf(&ports, "%s%s", i ? ", " : "", s->ports[i]);
     table_add(table, s->name);

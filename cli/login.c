@@ -8,8 +8,8 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "cli/secret_input.h"
 #include "cli/table.h"
-#include "cli/token_input.h"
 #include "cli/units.h"
 #include "cluster/client.h"
 

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/confirm.h"
 #include "cli/drain.h"
+#include "cli/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 struct drain_options {
     bool yes;
     bool detach;
+    bool dry_run;
     int64_t timeout_ms;
 };
 
@@ -31,6 +33,10 @@ static int run_drain(struct cli *cli, const void *options, int words_n, char **w
 {
     const struct drain_options *o = options;
     (void)words_n;
+    if (o->dry_run)
+        return plan_foresee(
+            cli, &(struct dry_run_request){.action = (char *)(uintptr_t) "drain", .name = words[0]},
+            err);
     if (o->detach)
         return drain_begin(cli, words[0], o->yes, err);
     return drain_node(cli, words[0], o->yes, o->timeout_ms, err);
@@ -38,7 +44,7 @@ static int run_drain(struct cli *cli, const void *options, int words_n, char **w
 
 const struct command node_drain = {
     .name = "drain",
-    .usage = "[--yes] [--detach] [--timeout DURATION] NODE",
+    .usage = "[--yes] [--detach | --dry-run [--json]] [--timeout DURATION] NODE",
     .summary = "have a member's tasks moved elsewhere, and wait until it is empty",
     .details =
         "Have the tasks of a member moved to others, and wait until nothing is left on it. Of a\n"
@@ -52,6 +58,8 @@ const struct command node_drain = {
             ARG_OPTION(struct drain_options, ARG_FLAG, yes, 'y', "yes", NULL,
                        "do not ask: tasks that have nowhere to go stop"),
             ARG_OPTION(struct drain_options, ARG_FLAG, detach, 'd', "detach", NULL, "do not wait"),
+            ARG_OPTION(struct drain_options, ARG_FLAG, dry_run, 0, "dry-run", NULL,
+                       "only show what would become of its tasks"),
             ARG_OPTION(struct drain_options, ARG_DURATION, timeout_ms, 0, "timeout", "DURATION",
                        "how long to wait (default 5m)"),
             ARG_END,
@@ -59,6 +67,7 @@ const struct command node_drain = {
     .options_size = sizeof(struct drain_options),
     .words_min = 1,
     .words_max = 1,
+    .json = true,
     .run = run_drain,
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/project.h"
 
+#include "cli/args.h"
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -33,10 +35,14 @@ static void print_notes(const struct compose_errors *errors)
         fprintf(stderr, "error: %zu more like these\n", errors->more);
 }
 
-int project_load(const char *file, const char *stack, struct compose_project *ret, struct err *err)
+int project_load(const char *file, const char *stack, const struct arg_texts *profiles,
+                 struct compose_project *ret, struct err *err)
 {
     struct compose_errors errors = {0};
-    int rv = compose_load(&(struct compose_options){.file = file, .stack = stack}, ret, &errors);
+    int rv = compose_load(
+        &(struct compose_options){
+            .file = file, .stack = stack, .profiles = profiles->items, .profiles_n = profiles->n},
+        ret, &errors);
     size_t n = errors.n + errors.more;
     if (rv < 0 && n == 1) {
         /* One mistake needs no summary. */

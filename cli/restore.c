@@ -53,6 +53,10 @@ static void print_result(const struct restore_reply *r, bool dry_run)
     printf("  %" PRId64 " stack%s with %" PRId64 " service%s\n", r->stacks, plural(r->stacks),
            r->services, plural(r->services));
     print_homes(r);
+    for (size_t i = 0; i < r->logins_n; i++)
+        printf("  the login to registry %s is lost with the old cluster's key: 'wherry registry "
+               "login %s'\n",
+               r->logins[i], r->logins[i]);
     printf("  not carried over: %" PRId64 " member%s, %" PRId64 " task%s (placed anew), %" PRId64
            " token%s\n",
            r->members, plural(r->members), r->tasks, plural(r->tasks), r->tokens,

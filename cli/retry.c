@@ -26,10 +26,16 @@ static const struct {
     {"stack.plan", RETRY_READ},      {"stack.remove", RETRY_CHANGE},
     {"service.list", RETRY_READ},    {"service.inspect", RETRY_READ},
     {"service.scale", RETRY_CHANGE}, {"task.list", RETRY_READ},
+    {"service.act", RETRY_CHANGE},   {"service.history", RETRY_READ},
+    {"task.move", RETRY_CHANGE},     {"service.why", RETRY_READ},
     {"image.list", RETRY_READ},      {"token.list", RETRY_READ},
     {"token.remove", RETRY_CHANGE},  {"cluster.session", RETRY_READ},
     {"cluster.set", RETRY_CHANGE},   {"cluster.inspect", RETRY_READ},
     {"node.set", RETRY_CHANGE},      {"ca.inspect", RETRY_READ},
+    {"container.list", RETRY_READ},  {"container.inspect", RETRY_READ},
+    {"container.stats", RETRY_READ}, {"container.top", RETRY_READ},
+    {"container.wait", RETRY_READ},  {"container.diff", RETRY_READ},
+    {"container.look", RETRY_READ},
 };
 
 enum retry_kind retry_kind_of(const char *verb)

@@ -18,6 +18,7 @@ struct evidence {
     const struct task_info *unfit;   /* has no node */
     const struct task_info *depends; /* waits for another service */
     int64_t old;                     /* of an older revision, still wanted */
+    int64_t ending;                  /* tasks that are to end and have not */
 };
 
 static bool is_state(const struct task_info *task, const char *state)
@@ -45,6 +46,14 @@ static void weigh(const struct rollout *r, const struct task_info *t, int64_t re
         note(depends ? &e->depends : &e->unfit, t);
         return;
     }
+    bool held = str_equal(t->desired, "ready");
+    bool ready = str_starts(str_or_empty(t->message), "ready");
+    if (held && t->revision == revision && is_state(t, "waiting") && has_message(t) && !ready)
+        note(&e->unready, t);
+    else if (held && t->id == r->stuck_task)
+        note(&e->tried, t);
+    bool over = is_state(t, "ended") || is_state(t, "complete") || is_state(t, "failed");
+    e->ending += str_equal(t->desired, "end") && !over;
     if (!str_equal(t->desired, "run"))
         return;
     if (t->revision != revision)
@@ -88,10 +97,24 @@ static void judge_stuck(struct rollout *r, const struct evidence *e, int64_t now
     r->stuck_task = t->id;
     give_reason(r, t);
     if (t->id != 0 && *str_or_empty(t->image) && !strstr(t->message, t->image))
-        snprintf(r->reason, sizeof(r->reason), "%s on %s: image %s: %s", t->name, t->node, t->image,
-                 t->message);
+        snprintf(r->reason, sizeof(r->reason), "%s on %s (image %s): %s", t->name, t->node,
+                 t->image, t->message);
     if (now_ms - r->stuck_since_ms >= ROLLOUT_STUCK_MS)
-        r->verdict = ROLLOUT_FAILED;
+        r->verdict = VERDICT_FAILED;
+}
+
+/* The leader has given up on the rollout, for now or for good. */
+static void judge_state(struct rollout *r, const struct service_info *s)
+{
+    bool paused = str_equal(s->state, "paused");
+    bool back = s->revision > r->revision && str_starts(str_or_empty(s->rollout), "roll");
+    if (!paused && !back)
+        return;
+    r->verdict = VERDICT_FAILED;
+    r->back = back;
+    snprintf(r->reason, sizeof(r->reason), "%s%s%s",
+             paused ? "paused" : "went back to the revision before",
+             *str_or_empty(s->rollout_message) ? ": " : "", str_or_empty(s->rollout_message));
 }
 
 static void judge_tasks(struct rollout *r, const struct evidence *e, int64_t now_ms)
@@ -100,10 +123,10 @@ static void judge_tasks(struct rollout *r, const struct evidence *e, int64_t now
         give_reason(r, e->waiting ? e->waiting : e->depends);
     judge_stuck(r, e, now_ms);
     if (e->failed) {
-        r->verdict = ROLLOUT_FAILED;
+        r->verdict = VERDICT_FAILED;
         give_reason(r, e->failed);
     } else if (e->looping) {
-        r->verdict = ROLLOUT_FAILED;
+        r->verdict = VERDICT_FAILED;
         snprintf(r->reason, sizeof(r->reason),
                  "%s on %s: ends again and again, the last time with %" PRId64
                  " (restarted %" PRId64 " times); 'wherry logs %s' shows what it wrote",
@@ -116,11 +139,14 @@ static bool is_good(const struct rollout *r, const struct service_info *s, const
                     int64_t now_ms)
 {
     bool global = str_equal(s->mode, "global");
+    bool job = str_ends(s->mode, "-job");
+    if (str_equal(s->state, "stopped"))
+        return s->running == 0 && e->ending == 0;
     if (s->removed || e->old > 0 || e->unfit || e->depends)
         return false;
-    if (str_equal(s->state, "complete"))
-        return true;
-    if (!str_equal(s->state, "running") || str_equal(s->mode, "replicated-job"))
+    if (str_equal(s->state, "complete") || (job && *str_or_empty(s->spec.job.schedule)))
+        return true; /* nobody waits for what is due later */
+    if (!str_equal(s->state, "running") || job)
         return false;
     if (global && s->replicas == 0)
         return now_ms - r->since_ms >= ROLLOUT_SETTLE_MS;
@@ -129,7 +155,8 @@ static bool is_good(const struct rollout *r, const struct service_info *s, const
 
 static bool is_done(struct rollout *r, const struct service_info *s, bool good, int64_t now_ms)
 {
-    bool sure = s->spec.health.test_n > 0 || s->replicas == 0 || str_equal(s->state, "complete");
+    bool sure = health_is_checked(&s->spec.health) || str_equal(s->state, "stopped") ||
+                s->replicas == 0 || str_ends(s->mode, "-job");
     if (!good) {
         r->good_since_ms = 0;
         r->moved = true;
@@ -142,14 +169,23 @@ static bool is_done(struct rollout *r, const struct service_info *s, bool good, 
 
 static void describe(struct rollout *r, const struct service_info *s)
 {
-    bool job = str_equal(s->mode, "replicated-job");
+    bool job = str_ends(s->mode, "-job");
     const char *word = job ? "complete" : "running";
+    if (str_equal(s->state, "stopped")) {
+        snprintf(r->line, sizeof(r->line), "%s",
+                 r->verdict == VERDICT_DONE ? "stopped" : "stopping");
+        return;
+    }
+    if (job && *str_or_empty(s->spec.job.schedule)) {
+        snprintf(r->line, sizeof(r->line), "scheduled (%.60s)", s->spec.job.schedule);
+        return;
+    }
     size_t len = (size_t)snprintf(r->line, sizeof(r->line), "%" PRId64 "/%" PRId64 " %s",
                                   job ? s->complete : s->updated, s->replicas, word);
-    if (r->verdict == ROLLOUT_DONE)
+    if (r->verdict == VERDICT_DONE)
         return;
     const char *state = s->state;
-    if (r->verdict == ROLLOUT_FAILED)
+    if (r->verdict == VERDICT_FAILED)
         state = "failed";
     else if (str_equal(state, "running") && !job)
         state = s->running > s->replicas ? "stopping" : "settling";
@@ -170,12 +206,14 @@ void rollout_judge(struct rollout *r, const struct service_info *s, const struct
                    size_t tasks_n, int64_t now_ms)
 {
     struct evidence e = {0};
-    r->verdict = ROLLOUT_GOING;
+    r->verdict = VERDICT_GOING;
     r->reason[0] = '\0';
-    if (r->since_ms == 0)
+    if (r->since_ms == 0) {
         begin(r, tasks, tasks_n, now_ms);
+        r->revision = s ? s->revision : 0;
+    }
     if (!s) {
-        r->verdict = ROLLOUT_FAILED;
+        r->verdict = VERDICT_FAILED;
         snprintf(r->reason, sizeof(r->reason), "%s is gone: somebody removed it", r->name);
         snprintf(r->line, sizeof(r->line), "gone");
         return;
@@ -184,8 +222,9 @@ void rollout_judge(struct rollout *r, const struct service_info *s, const struct
         if (str_equal(tasks[i].service, s->name))
             weigh(r, &tasks[i], s->revision, &e);
     judge_tasks(r, &e, now_ms);
-    bool good = r->verdict == ROLLOUT_GOING && is_good(r, s, &e, now_ms);
+    judge_state(r, s);
+    bool good = r->verdict == VERDICT_GOING && is_good(r, s, &e, now_ms);
     if (is_done(r, s, good, now_ms))
-        r->verdict = ROLLOUT_DONE;
+        r->verdict = VERDICT_DONE;
     describe(r, s);
 }

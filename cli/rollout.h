@@ -28,9 +28,9 @@ enum {
 };
 
 enum rollout_verdict {
-    ROLLOUT_GOING,
-    ROLLOUT_DONE,
-    ROLLOUT_FAILED,
+    VERDICT_GOING,
+    VERDICT_DONE,
+    VERDICT_FAILED,
 };
 
 struct rollout {
@@ -39,9 +39,11 @@ struct rollout {
     int64_t good_since_ms;  /* all has run since then; 0: it does not */
     bool moved;             /* not all ran at the first look */
     int64_t restarts;       /* of a task, at most, at the first look */
+    int64_t revision;       /* at the first look */
     int64_t stuck_since_ms; /* 0: it is not */
     int64_t stuck_task;     /* the task that cannot be prepared, 0: no node fits */
     enum rollout_verdict verdict;
+    bool back;        /* VERDICT_FAILED: the revision before has come back */
     char reason[400]; /* why it is not done; "" for no special reason */
     char line[600];   /* "app.web  2/3 running (updating)  reason" without the name */
 };
@@ -62,8 +64,8 @@ struct rollout_request {
     const char *what; /* for messages: "the deploy" */
 };
 
-/* Wait and show. 0 when all is done; ERR_FAILED, also when the time is over, after the reasons were
- * printed; or the error of the call. */
+/* Wait and show. 0 when all is done; ERR_FAILED, or ERR_TIMEOUT when the time is over, after the
+ * reasons were printed; or the error of the call. */
 int rollout_wait(struct cli *cli, const struct rollout_request *request, struct err *err);
 
 #endif

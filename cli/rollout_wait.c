@@ -158,9 +158,9 @@ static struct tally judge(struct waiting *w, const struct look *look)
         struct rollout *r = &w->rollouts[i];
         rollout_judge(r, find_service(look, r->name), look->tasks.tasks, look->tasks.tasks_n, now);
         add_line(&lines, str_printf("%-*s  %s", w->width, r->name, r->line));
-        tally.failed += r->verdict == ROLLOUT_FAILED;
-        tally.going += r->verdict == ROLLOUT_GOING;
-        w->steadying |= r->verdict == ROLLOUT_GOING && r->good_since_ms != 0;
+        tally.failed += r->verdict == VERDICT_FAILED;
+        tally.going += r->verdict == VERDICT_GOING;
+        w->steadying |= r->verdict == VERDICT_GOING && r->good_since_ms != 0;
     }
     if (w->request->removed || w->request->gone)
         tally.going += add_removed(w, look, &lines);
@@ -173,11 +173,18 @@ static struct tally judge(struct waiting *w, const struct look *look)
 
 static int say_failed(struct waiting *w, const struct tally *tally, struct err *err)
 {
+    size_t back = 0;
     for (size_t i = 0; i < w->request->names_n; i++) {
         const struct rollout *r = &w->rollouts[i];
-        if (r->verdict == ROLLOUT_FAILED)
+        if (r->verdict == VERDICT_FAILED)
             cli_warn("%s", r->reason);
+        back += r->verdict == VERDICT_FAILED && r->back;
     }
+    if (back == tally->failed)
+        return err_set(err, ERR_FAILED,
+                       "%zu of %zu services cannot run as asked, and go on as they were "
+                       "('wherry history', 'wherry why')",
+                       back, w->request->names_n);
     return err_set(err, ERR_FAILED,
                    "%zu of %zu services cannot run as asked. %s stays in effect and goes on where "
                    "it can ('wherry ps', 'wherry logs')",
@@ -189,10 +196,10 @@ static int say_timeout(struct waiting *w, struct err *err)
     char after[UNITS_TEXT];
     for (size_t i = 0; i < w->request->names_n; i++) {
         const struct rollout *r = &w->rollouts[i];
-        if (r->verdict == ROLLOUT_GOING && r->reason[0])
+        if (r->verdict == VERDICT_GOING && r->reason[0])
             cli_warn("%s", r->reason);
     }
-    return err_set(err, ERR_FAILED,
+    return err_set(err, ERR_TIMEOUT,
                    "not done after %s. %s goes on in the background: 'wherry ps' shows how",
                    units_duration(w->request->timeout_ms, after), w->request->what);
 }

@@ -98,3 +98,18 @@ const char *units_cpu(int64_t milli, char out[UNITS_TEXT])
         out[--len] = '\0';
     return out;
 }
+
+const char *units_image(const char *image, char out[UNITS_IMAGE])
+{
+    static const char mark[] = "@sha256:";
+    enum {
+        DIGITS = 12
+    };
+    const char *at = strstr(image, mark);
+    size_t shown = at ? (size_t)(at - image) + sizeof(mark) - 1 + DIGITS : strlen(image);
+    if (shown < strlen(image))
+        snprintf(out, UNITS_IMAGE, "%.*s…", (int)shown, image);
+    else
+        snprintf(out, UNITS_IMAGE, "%s", image);
+    return out;
+}

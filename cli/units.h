@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 enum {
-    UNITS_TEXT = 32, /* bytes that hold any of these */
+    UNITS_TEXT = 32,   /* bytes that hold any of these but images */
+    UNITS_IMAGE = 512, /* and an image */
 };
 
 /* How long ago @then_ms was: "now", "12s ago", "5m ago", "3h ago", "2d ago"; "" for 0. */
@@ -26,5 +27,8 @@ const char *units_memory(int64_t bytes, char out[UNITS_TEXT]);
 
 /* Thousandths of a core as "2", "0.5", "1.25". */
 const char *units_cpu(int64_t milli, char out[UNITS_TEXT]);
+
+/* An image's name as lists show it: of a digest 12 digits, "app@sha256:0123456789ab…". */
+const char *units_image(const char *image, char out[UNITS_IMAGE]);
 
 #endif

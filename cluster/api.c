@@ -198,6 +198,14 @@ static const struct field token_list_reply_fields[] = {
 const struct record_type token_list_reply_type =
     RECORD_TYPE("token_list_reply", struct token_list_reply, token_list_reply_fields);
 
+static const struct field resource_info_fields[] = {
+    FIELD_STRING(struct resource_info, name),
+    FIELD_INT(struct resource_info, count),
+    FIELD_INT(struct resource_info, reserved),
+};
+static const struct record_type resource_info_type =
+    RECORD_TYPE("resource_info", struct resource_info, resource_info_fields);
+
 static const struct field node_info_fields[] = {
     FIELD_INT(struct node_info, id),
     FIELD_STRING(struct node_info, name),
@@ -212,6 +220,7 @@ static const struct field node_info_fields[] = {
     FIELD_INT(struct node_info, memory_bytes),
     FIELD_INT(struct node_info, cpu_reserved_milli),
     FIELD_INT(struct node_info, memory_reserved_bytes),
+    FIELD_LIST(struct node_info, resources, resource_info_type),
     FIELD_INT(struct node_info, tasks),
     FIELD_STRING(struct node_info, version),
     FIELD_STRING(struct node_info, os),
@@ -264,6 +273,7 @@ static const struct field cluster_info_fields[] = {
     FIELD_STRING(struct cluster_info, cluster),
     FIELD_STRING(struct cluster_info, pool),
     FIELD_STRING(struct cluster_info, spread),
+    FIELD_BOOL(struct cluster_info, rebalance),
     FIELD_INT(struct cluster_info, vxlan_id),
     FIELD_INT(struct cluster_info, created_ms),
 };
@@ -273,6 +283,8 @@ const struct record_type cluster_info_type =
 static const struct field cluster_set_request_fields[] = {
     FIELD_BOOL(struct cluster_set_request, set_spread),
     FIELD_STRING(struct cluster_set_request, spread),
+    FIELD_BOOL(struct cluster_set_request, set_rebalance),
+    FIELD_BOOL(struct cluster_set_request, rebalance),
 };
 const struct record_type cluster_set_request_type =
     RECORD_TYPE("cluster_set_request", struct cluster_set_request, cluster_set_request_fields);
@@ -289,6 +301,8 @@ static const struct field deploy_request_fields[] = {
     FIELD_STRING(struct deploy_request, project),
     FIELD_BOOL(struct deploy_request, adopt),
     FIELD_BOOL(struct deploy_request, prune),
+    FIELD_BOOL(struct deploy_request, pull),
+    FIELD_BOOL(struct deploy_request, brief),
     FIELD_LIST(struct deploy_request, services, deploy_spec_type),
     FIELD_STRINGS(struct deploy_request, networks),
     FIELD_STRINGS(struct deploy_request, volumes),
@@ -300,6 +314,7 @@ static const struct field deploy_reply_fields[] = {
     FIELD_INT(struct deploy_reply, revision),
     FIELD_INT(struct deploy_reply, index),
     FIELD_STRINGS(struct deploy_reply, left),
+    FIELD_STRINGS(struct deploy_reply, warnings),
 };
 const struct record_type deploy_reply_type =
     RECORD_TYPE("deploy_reply", struct deploy_reply, deploy_reply_fields);
@@ -316,6 +331,7 @@ const struct record_type plan_item_type =
 static const struct field plan_reply_fields[] = {
     FIELD_BOOL(struct plan_reply, changes),
     FIELD_LIST(struct plan_reply, items, plan_item_type),
+    FIELD_STRINGS(struct plan_reply, warnings),
 };
 const struct record_type plan_reply_type =
     RECORD_TYPE("plan_reply", struct plan_reply, plan_reply_fields);
@@ -336,6 +352,10 @@ static const struct field service_info_fields[] = {
     FIELD_STRING(struct service_info, state),
     FIELD_STRING(struct service_info, message),
     FIELD_STRINGS(struct service_info, ports),
+    FIELD_BOOL(struct service_info, stopped),
+    FIELD_STRING(struct service_info, cause),
+    FIELD_STRING(struct service_info, rollout),
+    FIELD_STRING(struct service_info, rollout_message),
     FIELD_RECORD(struct service_info, spec, spec_type),
     FIELD_INT(struct service_info, created_ms),
     FIELD_INT(struct service_info, updated_ms),
@@ -374,6 +394,8 @@ static const struct field task_info_fields[] = {
     FIELD_INT(struct task_info, revision),
     FIELD_INT(struct task_info, created_ms),
     FIELD_INT(struct task_info, state_ms),
+    FIELD_STRING(struct task_info, moves_to),
+    FIELD_STRING(struct task_info, move_reason),
 };
 const struct record_type task_info_type =
     RECORD_TYPE("task_info", struct task_info, task_info_fields);
@@ -432,9 +454,19 @@ const struct record_type image_load_request_type =
 static const struct field image_pull_request_fields[] = {
     FIELD_STRING(struct image_pull_request, name),
     FIELD_STRINGS(struct image_pull_request, plain_http),
+    FIELD_STRING(struct image_pull_request, node),
+    FIELD_STRING(struct image_pull_request, platform),
 };
 const struct record_type image_pull_request_type =
     RECORD_TYPE("image_pull_request", struct image_pull_request, image_pull_request_fields);
+
+static const struct field image_push_request_fields[] = {
+    FIELD_STRING(struct image_push_request, name),
+    FIELD_STRINGS(struct image_push_request, plain_http),
+    FIELD_STRING(struct image_push_request, node),
+};
+const struct record_type image_push_request_type =
+    RECORD_TYPE("image_push_request", struct image_push_request, image_push_request_fields);
 
 static const struct field job_reply_fields[] = {
     FIELD_STRING(struct job_reply, job),
@@ -446,6 +478,7 @@ static const struct field job_request_fields[] = {
     FIELD_STRING(struct job_request, job),
     FIELD_STRING(struct job_request, seen),
     FIELD_INT(struct job_request, wait_ms),
+    FIELD_STRING(struct job_request, node),
 };
 const struct record_type job_request_type =
     RECORD_TYPE("job_request", struct job_request, job_request_fields);
@@ -456,6 +489,8 @@ static const struct field job_progress_fields[] = {
     FIELD_INT(struct job_progress, code),
     FIELD_STRING(struct job_progress, message),
     FIELD_STRINGS(struct job_progress, names),
+    FIELD_INT(struct job_progress, bytes),
+    FIELD_RECORD(struct job_progress, checked, image_checked_type),
 };
 const struct record_type job_progress_type =
     RECORD_TYPE("job_progress", struct job_progress, job_progress_fields);
@@ -465,6 +500,10 @@ static const struct field image_info_fields[] = {
     FIELD_STRING(struct image_info, digest),
     FIELD_INT(struct image_info, size_bytes),
     FIELD_INT(struct image_info, created_ms),
+    FIELD_INT(struct image_info, used_ms),
+    FIELD_INT(struct image_info, containers),
+    FIELD_BOOL(struct image_info, kept),
+    FIELD_BOOL(struct image_info, damaged),
 };
 const struct record_type image_info_type =
     RECORD_TYPE("image_info", struct image_info, image_info_fields);
@@ -514,6 +553,7 @@ static const struct field restore_reply_fields[] = {
     FIELD_INT(struct restore_reply, homes_here),
     FIELD_INT(struct restore_reply, homes_away),
     FIELD_INT(struct restore_reply, homes_forgot),
+    FIELD_STRINGS(struct restore_reply, logins),
 };
 const struct record_type restore_reply_type =
     RECORD_TYPE("restore_reply", struct restore_reply, restore_reply_fields);

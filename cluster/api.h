@@ -4,7 +4,8 @@
  *
  * One table serves every carrier. A verb is a name, the record of its request and the record of its
  * reply. Any member takes any verb: what changes the state goes on to the leader and is answered
- * once this member has applied it too; what belongs to another machine (logs) goes on to that one.
+ * once this member has applied it too; what belongs to another machine (logs, commands) goes on to
+ * that one.
  *
  * To follow something, ask again: cluster.wait answers when the state has moved past an index,
  * logs.read and image.progress when there is more or wait_ms is over.
@@ -12,6 +13,12 @@
 #ifndef WHERRY_CLUSTER_API_H
 #define WHERRY_CLUSTER_API_H
 
+#include "cluster/api_container.h"
+#include "cluster/api_exec.h"
+#include "cluster/api_image.h"
+#include "cluster/api_registry.h"
+#include "cluster/api_service.h"
+#include "cluster/api_standalone.h"
 #include "store/model.h"
 
 /* name, request, reply */
@@ -47,16 +54,38 @@
     X("service.list", filter_request, service_list_reply)                                          \
     X("service.inspect", name_request, service_info)                                               \
     X("service.scale", scale_request, empty)                                                       \
+    X("service.act", service_act_request, empty)                                                   \
+    X("service.history", name_request, history_reply)                                              \
+    X("service.why", filter_request, why_reply)                                                    \
+    X("service.foresee", dry_run_request, plan_reply)                                              \
+    X("job.list", filter_request, job_list_reply)                                                  \
+    X("task.move", task_move_request, empty)                                                       \
     X("task.list", filter_request, task_list_reply)                                                \
     X("logs.read", logs_request, logs_reply)                                                       \
+    X("exec.start", exec_request, session_started)                                                 \
+    X("attach.start", attach_request, session_started)                                             \
+    X("session.read", session_read_request, session_read_reply)                                    \
+    X("session.write", session_write_request, session_write_reply)                                 \
+    X("session.end", session_request, empty)                                                       \
     X("image.upload", upload_request, upload_reply)                                                \
     X("image.load", image_load_request, job_reply)                                                 \
     X("image.pull", image_pull_request, job_reply)                                                 \
+    X("image.push", image_push_request, job_reply)                                                 \
     X("image.progress", job_request, job_progress)                                                 \
-    X("image.list", empty, image_list_reply)                                                       \
-    X("image.remove", name_request, empty)                                                         \
+    X("image.list", image_list_request, image_list_reply)                                          \
+    X("image.remove", image_request, image_names_reply)                                            \
+    X("image.tag", image_tag_request, image_names_reply)                                           \
+    X("image.inspect", image_request, image_record)                                                \
+    X("image.save", image_save_request, image_save_reply)                                          \
+    X("image.prune", image_prune_request, job_reply)                                               \
+    X("image.check", image_check_request, job_reply)                                               \
+    X("registry.set", registry_set_request, empty)                                                 \
+    X("registry.list", empty, registry_list_reply)                                                 \
+    X("registry.remove", name_request, empty)                                                      \
     X("cluster.restore", restore_request, restore_reply)                                           \
     X("backup.read", backup_read_request, backup_read_reply)                                       \
+    CONTAINER_VERBS(X)                                                                             \
+    STANDALONE_VERBS(X)                                                                            \
     X("debug.stalls", empty, stalls_reply)
 
 struct empty {
@@ -128,7 +157,8 @@ struct status_reply {
 struct cluster_info {
     char *cluster; /* its uuid */
     char *pool;
-    char *spread; /* the node label that voters are spread over, "" for none */
+    char *spread;   /* the node label that voters are spread over, "" for none */
+    bool rebalance; /* tasks move to where there is more room */
     int64_t vxlan_id;
     int64_t created_ms;
 };
@@ -140,6 +170,8 @@ struct leave_request {
 struct cluster_set_request {
     bool set_spread;
     char *spread;
+    bool set_rebalance;
+    bool rebalance;
 };
 
 struct wait_request {
@@ -234,6 +266,12 @@ struct node_info {
     int64_t memory_bytes;
     int64_t cpu_reserved_milli;
     int64_t memory_reserved_bytes;
+    struct resource_info {
+        char *name;
+        int64_t count;
+        int64_t reserved;
+    } * resources;
+    size_t resources_n;
     int64_t tasks; /* running */
     char *version;
     char *os;
@@ -313,6 +351,8 @@ struct deploy_request {
     char *project; /* identity of where the file is */
     bool adopt;
     bool prune;
+    bool pull;  /* ask registries what the images' names stand for now */
+    bool brief; /* of a plan: services only, not what becomes of each task */
     struct deploy_spec *services;
     size_t services_n;
     char **networks; /* short names */
@@ -326,14 +366,16 @@ struct deploy_reply {
     int64_t index;
     char **left; /* services of the stack that are not in the file and stay */
     size_t left_n;
+    char **warnings;
+    size_t warnings_n;
 };
 
 /* One line of a plan: action "create", "update", "scale", "keep", "remove", "leave" for a service;
- * "place", "stop", "wait" for a slot in the first step after it. */
+ * "place", "replace", "move", "stop" and "wait" for what becomes of a slot. */
 struct plan_item {
     char *action;
     char *object; /* "app.web" or "app.web.2" */
-    char *node;   /* for "place" and "stop" */
+    char *node;   /* where the slot's task is in the end, or for "stop" was */
     char *detail; /* what changes, or why it waits */
 };
 
@@ -341,6 +383,8 @@ struct plan_reply {
     bool changes; /* false: a deploy would do nothing */
     struct plan_item *items;
     size_t items_n;
+    char **warnings;
+    size_t warnings_n;
 };
 
 struct service_info {
@@ -356,11 +400,15 @@ struct service_info {
     int64_t updated;  /* running the newest revision */
     int64_t revision;
     bool removed;
-    char
-        *state; /* "running", "starting", "updating", "waiting", "failed", "complete", "removing" */
+    char *state; /* "running", "starting", "updating", "waiting", "failed", "complete", "removing",
+                    "stopped", "paused", "rolling back" */
     char *message; /* why not running */
     char **ports;  /* "8080->80/tcp" */
     size_t ports_n;
+    bool stopped;
+    char *cause;           /* of its revision */
+    char *rollout;         /* as rollout_state_names */
+    char *rollout_message; /* why it is paused or went back */
     struct spec spec;
     int64_t created_ms;
     int64_t updated_ms;
@@ -395,6 +443,8 @@ struct task_info {
     int64_t revision;
     int64_t created_ms;
     int64_t state_ms;
+    char *moves_to;    /* a member's name, "another member"; "": it stays */
+    char *move_reason; /* why it moves, or why it did not */
 };
 
 struct task_list_reply {
@@ -448,6 +498,15 @@ struct image_pull_request {
     char *name;
     char **plain_http; /* registries to speak plain HTTP with */
     size_t plain_http_n;
+    char *node;     /* the member that is to have it; "": the one that is called */
+    char *platform; /* "linux/arm64"; NULL: the member's own */
+};
+
+struct image_push_request {
+    char *name;
+    char **plain_http;
+    size_t plain_http_n;
+    char *node;
 };
 
 struct job_reply {
@@ -458,6 +517,7 @@ struct job_request {
     char *job;
     char *seen; /* the text last seen: answered when it is another */
     int64_t wait_ms;
+    char *node; /* the member whose job it is; "": the one that is called */
 };
 
 struct job_progress {
@@ -467,6 +527,8 @@ struct job_progress {
     char *message; /* with a code */
     char **names;  /* of the images, when done */
     size_t names_n;
+    int64_t bytes;                /* that a prune gave, or would give */
+    struct image_checked checked; /* by a check */
 };
 
 struct image_info {
@@ -474,6 +536,10 @@ struct image_info {
     char *digest;
     int64_t size_bytes;
     int64_t created_ms;
+    int64_t used_ms;
+    int64_t containers; /* made from it */
+    bool kept;          /* a service or an earlier revision of one needs it */
+    bool damaged;       /* it cannot be run */
 };
 
 struct image_list_reply {
@@ -518,6 +584,8 @@ struct restore_reply {
     int64_t homes_here;   /* volumes whose home had this machine's name */
     int64_t homes_away;   /* volumes that wait for a member of their home's name */
     int64_t homes_forgot; /* volumes that start empty */
+    char **logins;        /* registries that need a login again */
+    size_t logins_n;
 };
 
 /* The longest times the loop was away, since the last call. */

@@ -238,13 +238,16 @@ void bus_stop(struct bus *bus, void (*on_stopped)(void *arg), void *arg)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-/* True when @len more bytes would be too many. One message of any size may wait for bulk. */
-static bool is_full(const struct conn *c, size_t len)
+/* True when @len more bytes would be too many. One message of any size may wait for bulk, where
+ * answers have a limit of their own: they do not take raft's room. */
+static bool is_full(const struct conn *c, enum bus_kind kind, size_t len)
 {
     size_t waiting = c->queued + c->in_flight;
     if (c->channel == CHANNEL_CONTROL)
         return waiting + len > BUS_CONTROL_QUEUE_MAX;
-    return c->queued > 0 && waiting + len > BULK_QUEUE_MAX;
+    if (kind == BUS_REPLY)
+        return c->replies > 0 && c->replies + len > BULK_REPLIES_MAX;
+    return c->queued > c->replies && waiting - c->replies + len > BULK_QUEUE_MAX;
 }
 
 int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const void *data,
@@ -256,7 +259,7 @@ int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const v
     struct conn *c = p ? p->channels[bulk ? CHANNEL_BULK : CHANNEL_CONTROL].conn : NULL;
     if (!c)
         return ERR_UNAVAILABLE;
-    if (is_full(c, len))
+    if (is_full(c, kind, len))
         return ERR_BUSY;
     conn_queue(c, kind, data, len);
     return 0;

@@ -92,7 +92,9 @@ void bus_stop(struct bus *bus, void (*on_stopped)(void *arg), void *arg);
  * changed addresses are dialled anew. Copies. @self_id is our node id. */
 void bus_set_peers(struct bus *bus, int64_t self_id, const struct bus_peer *peers, size_t n);
 
-/* Queue a message for member @to (copied). ERR_UNAVAILABLE: not connected. ERR_BUSY: queue full. */
+/* Queue a message for member @to (copied). ERR_UNAVAILABLE: not connected. ERR_BUSY: queue full. On
+ * the bulk connection raft's messages overtake answers (pieces of blobs), and have room of their
+ * own. */
 int bus_send(struct bus *bus, int64_t to, enum bus_kind kind, bool bulk, const void *data,
              size_t len);
 

@@ -47,6 +47,7 @@ static void free_queue(struct conn *c)
     }
     c->last = &c->first;
     c->queued = 0;
+    c->replies = 0;
 }
 
 static void on_tcp_closed(uv_handle_t *handle)
@@ -263,16 +264,31 @@ void conn_dial(struct conn *c, const union socket_address *to)
 
 /* --- out ----------------------------------------------------------------------------------- */
 
+/* Where a message of @kind goes in the queue. */
+static struct outgoing **place(struct conn *c, unsigned kind)
+{
+    if (kind != BUS_RAFT || c->channel != CHANNEL_BULK || c->replies == 0)
+        return c->last;
+    struct outgoing **link = &c->first;
+    while (*link && ((*link)->kind != BUS_REPLY || (*link)->sent > 0))
+        link = &(*link)->next;
+    return link;
+}
+
 void conn_queue(struct conn *c, unsigned kind, const void *data, size_t len)
 {
-    struct outgoing *m = mem_alloc(1, sizeof(*m) + len);
-    m->kind = (unsigned char)kind;
-    m->len = len;
+    struct outgoing *m = mem_resize(NULL, 1, sizeof(*m) + len); /* not cleared: it is large */
+    *m = (struct outgoing){.kind = (unsigned char)kind, .len = len};
     if (len)
         memcpy(m->data, data, len);
-    *c->last = m;
-    c->last = &m->next;
+    struct outgoing **link = place(c, kind);
+    m->next = *link;
+    *link = m;
+    if (!m->next)
+        c->last = &m->next;
     c->queued += len + OUTGOING_COST;
+    if (kind == BUS_REPLY)
+        c->replies += len + OUTGOING_COST;
     c->dirty = true;
     bus_wake(c->bus);
 }
@@ -300,10 +316,12 @@ static size_t fill(struct conn *c, char *out, size_t size)
         memcpy(out + n + FRAME_HEADER, m->data + m->sent, part);
         n += FRAME_HEADER + part;
         m->sent += part;
-        c->queued -= part;
+        size_t left_queue = part + (m->sent == m->len ? OUTGOING_COST : 0);
+        c->queued -= left_queue;
+        if (m->kind == BUS_REPLY)
+            c->replies -= left_queue;
         if (m->sent < m->len)
             continue;
-        c->queued -= OUTGOING_COST;
         c->first = m->next;
         if (!c->first)
             c->last = &c->first;
@@ -350,9 +368,8 @@ static bool write_out(struct conn *c)
     }
     size_t left = out->len - done;
     if (left > 0) {
-        struct writing *w = mem_alloc(1, sizeof(*w) + left);
-        w->conn = c;
-        w->len = left;
+        struct writing *w = mem_resize(NULL, 1, sizeof(*w) + left);
+        *w = (struct writing){.conn = c, .len = left};
         memcpy(w->data, out->data + done, left);
         uv_buf_t rest = uv_buf_init(w->data, (unsigned)left);
         int rv = uv_write(&w->request, (uv_stream_t *)&c->tcp, &rest, 1, on_written);

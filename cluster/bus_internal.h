@@ -62,6 +62,7 @@ enum {
     USER_TIMEOUT_MS = 5000,         /* unacknowledged bytes end a connection */
     JOIN_REPLY_MAX = BUS_FRAME_MAX, /* what a joiner accepts */
     BULK_QUEUE_MAX = 8 << 20,       /* waiting bytes, or one message of any size */
+    BULK_REPLIES_MAX = 4 << 20,     /* … of answers: pieces of blobs */
     HELLO_VERSION = 1,
 };
 
@@ -155,6 +156,7 @@ struct conn {
     /* Out. */
     struct outgoing *first, **last;
     size_t queued;    /* bytes that wait, with what keeping them costs */
+    size_t replies;   /* of these in answers: raft's messages overtake them */
     size_t in_flight; /* encrypted and handed to libuv */
     bool dirty;       /* to be flushed at the loop's next turn */
 };
@@ -189,6 +191,10 @@ struct peer {
         uint64_t candidate;
     } askers[ASKERS_MAX]; /* who waits for what comes of it */
     size_t askers_n;
+    struct {
+        uint64_t incarnation; /* one that another member holds to be the elder; 0: none */
+        int64_t since_ms;
+    } claim;
     char host[64]; /* where the current one is, without the port */
     bool told_up;  /* what on_peer was told */
     int64_t warned_ms;
@@ -247,7 +253,8 @@ struct conn *conn_new(struct bus *bus, const struct conn_ops *ops);
 void conn_dial(struct conn *conn, const union socket_address *to);
 /* An accepted or connected one: begin the handshake. */
 void conn_start(struct conn *conn);
-/* Queue a message. The caller has checked the bounds. */
+/* Queue a message. On a bulk connection one of raft goes before answers that have not begun: a
+ * piece of a blob holds it up, not all that wait. The caller has checked the bounds. */
 void conn_queue(struct conn *conn, unsigned kind, const void *data, size_t len);
 /* Take apart @n bytes of decrypted text and pass on the messages that are whole. */
 void conn_parse(struct conn *conn, const char *p, size_t n);

@@ -295,9 +295,22 @@ static void on_who(struct conn *c, const struct who *who)
         answer_askers(bus, p, is_alive(p));
 }
 
+/* The elder one that another member holds is alive there: ours is the copy. */
+static void yield(struct peer *p, struct bus *bus, const char *host)
+{
+    int64_t now = bus_now(bus);
+    if (!incarnation_yields(&p->who, p->claim.incarnation, now - p->claim.since_ms, now))
+        return;
+    str_fill(p->host, sizeof(p->host), str_or_empty(host));
+    close_others(bus, p, true);
+}
+
 static void on_who_is(struct conn *c, const struct who *who)
 {
     struct peer *p = peer_find(c->bus, who->id);
+    if (p && p->claim.incarnation != 0 && p->claim.incarnation == (uint64_t)who->alive &&
+        p->who.current == (uint64_t)who->candidate && is_alive(p))
+        yield(p, c->bus, who->host);
     if (!p || p->who.inquiry.candidate == 0 || p->who.inquiry.candidate != (uint64_t)who->candidate)
         return;
     incarnation_answer(&p->who, c->peer->id, (uint64_t)who->alive);
@@ -306,15 +319,18 @@ static void on_who_is(struct conn *c, const struct who *who)
     bus_schedule(c->bus);
 }
 
+/* A connection to a machine that died stands for seconds: ask whether that one still answers. */
 static void on_holds(struct conn *c, const struct who *who)
 {
     struct peer *p = peer_find(c->bus, who->id);
+    int64_t now = bus_now(c->bus);
     if (!p || p == c->peer || !is_alive(p) || who->age_ms < 0)
         return;
-    if (!incarnation_yields(&p->who, (uint64_t)who->alive, who->age_ms, bus_now(c->bus)))
+    if (!incarnation_is_elder(&p->who, (uint64_t)who->alive, who->age_ms, now))
         return;
-    str_fill(p->host, sizeof(p->host), str_or_empty(who->host));
-    close_others(c->bus, p, true);
+    p->claim.incarnation = (uint64_t)who->alive;
+    p->claim.since_ms = now - who->age_ms;
+    say(c, FRAME_WHO, &(struct who){.id = p->id, .candidate = (int64_t)p->who.current});
 }
 
 static void on_refusal(struct conn *c, const void *data, size_t len)

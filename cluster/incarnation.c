@@ -125,10 +125,15 @@ void incarnation_oust(struct incarnations *i, uint64_t elder, int64_t now_ms)
     i->since_ms = now_ms - INCARNATION_YOUNG_MS;
 }
 
+bool incarnation_is_elder(const struct incarnations *i, uint64_t other, int64_t age_ms,
+                          int64_t now_ms)
+{
+    return i->current != 0 && other != 0 && other != i->current && age_ms > now_ms - i->since_ms;
+}
+
 bool incarnation_yields(struct incarnations *i, uint64_t other, int64_t age_ms, int64_t now_ms)
 {
-    int64_t own_age_ms = now_ms - i->since_ms;
-    if (i->current == 0 || other == 0 || other == i->current || age_ms <= own_age_ms)
+    if (!incarnation_is_elder(i, other, age_ms, now_ms))
         return false;
     uint64_t younger = i->current;
     incarnation_accept(i, other, now_ms);

@@ -96,8 +96,13 @@ void incarnation_refuse(struct incarnations *i, int64_t now_ms);
 /* The past one @elder is alive: it is the current one again, and its successor shut out. */
 void incarnation_oust(struct incarnations *i, uint64_t elder, int64_t now_ms);
 
-/* Another member has had @other as the current one for @age_ms, and it is alive there. True: ours
- * is another and younger, so it is @other from now on and ours is shut out. */
+/* Is @other, the current one elsewhere for @age_ms, another one than ours, and older? */
+bool incarnation_is_elder(const struct incarnations *i, uint64_t other, int64_t age_ms,
+                          int64_t now_ms);
+
+/* Another member has had @other as the current one for @age_ms, and it is alive there: it was
+ * asked, for a connection to a machine that died stands for seconds. True: ours is another and
+ * younger, so it is @other from now on and ours is shut out. */
 bool incarnation_yields(struct incarnations *i, uint64_t other, int64_t age_ms, int64_t now_ms);
 
 #endif

@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/daemon.h"
+#include "node/lease.h"
 #include "node/netsync.h"
 #include "node/reconcile.h"
 #include "node/report.h"
+#include "runtime/update.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +24,11 @@ enum {
     DELAY_MAX_MS = 60000,
     WINDOW_DEFAULT_MS = 10000,
     GRACE_DEFAULT_MS = 10000,
-    EXIT_UNKNOWN = 137, /* killed: its shim or its machine was */
+    DRAIN_DEFAULT_MS = 500, /* all members have stopped sending connections by then */
+    EXIT_UNKNOWN = 137,     /* killed: its shim or its machine was */
     EXIT_NOT_STARTED = 127,
+    LEASE_LAST_PART = 3,      /* of a lease, which is for its end */
+    EXIT_UNHEALTHY = 1,       /* of a run that was ended for its health, and ended well */
     ADOPTED_ATTEMPTS_MAX = 5, /* of what restarted before we came */
 };
 
@@ -71,10 +76,31 @@ static void next_sequence(struct agent *a)
     a->sequence = a->sequence < now ? now : a->sequence + 1;
 }
 
+/* The task belongs to another revision now, for which it need not be replaced. */
+static void take_spec(struct agent *a, const struct task *task)
+{
+    struct spec spec;
+    if (store_task_spec(a->daemon->store, task, &spec) < 0)
+        return;
+    const struct resources *limits = &a->spec.limits;
+    if (limits->cpu_milli != spec.limits.cpu_milli)
+        a->limits_due |= CONTAINER_UPDATE_CPU;
+    if (limits->memory_bytes != spec.limits.memory_bytes)
+        a->limits_due |= CONTAINER_UPDATE_MEMORY;
+    if (limits->pids != spec.limits.pids)
+        a->limits_due |= CONTAINER_UPDATE_PIDS;
+    if (a->spec.reservations.memory_bytes != spec.reservations.memory_bytes)
+        a->limits_due |= CONTAINER_UPDATE_RESERVED;
+    record_release(&spec_type, &a->spec);
+    a->spec = spec;
+}
+
 void agent_set_task(struct agent *a, const struct task *task)
 {
     a->row_gone = !task;
     if (task) {
+        if (task->revision != a->task.revision)
+            take_spec(a, task);
         record_release(&task_type, &a->task);
         record_copy(&task_type, task, &a->task);
     }
@@ -103,28 +129,37 @@ void agent_report(struct agent *a)
                                                               .sequence = a->sequence,
                                                               .exit_code = a->exit_code,
                                                               .message = a->message,
-                                                              .state_ms = a->state_ms});
+                                                              .state_ms = a->state_ms,
+                                                              .attempts = a->attempts + a->failures,
+                                                              .ready = a->ready});
 }
 
 void agent_say(struct agent *a, enum task_state state, const char *message)
 {
     if (a->state == state && a->said_run == a->run && a->said_health == a->health &&
-        strcmp(a->message, message) == 0)
+        a->said_ready == a->ready && strcmp(a->message, message) == 0)
         return;
     a->state = state;
     a->said_run = a->run;
     a->said_health = a->health;
+    a->said_ready = a->ready;
     str_fill(a->message, sizeof(a->message), message);
     next_sequence(a);
     a->state_ms = clock_wall_ms();
     agent_report(a);
 }
 
-static int64_t doubled(int64_t first, int64_t times, int64_t max)
+/* The delay before the try after @times others, at most @max. From the second on up to a quarter is
+ * added, another one for each task and try: what failed together is not tried together. */
+static int64_t doubled(const struct agent *a, int64_t first, int64_t times, int64_t max)
 {
     int64_t delay = first;
+    uint64_t h = (uint64_t)a->task.id * 0x9e3779b97f4a7c15U + (uint64_t)times;
     for (int64_t i = 0; i < times && delay < max; i++)
         delay *= 2;
+    h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9U;
+    if (times > 0)
+        delay += (int64_t)((h >> 33) % (uint64_t)(delay / 4 + 1));
     return delay < max ? delay : max;
 }
 
@@ -133,7 +168,7 @@ static int64_t doubled(int64_t first, int64_t times, int64_t max)
 static void retry_later(struct agent *a, const struct err *err)
 {
     a->phase = AGENT_RETRY;
-    a->due_ms = clock_boot_ms() + doubled(RETRY_FIRST_MS, a->failures++, RETRY_MAX_MS);
+    a->due_ms = clock_boot_ms() + doubled(a, RETRY_FIRST_MS, a->failures++, RETRY_MAX_MS);
     agent_say(a, TASK_WAITING, err->msg);
 }
 
@@ -181,7 +216,7 @@ static bool may_restart(const struct agent *a, int64_t exit_code)
         return false;
     switch (policy->condition) {
     case RESTART_ANY:
-        return a->spec.mode != MODE_REPLICATED_JOB || exit_code != 0;
+        return !mode_is_job(a->spec.mode) || exit_code != 0;
     case RESTART_ON_FAILURE:
         return exit_code != 0;
     case RESTART_NONE:
@@ -206,7 +241,7 @@ static void on_run_ended(struct agent *a, int64_t exit_code, const char *message
         return;
     }
     a->phase = AGENT_DELAY;
-    a->due_ms = clock_boot_ms() + doubled(first, a->attempts++, DELAY_MAX_MS);
+    a->due_ms = clock_boot_ms() + doubled(a, first, a->attempts++, DELAY_MAX_MS);
     agent_say(a, TASK_WAITING, message);
 }
 
@@ -222,6 +257,9 @@ void agent_on_started(struct agent *a, const struct err *err)
         a->failures = 0;
         a->started_ms = clock_boot_ms();
         a->poll_ms = a->started_ms + LOOK_MS;
+        a->oom_kills = 0;
+        a->note[0] = '\0';
+        a->ailing = false;
         health_begin(a);
         agent_say(a, TASK_RUNNING, "");
         agent_look(a); /* it may be over already */
@@ -229,9 +267,24 @@ void agent_on_started(struct agent *a, const struct err *err)
     agent_step(a);
 }
 
+/* The container lives on without some of its processes: whoever looks at the task is to know. */
+static void note_oom_kills(struct agent *a, int64_t kills)
+{
+    if (kills <= a->oom_kills || a->phase != AGENT_RUN)
+        return;
+    a->oom_kills = kills;
+    snprintf(a->note, sizeof(a->note),
+             "out of memory: %lld of its processes killed (deploy.resources.limits.memory)",
+             (long long)kills);
+    log_warn("node", "%s: %s", a->id, a->note);
+    agent_say(a, TASK_RUNNING, a->note);
+}
+
 void agent_on_looked(struct agent *a, const struct err *err, const struct container_state *state)
 {
-    bool running = a->phase == AGENT_RUN || a->phase == AGENT_STOP;
+    bool ending = a->phase == AGENT_DRAIN || a->phase == AGENT_STOP;
+    bool anew = a->phase == AGENT_ANEW;
+    bool running = a->phase == AGENT_RUN || anew || ending;
     char message[120] = "";
     a->poll_ms = clock_boot_ms() + LOOK_MS;
     if (!running)
@@ -241,6 +294,7 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
         return;
     }
     if (err->code == 0 && state->status == CONTAINER_RUNNING) {
+        note_oom_kills(a, state->oom_kills);
         agent_step(a);
         return;
     }
@@ -257,10 +311,12 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
     if (err->code != 0 || state->status != CONTAINER_EXITED)
         a->has_netns = false;
     a->health = HEALTH_NONE;
-    if (a->phase == AGENT_STOP) {
+    if (ending) {
         a->exit_code = code;
         a->phase = AGENT_REMOVE;
         a->due_ms = 0; /* the rest of its grace is not needed */
+    } else if (anew) {
+        on_run_ended(a, code ? code : EXIT_UNHEALTHY, a->ailment);
     } else {
         on_run_ended(a, code, message);
     }
@@ -269,7 +325,9 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
 
 void agent_look(struct agent *a)
 {
-    if (a->busy || (a->phase != AGENT_RUN && a->phase != AGENT_STOP)) {
+    bool runs = a->phase == AGENT_RUN || a->phase == AGENT_ANEW || a->phase == AGENT_DRAIN ||
+                a->phase == AGENT_STOP;
+    if (a->busy || !runs) {
         a->poll_ms = clock_boot_ms(); /* as soon as it may */
         return;
     }
@@ -278,15 +336,71 @@ void agent_look(struct agent *a)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+/* How long the task serves those who are connected after it got out of DNS and ports. Nobody is to
+ * take over from a service that stops as a whole. */
+static int64_t drain_ms(const struct agent *a)
+{
+    struct service service;
+    bool job = mode_is_job(a->spec.mode);
+    if (a->row_gone || job || a->task.addresses_n == 0 || a->spec.drain_ms < 0 ||
+        store_get(a->daemon->store, TABLE_SERVICE, a->task.service_id, &service) < 0)
+        return 0;
+    bool stops = service.removed || service.stopped;
+    record_release(&service_type, &service);
+    return stops ? 0 : a->spec.drain_ms ? a->spec.drain_ms : DRAIN_DEFAULT_MS;
+}
+
 static void begin_end(struct agent *a)
 {
+    if (a->phase == AGENT_ANEW) { /* it has its signal, and so long until it is killed */
+        a->phase = AGENT_STOP;
+        return;
+    }
     a->due_ms = 0;
     if (a->phase != AGENT_RUN) {
         a->phase = AGENT_REMOVE;
         return;
     }
-    a->phase = AGENT_STOP;
+    int64_t drain = drain_ms(a);
+    a->phase = AGENT_DRAIN;
+    a->due_ms = clock_boot_ms() + drain;
+}
+
+/* Boot time until which a task of a single service may run here; 0: it may not. */
+int64_t agent_lease_until_ms(const struct agent *a)
+{
+    int64_t from = lease_from_ms(a->daemon->lease);
+    return from > 0 ? from + spec_lease_ms(&a->spec) : 0;
+}
+
+void agent_on_lease(struct agent *a)
+{
+    int64_t now = clock_boot_ms();
+    int64_t until = agent_lease_until_ms(a);
+    bool runs = a->phase == AGENT_RUN || a->phase == AGENT_ANEW || a->phase == AGENT_DRAIN ||
+                a->phase == AGENT_STOP;
+    struct err err = {0};
+    if (a->phase == AGENT_START && !a->busy)
+        agent_step(a);
+    if (!runs || until == 0)
+        return; /* nothing was confirmed since the daemon started: what its shim knows holds */
+    if (until > a->deadline_ms &&
+        container_set_deadline(a->daemon->runtime, a->id, until, &err) < 0)
+        log_warn("node", "put off the end of %s: %s", a->id, err.msg);
+    else if (until > a->deadline_ms)
+        a->deadline_ms = until;
+    if (a->phase != AGENT_RUN || until - now > spec_lease_ms(&a->spec) / LEASE_LAST_PART)
+        return;
+    a->ailing = true;
+    str_fill(a->ailment, sizeof(a->ailment), "its lease ran out: no leader confirmed it");
+    agent_step(a);
+}
+
+static void begin_stop(struct agent *a, enum agent_phase phase)
+{
+    a->phase = phase;
     a->killed = false;
+    a->ailing = false;
     int64_t grace = a->spec.stop_grace_ms ? a->spec.stop_grace_ms : GRACE_DEFAULT_MS;
     a->due_ms = clock_boot_ms() + grace;
     agent_run_signal(a);
@@ -309,11 +423,21 @@ void agent_on_killed(struct agent *a, const struct err *err)
     agent_look(a);
 }
 
+void agent_on_limited(struct agent *a, const struct err *err)
+{
+    if (err->code != 0 && a->phase == AGENT_RUN) {
+        log_warn("node", "%s: %s", a->id, err->msg);
+        snprintf(a->note, sizeof(a->note), "its new limits do not hold: %.70s", err->msg);
+        agent_say(a, TASK_RUNNING, a->note);
+    }
+    agent_step(a);
+}
+
 void agent_on_removed(struct agent *a, const struct err *err)
 {
     if (err->code != 0) {
         log_warn("node", "remove %s: %s", a->id, err->msg);
-        a->due_ms = clock_boot_ms() + doubled(RETRY_FIRST_MS, a->failures++, RETRY_MAX_MS);
+        a->due_ms = clock_boot_ms() + doubled(a, RETRY_FIRST_MS, a->failures++, RETRY_MAX_MS);
         if (!task_is_terminal(a->state))
             agent_say(a, a->state, err->msg);
         return;
@@ -383,12 +507,21 @@ static void step_clock(struct agent *a, int64_t now)
     case AGENT_NETWORK:
     case AGENT_START:
     case AGENT_RUN:
+    case AGENT_ANEW:
     case AGENT_DONE:
+    case AGENT_DRAIN:
     case AGENT_STOP:
     case AGENT_REMOVE:
     case AGENT_GONE:
         break;
     }
+}
+
+/* Long enough to begin. */
+static bool has_lease(const struct agent *a)
+{
+    int64_t left = agent_lease_until_ms(a) - clock_boot_ms();
+    return left > spec_lease_ms(&a->spec) / 2;
 }
 
 /* Begin the job that this phase asks for. */
@@ -404,15 +537,39 @@ static void step_work(struct agent *a, int64_t now)
         agent_run_create(a);
         break;
     case AGENT_START:
+        a->ready = a->task.desired == DESIRED_READY;
+        if (a->ready) {
+            agent_say(a, TASK_WAITING, "ready; waits for its turn");
+            break;
+        }
+        if (a->spec.single && !has_lease(a)) {
+            agent_say(a, TASK_WAITING, "waits for its lease: a leader must confirm it");
+            break;
+        }
         a->run++;
         a->started_ms = 0;
+        a->deadline_ms = a->spec.single ? agent_lease_until_ms(a) : 0;
         agent_say(a, TASK_STARTING, "");
         agent_run_start(a);
         break;
     case AGENT_RUN:
-        if (now >= a->poll_ms)
+        if (a->ailing) {
+            agent_say(a, TASK_RUNNING, a->ailment);
+            begin_stop(a, AGENT_ANEW);
+        } else if (a->limits_due) {
+            agent_run_limits(a);
+            a->limits_due = 0;
+        } else if (now >= a->poll_ms) {
+            agent_run_look(a);
+        }
+        break;
+    case AGENT_DRAIN:
+        if (now >= a->due_ms)
+            begin_stop(a, AGENT_STOP);
+        else if (now >= a->poll_ms)
             agent_run_look(a);
         break;
+    case AGENT_ANEW:
     case AGENT_STOP:
         if (now >= a->due_ms && !a->killed) {
             a->killed = true;
@@ -439,7 +596,7 @@ void agent_step(struct agent *a)
     if (a->busy || !a->known || a->daemon->stopping)
         return;
     int64_t now = clock_boot_ms();
-    if (should_end(a) && a->phase < AGENT_STOP)
+    if (should_end(a) && a->phase < AGENT_DRAIN)
         begin_end(a);
     if (a->busy)
         return;
@@ -453,7 +610,8 @@ void agent_step(struct agent *a)
 int64_t agent_due_ms(const struct agent *a)
 {
     int64_t due = a->due_ms;
-    bool looks = a->phase == AGENT_RUN || a->phase == AGENT_STOP;
+    bool looks = a->phase == AGENT_RUN || a->phase == AGENT_ANEW || a->phase == AGENT_DRAIN ||
+                 a->phase == AGENT_STOP;
     if (a->busy)
         return 0;
     if (looks && (due == 0 || a->poll_ms < due || a->killed))

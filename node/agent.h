@@ -7,7 +7,10 @@
  *     └──────────┴─failed──► RETRY     └───── DELAY ◄───restart─┘
  *
  *   from anywhere, when the task is desired to end or its row is gone:
- *   RUN ──► STOP (signal, grace) ──► REMOVE ──► GONE
+ *   RUN ──► DRAIN (out of DNS and ports) ──► STOP (signal, grace) ──► REMOVE ──► GONE
+ *
+ * A task that is held (DESIRED_READY) stays in START, says that it is ready, and goes on when it is
+ * released.
  *
  * agent_step() moves it; it is called whenever something may have changed and does at most what is
  * due. Blocking work runs as a job (agent_jobs.c), one at a time per agent; its result is handled
@@ -29,9 +32,11 @@ enum agent_phase {
     AGENT_NETWORK,
     AGENT_START,
     AGENT_RUN,
+    AGENT_ANEW,  /* the run is to end, not the task: signalled; killed at due_ms */
     AGENT_DELAY, /* until due_ms, then START, or CREATE when its namespace is gone */
     AGENT_RETRY, /* until due_ms, then FETCH: something before the start failed */
     AGENT_DONE,  /* complete or failed: it never runs again */
+    AGENT_DRAIN, /* gets no new connections; signalled at due_ms */
     AGENT_STOP,  /* signalled; killed at due_ms */
     AGENT_REMOVE,
     AGENT_GONE, /* nothing of it is left here */
@@ -61,21 +66,29 @@ struct agent {
     int64_t failures;           /* of what comes before the start */
     int64_t started_ms;         /* of the run under way, 0: it has not begun */
     bool killed;                /* STOP: the grace is over */
+    unsigned limits_due; /* those (container_update_field) of the spec that the container lacks */
 
     /* Health: see health.c. */
     int64_t check_due_ms;
     int64_t check_failures;
     bool checking;
+    int64_t deadline_ms; /* of a single service's run, as its shim has it */
+    bool ailing;         /* the run is to be ended and begun anew */
+    char ailment[120];   /* … for that reason */
 
     /* What we say of it. */
     enum task_state state;
     enum task_health health;
     int64_t exit_code;
     char message[200];
+    int64_t oom_kills; /* of this run, that were noticed */
+    char note[100];    /* what is said of it while it runs; "" */
     int64_t sequence;
     int64_t state_ms;
-    int64_t said_run; /* run and health that were said with it */
+    bool ready;
+    int64_t said_run; /* run, health and readiness that were said with it */
     enum task_health said_health;
+    bool said_ready;
 };
 
 /* A new agent for @task (copied) that runs @spec (copied). */
@@ -102,6 +115,13 @@ void agent_look(struct agent *a);
 /* The networks were applied as of @generation; our container is connected, or could not be. */
 void agent_on_network(struct agent *a, int64_t generation, bool connected);
 
+/* Boot time until which a task of a single service may run here; 0: it may not. */
+int64_t agent_lease_until_ms(const struct agent *a);
+
+/* The lease of this machine was renewed, or a second has passed: the end of a run of a single
+ * service is put off, or it is ended while there is time for it. */
+void agent_on_lease(struct agent *a);
+
 /* Say @state, with @message ("" for none); queued as a report if it is news. */
 void agent_say(struct agent *a, enum task_state state, const char *message);
 
@@ -120,6 +140,7 @@ void agent_run_look(struct agent *a);
 void agent_run_signal(struct agent *a);
 void agent_run_kill(struct agent *a);
 void agent_run_remove(struct agent *a);
+void agent_run_limits(struct agent *a);
 
 void agent_on_fetched(struct agent *a, const struct err *err);
 void agent_on_created(struct agent *a, const struct err *err);
@@ -128,6 +149,7 @@ void agent_on_looked(struct agent *a, const struct err *err, const struct contai
 void agent_on_signalled(struct agent *a, const struct err *err);
 void agent_on_killed(struct agent *a, const struct err *err);
 void agent_on_removed(struct agent *a, const struct err *err);
+void agent_on_limited(struct agent *a, const struct err *err);
 
 /* --- health.c --------------------------------------------------------------------------------- */
 

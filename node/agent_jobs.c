@@ -2,19 +2,26 @@
 /* The blocking parts of an agent: each is a job that owns copies of what it needs. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "node/agent.h"
+#include "node/container_of.h"
 #include "node/daemon.h"
 #include "node/job.h"
 #include "node/reconcile.h"
 #include "runtime/image.h"
 #include "runtime/network.h"
+#include "runtime/update.h"
 #include "runtime/volume.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct agent_job {
     struct agent *agent;
@@ -24,8 +31,12 @@ struct agent_job {
     char *run_dir;
     struct spec spec;
     char *hostname;
-    char *hosts;
+    char *address; /* in its first network, or NULL */
+    char *node_address;
+    char *image; /* the spec's, as this node has it */
     int64_t run;
+    int64_t deadline_ms;
+    unsigned limits; /* to change, of enum container_update_field */
     atomic_bool cancelled;
     const atomic_bool *giving_up; /* the daemon's */
     struct err err;
@@ -39,7 +50,9 @@ static void free_job(struct agent_job *job)
     free(job->netns);
     free(job->run_dir);
     free(job->hostname);
-    free(job->hosts);
+    free(job->address);
+    free(job->node_address);
+    free(job->image);
     free(job);
 }
 
@@ -56,15 +69,6 @@ static void on_done(void *arg)
         agent_step(a);
 }
 
-static char *hosts_of(const struct agent *a, const char *hostname)
-{
-    struct buf out = BUF_INIT;
-    buf_puts(&out, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    if (a->task.addresses_n > 0)
-        buf_printf(&out, "%s\t%s\n", a->task.addresses[0].address, hostname);
-    return buf_take(&out);
-}
-
 static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job *), bool spec)
 {
     check(!a->busy);
@@ -76,12 +80,15 @@ static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job 
     job->run_dir = str_copy(a->daemon->run_dir);
     job->run = a->run;
     job->done = done;
+    job->deadline_ms = a->deadline_ms;
     if (spec) {
         record_copy(&spec_type, &a->spec, &job->spec);
-        job->hostname = *str_or_empty(a->spec.hostname)
-                            ? str_copy(a->spec.hostname)
-                            : str_printf("%s-%lld", a->task.service, (long long)a->task.slot);
-        job->hosts = hosts_of(a, job->hostname);
+        job->hostname = container_hostname(&a->spec, &a->task);
+        if (a->task.addresses_n > 0)
+            job->address = str_copy(a->task.addresses[0].address);
+        char ip[INET_ADDRSTRLEN];
+        inet_ntop(AF_INET, &a->daemon->ip, ip, sizeof(ip));
+        job->node_address = str_copy(ip);
     }
     a->busy = true;
     return job;
@@ -101,6 +108,41 @@ static bool on_progress(void *arg, const char *text)
     return !atomic_load(&job->cancelled) && !atomic_load(job->giving_up);
 }
 
+/* What the service is bound to is found by its digest, whatever name it has here: another image of
+ * the same name is not it. */
+static int find_image(struct agent_job *job)
+{
+    const char *ref = container_image(&job->spec);
+    const char *refs[] = {ref, strstr(str_or_empty(job->spec.image_digest), "sha256:")};
+    int rv = ERR_NOTFOUND;
+    for (size_t i = 0; i < ARRAY_SIZE(refs) && refs[i] && rv == ERR_NOTFOUND; i++) {
+        struct image image = {0};
+        job->err = (struct err){0};
+        rv = image_find(job->runtime, refs[i], &image, &job->err);
+        if (rv == ERR_CORRUPT) {
+            log_warn("image", "%s", job->err.msg);
+            job->err = (struct err){0};
+            rv = image_heal(job->runtime, refs[i], on_progress, job, &job->err);
+        } else {
+            image_release(&image);
+        }
+        if (rv == 0)
+            job->image = str_copy(refs[i]);
+    }
+    return rv;
+}
+
+/* What was got by its digest has the service's own name here too: where the registry is gone,
+ * others ask what it stood for. */
+static void name_image(struct agent_job *job)
+{
+    struct err err;
+    if (*str_or_empty(job->spec.image_digest) &&
+        image_name_bound(job->runtime, job->spec.image_digest, str_or_empty(job->spec.image),
+                         &err) < 0)
+        log_info("image", "%.100s: %s", job->spec.image, err.msg);
+}
+
 static void work_fetch(void *arg)
 {
     struct agent_job *job = arg;
@@ -108,13 +150,17 @@ static void work_fetch(void *arg)
         err_set(&job->err, ERR_CANCELED, "the image is not wanted any more");
         return;
     }
-    struct image image = {0};
-    int rv = image_find(job->runtime, str_or_empty(job->spec.image), &image, &job->err);
-    image_release(&image);
-    if (rv == ERR_NOTFOUND) {
-        job->err = (struct err){0};
-        image_pull(job->runtime, str_or_empty(job->spec.image), NULL, on_progress, job, &job->err);
-    }
+    int rv = find_image(job);
+    if (rv != ERR_NOTFOUND)
+        return;
+    bool never = job->spec.pull_policy == PULL_NEVER;
+    struct image_pull_options options = {
+        .platform = job->spec.platform, .peers_only = never, .progress = on_progress, .arg = job};
+    job->err = (struct err){0};
+    if (image_pull_with(job->runtime, container_image(&job->spec), &options, &job->err) == 0)
+        name_image(job);
+    else if (never)
+        err_wrap(&job->err, "pull_policy is never");
 }
 
 static void done_fetch(struct agent_job *job)
@@ -138,15 +184,6 @@ void agent_cancel_fetch(struct agent *a)
 
 /* --- create ---------------------------------------------------------------------------------- */
 
-/* A NULL-terminated view of a list of strings; free the array only. */
-static const char **strings_of(char *const *strings, size_t n)
-{
-    const char **view = mem_alloc(n + 1, sizeof(*view));
-    for (size_t i = 0; i < n; i++)
-        view[i] = strings[i];
-    return view;
-}
-
 /* An anonymous volume belongs to its task: a folder of its container's own name. */
 static char *volume_name(const struct agent_job *job, const struct mount_spec *mount, size_t i)
 {
@@ -155,71 +192,64 @@ static char *volume_name(const struct agent_job *job, const struct mount_spec *m
     return str_printf("%s-%zu", job->id, i);
 }
 
-static int prepare_mounts(struct agent_job *job, struct container_mount *mounts, char **paths)
+/* The folder of a bind mount, made where there is nothing. */
+static int make_source(const char *path, struct err *err)
 {
-    for (size_t i = 0; i < job->spec.mounts_n; i++) {
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return 0;
+    return file_mkdirs(path, 0755, err);
+}
+
+/* Fill @paths, of each mount, with the folders of its volumes. */
+static int prepare_mounts(struct agent_job *job, char **paths)
+{
+    int rv = 0;
+    for (size_t i = 0; i < job->spec.mounts_n && rv == 0; i++) {
         const struct mount_spec *m = &job->spec.mounts[i];
         if (m->kind == MOUNT_VOLUME) {
             cleanup_free char *name = volume_name(job, m, i);
-            if (volume_ensure(job->runtime, name, &paths[i], &job->err) < 0)
-                return job->err.code;
+            rv = volume_ensure(job->runtime, name, &paths[i], &job->err);
+        } else if (m->create_source) {
+            rv = make_source(m->source, &job->err);
         }
-        mounts[i] = (struct container_mount){.source = paths[i] ? paths[i] : m->source,
-                                             .target = m->target,
-                                             .read_only = m->read_only};
-    }
-    return 0;
-}
-
-static int create_container(struct agent_job *job, const struct container_mount *mounts)
-{
-    const struct spec *s = &job->spec;
-    const char **entrypoint = strings_of(s->entrypoint, s->entrypoint_n);
-    const char **command = strings_of(s->command, s->command_n);
-    const char **env = strings_of(s->environment, s->environment_n);
-    struct container_spec spec = {
-        .id = job->id,
-        .image = s->image,
-        .entrypoint = s->entrypoint_set ? entrypoint : NULL,
-        .command = s->command_set ? command : NULL,
-        .env = env,
-        .hostname = job->hostname,
-        .user = s->user && *s->user ? s->user : NULL,
-        .working_dir = s->working_dir && *s->working_dir ? s->working_dir : NULL,
-        .stop_signal = s->stop_signal && *s->stop_signal ? s->stop_signal : NULL,
-        .mounts = mounts,
-        .mounts_n = s->mounts_n,
-        .netns = job->netns,
-        .resolv_conf = "nameserver " NETWORK_GATEWAY "\noptions ndots:0\n",
-        .hosts = job->hosts,
-        .cpu_milli = s->limits.cpu_milli,
-        .memory_bytes = s->limits.memory_bytes,
-        .pids_max = s->limits.pids,
-        .read_only = s->read_only,
-    };
-    int rv = container_create(job->runtime, &spec, &job->err);
-    free(entrypoint);
-    free(command);
-    free(env);
-    if (rv == ERR_EXISTS) {
-        job->err = (struct err){0};
-        return 0;
     }
     return rv;
+}
+
+static int prepare_netns(struct agent_job *job)
+{
+    return job->spec.options.network_host ? 0 : network_netns_create(job->netns, &job->err);
+}
+
+static void create_container(struct agent_job *job, char *const *paths)
+{
+    struct container_plan plan;
+    container_plan_init(&plan, &(struct container_of){.spec = &job->spec,
+                                                      .id = job->id,
+                                                      .hostname = job->hostname,
+                                                      .address = job->address,
+                                                      .node_address = job->node_address,
+                                                      .netns = job->netns,
+                                                      .mount_sources = paths});
+    if (find_image(job) == 0)
+        plan.spec.image = job->image;
+    job->err = (struct err){0};
+    if (container_create(job->runtime, &plan.spec, &job->err) == ERR_EXISTS)
+        job->err = (struct err){0};
+    container_plan_release(&plan);
 }
 
 static void work_create(void *arg)
 {
     struct agent_job *job = arg;
     size_t n = job->spec.mounts_n;
-    struct container_mount *mounts = mem_alloc(n, sizeof(*mounts));
     char **paths = mem_alloc(n, sizeof(*paths));
-    if (network_netns_create(job->netns, &job->err) == 0 && prepare_mounts(job, mounts, paths) == 0)
-        create_container(job, mounts);
+    if (prepare_netns(job) == 0 && prepare_mounts(job, paths) == 0)
+        create_container(job, paths);
     for (size_t i = 0; i < n; i++)
         free(paths[i]);
     free(paths);
-    free(mounts);
 }
 
 static void done_create(struct agent_job *job)
@@ -237,6 +267,8 @@ void agent_run_create(struct agent *a)
 static void work_start(void *arg)
 {
     struct agent_job *job = arg;
+    if (container_set_deadline(job->runtime, job->id, job->deadline_ms, &job->err) < 0)
+        return;
     container_start(job->runtime, job->id, job->run, &job->err);
 }
 
@@ -283,6 +315,34 @@ static void done_signal(struct agent_job *job)
 void agent_run_signal(struct agent *a)
 {
     run(a, work_signal, done_signal, false);
+}
+
+static void work_limits(void *arg)
+{
+    struct agent_job *job = arg;
+    struct container_plan plan;
+    container_plan_init(&plan, &(struct container_of){.spec = &job->spec, .id = job->id});
+    const struct container_spec *spec = &plan.spec;
+    const struct container_update update = {.set = CONTAINER_UPDATE_CPU | CONTAINER_UPDATE_MEMORY |
+                                                   CONTAINER_UPDATE_PIDS,
+                                            .cpu_milli = spec->cpu_milli,
+                                            .memory_bytes = spec->memory_bytes,
+                                            .pids_max = spec->pids_max,
+                                            .reserved_bytes = spec->reserved_bytes};
+    container_update(job->runtime, job->id, &update, &job->err);
+    container_plan_release(&plan);
+}
+
+static void done_limits(struct agent_job *job)
+{
+    agent_on_limited(job->agent, &job->err);
+}
+
+void agent_run_limits(struct agent *a)
+{
+    struct agent_job *job = new_job(a, done_limits, true);
+    job->limits = a->limits_due;
+    jobs_run(a->daemon->jobs, work_limits, on_done, job);
 }
 
 static void work_kill(void *arg)

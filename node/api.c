@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cluster/bus.h"
 #include "cluster/server.h"
+#include "node/blobs.h"
 #include "node/callers.h"
 #include "node/certs.h"
 #include "node/copy.h"
@@ -28,6 +29,12 @@
         .name = (verb), .request = &req##_type, .reply = &rep##_type, .handler = (fn),             \
         .flags = (bits)                                                                            \
     }
+
+/* About the images of a machine, which needs no cluster for that; another may be asked for them. */
+#define VERB_IMAGE (VERB_ANYTIME | VERB_MEMBERS)
+
+/* The same of its containers and volumes. */
+#define VERB_CONTAINER (VERB_ANYTIME | VERB_MEMBERS)
 
 /* Who may call each is listed a second time in tests/unit/node/rights_test.c. */
 static const struct verb verbs[] = {
@@ -63,17 +70,95 @@ static const struct verb verbs[] = {
          VERB_READ | VERB_SEE),
     VERB("service.inspect", name_request, service_info, api_service_inspect, VERB_READ | VERB_SEE),
     VERB("service.scale", scale_request, empty, api_scale, VERB_DEPLOY),
+    VERB("service.act", service_act_request, empty, api_service_act, VERB_FRESH | VERB_DEPLOY),
+    VERB("service.history", name_request, history_reply, api_service_history, VERB_READ | VERB_SEE),
+    VERB("service.why", filter_request, why_reply, api_service_why, VERB_READ | VERB_SEE),
+    VERB("service.foresee", dry_run_request, plan_reply, api_service_foresee, VERB_READ | VERB_SEE),
+    VERB("job.list", filter_request, job_list_reply, api_job_list, VERB_READ | VERB_SEE),
+    VERB("task.move", task_move_request, empty, api_task_move, VERB_FRESH | VERB_DEPLOY),
     VERB("task.list", filter_request, task_list_reply, api_task_list, VERB_READ | VERB_SEE),
     VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS | VERB_SEE),
+    VERB("exec.start", exec_request, session_started, api_exec, VERB_CONTAINER | VERB_DEPLOY),
+    VERB("attach.start", attach_request, session_started, api_attach, VERB_CONTAINER | VERB_DEPLOY),
+    VERB("session.read", session_read_request, session_read_reply, api_session_read,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("session.write", session_write_request, session_write_reply, api_session_write,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("session.end", session_request, empty, api_session_end, VERB_CONTAINER | VERB_DEPLOY),
     VERB("image.upload", upload_request, upload_reply, api_upload, VERB_ANYTIME | VERB_DEPLOYER),
     VERB("image.load", image_load_request, job_reply, api_image_load, VERB_ANYTIME | VERB_DEPLOYER),
-    VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_ANYTIME | VERB_DEPLOYER),
+    VERB("image.pull", image_pull_request, job_reply, api_image_pull, VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.push", image_push_request, job_reply, api_image_push, VERB_IMAGE | VERB_DEPLOYER),
     VERB("image.progress", job_request, job_progress, api_image_progress,
-         VERB_ANYTIME | VERB_DEPLOYER),
-    VERB("image.list", empty, image_list_reply, api_image_list, VERB_ANYTIME | VERB_VIEWER),
-    VERB("image.remove", name_request, empty, api_image_remove, VERB_ANYTIME | VERB_DEPLOYER),
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.list", image_list_request, image_list_reply, api_image_list,
+         VERB_IMAGE | VERB_VIEWER),
+    VERB("image.remove", image_request, image_names_reply, api_image_remove,
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.tag", image_tag_request, image_names_reply, api_image_tag,
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.inspect", image_request, image_record, api_image_inspect, VERB_IMAGE | VERB_VIEWER),
+    VERB("image.save", image_save_request, image_save_reply, api_image_save,
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.prune", image_prune_request, job_reply, api_image_prune,
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("image.check", image_check_request, job_reply, api_image_check,
+         VERB_IMAGE | VERB_DEPLOYER),
+    VERB("registry.set", registry_set_request, empty, api_registry_set, VERB_FRESH),
+    VERB("registry.list", empty, registry_list_reply, api_registry_list, VERB_READ | VERB_VIEWER),
+    VERB("registry.remove", name_request, empty, api_registry_remove, VERB_FRESH),
     VERB("cluster.restore", restore_request, restore_reply, api_restore, VERB_ANYTIME | VERB_LOCAL),
     VERB("backup.read", backup_read_request, backup_read_reply, api_backup_read, VERB_READ),
+    VERB("container.list", container_request, container_list_reply, api_container_list,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.inspect", container_request, container_text_reply, api_container_inspect,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.stats", container_request, container_stats_reply, api_container_stats,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.top", container_request, container_top_reply, api_container_top,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.logs", container_logs_request, logs_reply, api_container_logs,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.wait", container_wait_request, container_wait_reply, api_container_wait,
+         VERB_CONTAINER | VERB_SEE),
+    VERB("container.diff", container_request, container_diff_reply, api_container_diff,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.look", container_path_request, container_path_reply, api_container_look,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.upload", container_upload_request, upload_reply, api_container_upload,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.read", container_read_request, container_read_reply, api_container_read,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.copy_out", container_path_request, job_reply, api_container_copy_out,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.copy_in", container_copy_in_request, job_reply, api_container_copy_in,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.commit", container_commit_request, job_reply, api_container_commit,
+         VERB_CONTAINER | VERB_DEPLOYER),
+    VERB("container.checkpoint", container_checkpoint_request, job_reply, api_container_checkpoint,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.job", container_job_request, container_job_reply, api_container_job,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.signal", container_signal_request, empty, api_container_signal,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.pause", container_request, empty, api_container_pause,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.resume", container_request, empty, api_container_resume,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.update", container_update_request, empty, api_container_update,
+         VERB_CONTAINER | VERB_DEPLOY),
+    VERB("container.create", container_create_request, container_create_reply, api_container_create,
+         VERB_CONTAINER),
+    VERB("container.start", container_request, empty, api_container_start, VERB_CONTAINER),
+    VERB("container.stop", container_stop_request, empty, api_container_stop, VERB_CONTAINER),
+    VERB("container.remove", container_remove_request, empty, api_container_remove, VERB_CONTAINER),
+    VERB("container.idle", container_request, container_idle_reply, api_container_idle,
+         VERB_CONTAINER),
+    VERB("volume.list", volume_request, volume_list_reply, api_volume_list, VERB_CONTAINER),
+    VERB("volume.inspect", volume_request, volume_list_reply, api_volume_inspect, VERB_CONTAINER),
+    VERB("volume.create", volume_request, empty, api_volume_create, VERB_CONTAINER),
+    VERB("volume.remove", volume_remove_request, empty, api_volume_remove, VERB_CONTAINER),
+    VERB("volume.prune", volume_prune_request, volume_list_reply, api_volume_prune, VERB_CONTAINER),
     VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
 };
 
@@ -84,6 +169,25 @@ const struct verb *api_verbs(size_t *ret_n)
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
+
+/* What is large goes over the bulk connection; where that has no room, the caller hears of it. */
+static void say_to_member(struct api_call *c, const struct reply *reply)
+{
+    struct bus *bus = c->daemon->bus;
+    cleanup_buf struct buf message = BUF_INIT;
+    record_encode(&reply_type, reply, &message);
+    int rv = bus_send(bus, c->from, BUS_REPLY, c->bulk, message.data, message.len);
+    if (rv == 0 || !c->bulk)
+        return;
+    struct err err;
+    struct reply failed = {.id = reply->id, .index = reply->index};
+    err_set(&err, rv, "the bulk connection to n%lld: %s", (long long)c->from, err_text(rv));
+    reply_set_err(&failed, &err);
+    buf_reset(&message);
+    record_encode(&reply_type, &failed, &message);
+    bus_send(bus, c->from, BUS_REPLY, false, message.data, message.len);
+    free(failed.message);
+}
 
 static void say(struct api_call *c, struct reply *reply)
 {
@@ -96,9 +200,7 @@ static void say(struct api_call *c, struct reply *reply)
     } else if (c->server) {
         server_reply(c->server, reply);
     } else if (d->bus) {
-        cleanup_buf struct buf message = BUF_INIT;
-        record_encode(&reply_type, reply, &message);
-        bus_send(d->bus, c->from, BUS_REPLY, false, message.data, message.len);
+        say_to_member(c, reply);
     }
 }
 
@@ -380,6 +482,24 @@ static void on_served(void *arg, const struct reply *reply)
     send_reply(arg, &copy);
 }
 
+static void on_blob(void *arg, const struct reply *reply, bool bulk)
+{
+    struct api_call *c = arg;
+    c->bulk = bulk;
+    on_served(c, reply);
+}
+
+/* To one that is down nothing is confirmed, so that it gets no lease (outages.h). */
+static bool member_is_down(struct daemon *d, int64_t id)
+{
+    struct node node;
+    if (store_get(d->store, TABLE_NODE, id, &node) < 0)
+        return true;
+    bool down = node.status == NODE_DOWN;
+    record_release(&node_type, &node);
+    return down;
+}
+
 void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len)
 {
     struct call call;
@@ -400,12 +520,15 @@ void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t
                       QUOTA_CALLS_MAX);
     else if (str_equal(call.verb, "member.propose"))
         propose_on_call(d->propose, from, &call, on_served, c);
+    else if (str_equal(call.verb, "member.read_index") && member_is_down(d, from))
+        api_fail_with(c, ERR_UNAVAILABLE, "this member counts as down: it is not heard yet");
     else if (str_equal(call.verb, "member.read_index"))
         read_barrier_on_call(d->read, on_served, c);
     else if (str_equal(call.verb, "member.introduce"))
         introduce_on_call(d, on_served, c);
     else if (keys_on_call(d->keys, from, &call, on_served, c) ||
-             certs_on_call(d->certs, from, &call, on_served, c))
+             certs_on_call(d->certs, from, &call, on_served, c) ||
+             blobs_on_call(d, from, &call, on_blob, c))
         ; /* it answers */
     else if (c->caller.trusted)
         api_dispatch(c, &call);

@@ -36,6 +36,7 @@ struct api_call {
     struct caller caller;    /* who calls */
     bool local;              /* over this machine's own socket */
     bool counted;            /* in the quota of @from */
+    bool bulk;               /* its answer goes over the bulk connection to @from */
     bool over;               /* it was cut: what is still answered goes nowhere */
     struct callers *watcher; /* callers.c: with the list it is in */
     struct api_call *next, *prev;
@@ -132,10 +133,27 @@ void api_clean_uploads(struct daemon *d);
     X(node_repair)                                               \
     X(deploy) X(plan) X(stack_remove)                            \
     X(service_list) X(service_inspect) X(scale) X(task_list)     \
-    X(logs)                                                      \
-    X(upload) X(image_load) X(image_pull) X(image_progress)      \
-    X(image_list) X(image_remove)                                \
-    X(backup_read) X(restore)
+    X(service_act) X(service_history) X(service_why) X(task_move) \
+    X(job_list) X(service_foresee)                               \
+    X(logs) X(exec) X(attach)                                    \
+    X(session_read) X(session_write) X(session_end)              \
+    X(upload) X(image_load) X(image_pull) X(image_push)          \
+    X(image_progress)                                            \
+    X(image_list) X(image_remove) X(image_tag) X(image_inspect)  \
+    X(image_save) X(image_prune) X(image_check)                  \
+    X(registry_set) X(registry_list) X(registry_remove)          \
+    X(backup_read) X(restore)                                    \
+    X(container_list) X(container_inspect) X(container_signal)   \
+    X(container_pause) X(container_resume) X(container_update)   \
+    X(container_wait) X(container_stats) X(container_top)        \
+    X(container_logs) X(container_diff) X(container_look)        \
+    X(container_upload) X(container_read)                        \
+    X(container_copy_out) X(container_copy_in)                   \
+    X(container_commit) X(container_checkpoint) X(container_job) \
+    X(container_create) X(container_start) X(container_stop)     \
+    X(container_remove) X(container_idle)                        \
+    X(volume_list) X(volume_inspect) X(volume_create)            \
+    X(volume_remove) X(volume_prune)
 /* clang-format on */
 
 #define X(noun) void api_##noun(struct api_call *c, const void *request);

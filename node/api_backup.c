@@ -93,6 +93,10 @@ static void on_restored(void *arg, const struct err *failed, const struct backup
     r->homes_here = result->homes_here;
     r->homes_away = result->homes_away;
     r->homes_forgot = result->homes_forgot;
+    for (; result->logins && result->logins[r->logins_n]; r->logins_n++) {
+        r->logins = mem_resize(r->logins, r->logins_n + 1, sizeof(char *));
+        r->logins[r->logins_n] = str_copy(result->logins[r->logins_n]);
+    }
     if (err.code != 0 || !identity_is_member(d->identity)) {
         restore_answer(work, &err);
         return;

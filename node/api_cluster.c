@@ -165,18 +165,43 @@ static void add_warnings(struct status_reply *s, const struct buf *text)
     }
 }
 
+/* "crun 1.8.1 (also: runc; runsc fails: not installed)". One that nobody asked for and that is not
+ * there is not worth a word. */
+static void put_oci_runtimes(const struct daemon *d, struct buf *out)
+{
+    struct runtime_oci *list;
+    size_t n, more = 0;
+    buf_puts(out, runtime_oci_version(d->runtime));
+    runtime_oci_list(d->runtime, &list, &n);
+    for (size_t i = 0; i < n; i++) {
+        bool missing = list[i].reason && !list[i].path;
+        bool usual = str_equal(list[i].name, "crun") || str_equal(list[i].name, "runc");
+        if (list[i].is_default || (!list[i].works && !list[i].reason) || (missing && usual))
+            continue;
+        buf_printf(out, "%s%s", more++ == 0 ? " (also: " : "; ", list[i].name);
+        if (!list[i].works)
+            buf_printf(out, " fails: %.100s", list[i].reason);
+    }
+    if (more > 0)
+        buf_putc(out, ')');
+    runtime_oci_list_free(list, n);
+}
+
 void api_status(struct api_call *c, const void *request)
 {
     struct daemon *d = c->daemon;
     char leader[80] = "";
     (void)request;
+    cleanup_buf struct buf runtimes = BUF_INIT;
+    if (!d->witness)
+        put_oci_runtimes(d, &runtimes);
     struct status_reply s = {
         .version = (char *)(uintptr_t)level_version(d),
         .node = d->name,
         .node_id = d->id,
         .leader = leader,
         .cluster = (char *)(uintptr_t)identity_cluster(d->identity),
-        .oci_runtime = d->witness ? NULL : (char *)(uintptr_t)runtime_oci_version(d->runtime),
+        .oci_runtime = runtimes.data,
         .cgroups = d->witness ? NULL : (char *)(uintptr_t)runtime_cgroup_mode(d->runtime)};
     if (d->waiters) {
         int64_t id = consensus_leader(d->consensus);

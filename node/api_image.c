@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verbs about the images of this member. An archive arrives in pieces (image.upload) in a file of
- * the data folder; loading and pulling run as jobs whose progress the caller asks for.
+ * Verbs that change the images of this member by jobs. An archive arrives in pieces (image.upload)
+ * in a file of the data folder; loading, pulling, pruning and checking run as jobs whose progress
+ * the caller asks for.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -10,9 +11,8 @@
 #include "base/mem.h"
 #include "node/api.h"
 #include "node/daemon.h"
+#include "node/elsewhere.h"
 #include "node/imagejob.h"
-#include "node/job.h"
-#include "runtime/image.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -152,12 +152,40 @@ void api_image_pull(struct api_call *c, const void *request)
     const struct image_pull_request *r = request;
     char job[IMAGE_JOB_ID];
     struct err err;
+    if (call_elsewhere(c, r->node, r, 0))
+        return;
     if (r->plain_http_n > PLAIN_HTTP_MAX) {
         api_fail_with(c, ERR_INVALID, "at most %d registries can be named", PLAIN_HTTP_MAX);
         return;
     }
-    if (image_job_pull(c->daemon, str_or_empty(r->name), r->plain_http, r->plain_http_n, job,
-                       &err) < 0) {
+    struct image_transfer transfer = {.name = str_or_empty(r->name),
+                                      .plain_http = r->plain_http,
+                                      .plain_http_n = r->plain_http_n,
+                                      .platform = r->platform};
+    if (image_job_transfer(c->daemon, &transfer, job, &err) < 0) {
+        api_fail(c, &err);
+        return;
+    }
+    struct job_reply reply = {.job = job};
+    api_reply(c, &reply);
+}
+
+void api_image_push(struct api_call *c, const void *request)
+{
+    const struct image_push_request *r = request;
+    char job[IMAGE_JOB_ID];
+    struct err err;
+    if (call_elsewhere(c, r->node, r, 0))
+        return;
+    if (r->plain_http_n > PLAIN_HTTP_MAX) {
+        api_fail_with(c, ERR_INVALID, "at most %d registries can be named", PLAIN_HTTP_MAX);
+        return;
+    }
+    struct image_transfer transfer = {.push = true,
+                                      .name = str_or_empty(r->name),
+                                      .plain_http = r->plain_http,
+                                      .plain_http_n = r->plain_http_n};
+    if (image_job_transfer(c->daemon, &transfer, job, &err) < 0) {
         api_fail(c, &err);
         return;
     }
@@ -167,77 +195,41 @@ void api_image_pull(struct api_call *c, const void *request)
 
 void api_image_progress(struct api_call *c, const void *request)
 {
-    image_job_progress(c, request);
+    const struct job_request *r = request;
+    int64_t wait_ms = r->wait_ms < IMAGE_JOB_WAIT_MS ? r->wait_ms : IMAGE_JOB_WAIT_MS;
+    if (!call_elsewhere(c, r->node, r, wait_ms))
+        image_job_progress(c, request);
 }
 
-/* --- list and remove -------------------------------------------------------------------------- */
+/* --- prune and check -------------------------------------------------------------------------- */
 
-struct image_work {
-    struct api_call *call;
-    struct runtime *runtime;
-    char *name;
-    struct image *images;
-    size_t images_n;
+static void answer_job(struct api_call *c, int rv, char *job, const struct err *err)
+{
+    struct job_reply reply = {.job = job};
+    if (rv < 0)
+        api_fail(c, err);
+    else
+        api_reply(c, &reply);
+}
+
+void api_image_prune(struct api_call *c, const void *request)
+{
+    const struct image_prune_request *r = request;
+    char job[IMAGE_JOB_ID];
     struct err err;
-};
-
-static void work_list(void *arg)
-{
-    struct image_work *w = arg;
-    image_list(w->runtime, &w->images, &w->images_n, &w->err);
+    if (call_elsewhere(c, r->node, r, 0))
+        return;
+    int rv = image_job_prune(c->daemon, r->all, r->dry_run, job, &err);
+    answer_job(c, rv, job, &err);
 }
 
-static void done_list(void *arg)
+void api_image_check(struct api_call *c, const void *request)
 {
-    struct image_work *w = arg;
-    struct image_list_reply reply = {0};
-    reply.images = mem_alloc(w->images_n, sizeof(*reply.images));
-    for (size_t i = 0; i < w->images_n; i++)
-        reply.images[reply.images_n++] =
-            (struct image_info){.name = str_copy(w->images[i].name),
-                                .digest = str_copy(w->images[i].digest),
-                                .size_bytes = w->images[i].size_bytes,
-                                .created_ms = w->images[i].created_ms};
-    if (w->err.code != 0)
-        api_fail(w->call, &w->err);
-    else
-        api_reply(w->call, &reply);
-    record_release(&image_list_reply_type, &reply);
-    image_list_free(w->images, w->images_n);
-    free(w);
-}
-
-void api_image_list(struct api_call *c, const void *request)
-{
-    (void)request;
-    struct image_work *w = mem_alloc(1, sizeof(*w));
-    *w = (struct image_work){.call = c, .runtime = c->daemon->runtime};
-    jobs_run(c->daemon->jobs, work_list, done_list, w);
-}
-
-static void work_remove(void *arg)
-{
-    struct image_work *w = arg;
-    image_remove(w->runtime, w->name, &w->err);
-}
-
-static void done_remove(void *arg)
-{
-    struct image_work *w = arg;
-    struct empty empty = {0};
-    if (w->err.code != 0)
-        api_fail(w->call, &w->err);
-    else
-        api_reply(w->call, &empty);
-    free(w->name);
-    free(w);
-}
-
-void api_image_remove(struct api_call *c, const void *request)
-{
-    const struct name_request *r = request;
-    struct image_work *w = mem_alloc(1, sizeof(*w));
-    *w = (struct image_work){
-        .call = c, .runtime = c->daemon->runtime, .name = str_copy(str_or_empty(r->name))};
-    jobs_run(c->daemon->jobs, work_remove, done_remove, w);
+    const struct image_check_request *r = request;
+    char job[IMAGE_JOB_ID];
+    struct err err;
+    if (call_elsewhere(c, r->node, r, 0))
+        return;
+    int rv = image_job_check(c->daemon, r->repair, job, &err);
+    answer_job(c, rv, job, &err);
 }

@@ -81,7 +81,7 @@ static void start_read(struct log_wait *w)
     w->reading = true;
     w->next_ms = clock_boot_ms() + LOG_READ_MS;
     w->err = (struct err){0};
-    jobs_run(w->daemon->jobs, work_read, done_read, w);
+    jobs_run(w->daemon->call_jobs, work_read, done_read, w);
 }
 
 static void answer(struct log_wait *w, bool ended)
@@ -177,7 +177,11 @@ void api_logs(struct api_call *c, const void *request)
     int64_t node = task.node_id;
     record_release(&task_type, &task);
     if (node == d->id || c->from != 0) {
-        read_here(c, r);
+        /* A member that forwards to the wrong one must not end it. */
+        if (d->runtime)
+            read_here(c, r);
+        else
+            api_fail_with(c, ERR_UNSUPPORTED, "%s is a witness and runs no containers", d->name);
         return;
     }
     cleanup_buf struct buf body = BUF_INIT;

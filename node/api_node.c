@@ -47,6 +47,10 @@ static void count_tasks(struct daemon *d, struct node_info *info)
             continue;
         info->cpu_reserved_milli += spec.reservations.cpu_milli;
         info->memory_reserved_bytes += spec.reservations.memory_bytes;
+        for (size_t k = 0; k < spec.resources_n; k++)
+            for (size_t j = 0; j < info->resources_n; j++)
+                if (str_equal(info->resources[j].name, spec.resources[k].name))
+                    info->resources[j].reserved += spec.resources[k].count;
         record_release(&spec_type, &spec);
     }
     record_free_list(&task_type, tasks, n);
@@ -87,6 +91,10 @@ static void describe(struct daemon *d, struct node *node, struct node_info *info
     };
     node->labels = NULL;
     node->labels_n = 0;
+    info->resources = mem_alloc(node->resources_n, sizeof(*info->resources));
+    for (size_t i = 0; i < node->resources_n; i++)
+        info->resources[info->resources_n++] = (struct resource_info){
+            .name = str_copy(node->resources[i].name), .count = node->resources[i].count};
     count_tasks(d, info);
 }
 

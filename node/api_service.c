@@ -85,17 +85,28 @@ static int read_filter(const struct picture *p, const char *text, struct object_
 
 /* --- services --------------------------------------------------------------------------------- */
 
+/* What is shown of a job is its last run. */
+static const struct job_run *last_run(const struct picture *p, const struct service *s)
+{
+    const struct job_run *last = NULL;
+    for (size_t i = 0; i < p->view.runs_n; i++)
+        if (p->view.runs[i].service_id == s->id && p->view.runs[i].state != JOB_SKIPPED)
+            last = &p->view.runs[i];
+    return last;
+}
+
 static void count_tasks(const struct picture *p, const struct service *s, struct service_info *info,
                         bool *ret_old, bool *ret_failed, const char **ret_message)
 {
+    const struct job_run *run = mode_is_job(s->spec.mode) ? last_run(p, s) : NULL;
     for (size_t i = 0; i < p->view.tasks_n; i++) {
         const struct task *t = &p->view.tasks[i];
-        if (t->service_id != s->id || t->desired != DESIRED_RUN)
+        if (t->service_id != s->id || t->desired != DESIRED_RUN || (run && t->job_id != run->id))
             continue;
         bool down = is_down(p, t->node_id);
         if (down && s->spec.mode == MODE_GLOBAL)
             continue; /* none is asked for there now */
-        bool current = t->revision == s->revision;
+        bool current = t->revision == s->revision || run;
         bool healthy = !down && task_is_healthy(t);
         info->running += !down && t->state == TASK_RUNNING;
         info->healthy += healthy;
@@ -105,8 +116,22 @@ static void count_tasks(const struct picture *p, const struct service *s, struct
         *ret_failed |= t->state == TASK_FAILED;
         if (!*ret_message && *str_or_empty(t->message) && !task_is_healthy(t))
             *ret_message = t->message;
-        info->replicas += s->spec.mode == MODE_GLOBAL;
+        info->replicas += mode_is_global(s->spec.mode);
     }
+}
+
+/* Of a job with runs. */
+static const char *job_state_of(const struct service *s, const struct job_run *run,
+                                const struct service_info *info, bool waiting)
+{
+    bool scheduled = *str_or_empty(s->spec.job.schedule);
+    if (!run || (scheduled && run->state != JOB_RUNNING))
+        return scheduled ? "scheduled" : "starting";
+    if (run->state == JOB_RUNNING)
+        return waiting ? "waiting" : info->running > 0 ? "running" : "starting";
+    if (run->revision != s->revision)
+        return "starting";
+    return run->state == JOB_SUCCEEDED ? "complete" : job_state_names[run->state];
 }
 
 static const char *state_of(const struct service *s, const struct service_info *info, bool old,
@@ -114,12 +139,16 @@ static const char *state_of(const struct service *s, const struct service_info *
 {
     if (s->removed)
         return "removing";
+    if (s->stopped)
+        return "stopped";
+    if (s->rollout == ROLLOUT_PAUSED || s->rollout == ROLLOUT_ROLLBACK_PAUSED)
+        return "paused";
     if (failed)
         return "failed";
     if (s->spec.mode == MODE_REPLICATED_JOB && info->complete >= info->replicas)
         return "complete";
     if (old)
-        return "updating";
+        return s->rollout == ROLLOUT_ROLLING_BACK ? "rolling back" : "updating";
     if (waiting)
         return "waiting";
     if (s->spec.mode != MODE_REPLICATED_JOB && info->updated >= info->replicas)
@@ -151,9 +180,13 @@ static void describe_service(const struct picture *p, const struct service *s,
         .stack = str_copy(s->stack),
         .mode = str_copy(service_mode_names[s->spec.mode]),
         .image = str_copy(s->spec.image),
-        .replicas = s->spec.mode == MODE_GLOBAL ? 0 : s->spec.replicas,
+        .replicas = mode_is_global(s->spec.mode) ? 0 : s->spec.replicas,
         .revision = s->revision,
         .removed = s->removed,
+        .stopped = s->stopped,
+        .cause = str_copy(s->cause),
+        .rollout = str_copy(rollout_state_names[s->rollout]),
+        .rollout_message = str_copy(s->rollout_message),
         .created_ms = s->created_ms,
         .updated_ms = s->updated_ms,
     };
@@ -166,8 +199,16 @@ static void describe_service(const struct picture *p, const struct service *s,
             unplaced_explain(u, &why);
         waiting = true;
     }
-    info->state = str_copy(state_of(s, info, old, failed, waiting));
-    info->message = str_copy(waiting ? why.data : str_or_empty(message));
+    const struct job_run *run = last_run(p, s);
+    bool job = mode_is_job(s->spec.mode) && p->view.level >= 4 && !s->removed && !s->stopped;
+    info->state = str_copy(job ? job_state_of(s, run, info, waiting)
+                               : state_of(s, info, old, failed, waiting));
+    if (job && run && run->state != JOB_RUNNING && !message && *str_or_empty(run->message))
+        message = run->message;
+    bool paused = str_equal(info->state, "paused") && *str_or_empty(s->rollout_message);
+    info->message = str_copy(paused    ? s->rollout_message
+                             : waiting ? why.data
+                                       : str_or_empty(message));
     describe_ports(&s->spec, info);
     record_copy(&spec_type, &s->spec, &info->spec);
 }
@@ -240,6 +281,17 @@ static const char *message_of(const struct task *t, const struct node *node)
                                      : "its node is down";
 }
 
+/* Where it is to go; "": nowhere. */
+static const char *target_of(const struct picture *p, const struct task *t)
+{
+    const struct node *to = t->move_to > 0 ? node_of(p, t->move_to) : NULL;
+    if (t->move_to == 0)
+        return "";
+    return t->move_to < 0 ? "another member"
+           : to           ? str_or_empty(to->name)
+                          : "a member that is gone";
+}
+
 static void describe_task(const struct picture *p, const struct task *t, const struct service *s,
                           struct task_info *info)
 {
@@ -261,6 +313,8 @@ static void describe_task(const struct picture *p, const struct task *t, const s
         .revision = t->revision,
         .created_ms = t->created_ms,
         .state_ms = t->state_ms,
+        .moves_to = str_copy(target_of(p, t)),
+        .move_reason = str_copy(str_or_empty(t->move_reason)),
     };
     info->addresses = mem_alloc(t->addresses_n, sizeof(char *));
     for (size_t i = 0; i < t->addresses_n; i++)

@@ -19,6 +19,7 @@ void api_cluster_inspect(struct api_call *c, const void *request)
     struct cluster_info info = {.cluster = cluster.uuid,
                                 .pool = cluster.pool,
                                 .spread = cluster.spread,
+                                .rebalance = !cluster.no_rebalance,
                                 .vxlan_id = cluster.vxlan_id,
                                 .created_ms = cluster.created_ms};
     api_reply(c, &info);
@@ -28,7 +29,10 @@ void api_cluster_inspect(struct api_call *c, const void *request)
 void api_cluster_set(struct api_call *c, const void *request)
 {
     const struct cluster_set_request *r = request;
-    struct change_cluster_set change = {.set_spread = r->set_spread, .spread = r->spread};
+    struct change_cluster_set change = {.set_spread = r->set_spread,
+                                        .spread = r->spread,
+                                        .set_rebalance = r->set_rebalance,
+                                        .no_rebalance = r->set_rebalance && !r->rebalance};
     api_propose(c, CHANGE_CLUSTER_SET, &change);
 }
 

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that change stacks and services. */
+#include "base/err.h"
 #include "base/mem.h"
 #include "node/api.h"
 #include "node/daemon.h"
+#include "node/foresee.h"
+#include "node/job.h"
+#include "node/pins.h"
 #include "node/propose.h"
+#include "node/speccheck.h"
 #include "node/stackplan.h"
 
 #include <stdlib.h>
@@ -35,10 +40,12 @@ static struct change_stack_deploy change_of(struct daemon *d, const struct deplo
     return change;
 }
 
+/* A deploy or a plan, while its images' digests are found out. */
 struct deploying {
     struct api_call *call;
-    char *stack;
-    struct deploy_reply reply; /* only what stays is filled in yet */
+    struct deploy_request request; /* owned */
+    int64_t expected_revision;     /* of the stack, when it was asked for */
+    struct deploy_reply reply;     /* only what stays, and warnings, are filled in yet */
 };
 
 static bool is_named(const struct deploy_request *r, const char *service)
@@ -63,6 +70,33 @@ static void find_left(struct daemon *d, const struct deploy_request *r, struct d
     record_free_list(&service_type, services, n);
 }
 
+static struct deploying *deploying_new(struct api_call *c, const struct deploy_request *r,
+                                       int64_t expected_revision)
+{
+    struct deploying *w = mem_alloc(1, sizeof(*w));
+    w->call = c;
+    w->expected_revision = expected_revision;
+    record_copy(&deploy_request_type, r, &w->request);
+    return w;
+}
+
+static void deploying_free(struct deploying *w)
+{
+    record_release(&deploy_request_type, &w->request);
+    record_release(&deploy_reply_type, &w->reply);
+    free(w);
+}
+
+static char **copy_strings(char *const *strings, size_t n)
+{
+    char **copy = mem_alloc(n, sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = str_copy(strings[i]);
+    return copy;
+}
+
+/* --- deploy ----------------------------------------------------------------------------------- */
+
 static void on_deployed(void *arg, const struct change_result *result)
 {
     struct deploying *w = arg;
@@ -71,54 +105,131 @@ static void on_deployed(void *arg, const struct change_result *result)
         api_fail(w->call, &result->err);
     } else {
         w->reply.index = result->index;
-        if (store_find(w->call->daemon->store, TABLE_STACK, w->stack, &stack) == 0) {
+        if (store_find(w->call->daemon->store, TABLE_STACK, str_or_empty(w->request.name),
+                       &stack) == 0) {
             w->reply.revision = stack.revision;
             record_release(&stack_type, &stack);
         }
         api_reply(w->call, &w->reply);
     }
-    record_release(&deploy_reply_type, &w->reply);
-    free(w->stack);
-    free(w);
+    deploying_free(w);
 }
 
-void api_deploy(struct api_call *c, const void *request)
+/* The images' digests are known: make it so. */
+static void on_pinned(void *arg, const struct err *failed, char *const *warnings, size_t n)
 {
-    const struct deploy_request *r = request;
-    struct change_stack_deploy change = change_of(c->daemon, r);
-    if (!api_may_change(c, CHANGE_STACK_DEPLOY, &change)) {
-        free(change.services);
+    struct deploying *w = arg;
+    struct api_call *c = w->call;
+    struct err err = *failed;
+    if (err.code == 0 && c->over)
+        err_set(&err, ERR_CANCELED, "the call was cut");
+    if (err.code != 0) {
+        api_fail(c, &err);
+        deploying_free(w);
         return;
     }
-    struct deploying *w = mem_alloc(1, sizeof(*w));
-    w->call = c;
-    w->stack = str_copy(str_or_empty(r->name));
-    find_left(c->daemon, r, &w->reply);
+    w->reply.warnings = copy_strings(warnings, n);
+    w->reply.warnings_n = n;
+    struct change_stack_deploy change = change_of(c->daemon, &w->request);
+    change.expected_revision = w->expected_revision;
     propose_request(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
                     c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
                     on_deployed, w);
     free(change.services);
 }
 
-void api_plan(struct api_call *c, const void *request)
+/* False after the call failed for what no node could run. */
+static bool may_run(struct api_call *c, const struct deploy_request *r)
 {
     struct err err = {0};
-    struct plan_reply reply = {0};
+    if (speccheck(r, &err) == 0)
+        return true;
+    api_fail(c, &err);
+    return false;
+}
+
+void api_deploy(struct api_call *c, const void *request)
+{
+    const struct deploy_request *r = request;
+    struct change_stack_deploy change = change_of(c->daemon, r);
+    int64_t revision = change.expected_revision;
+    bool may = api_may_change(c, CHANGE_STACK_DEPLOY, &change);
+    free(change.services);
+    if (!may || !may_run(c, r))
+        return;
+    struct deploying *w = deploying_new(c, r, revision);
+    find_left(c->daemon, r, &w->reply);
+    pins_resolve(c->daemon, &w->request, true, on_pinned, w);
+}
+
+/* --- plan ------------------------------------------------------------------------------------- */
+
+/* A plan that is being made on a thread of its own, of a copy of the state. */
+struct planning {
+    struct deploying *deploying;
+    struct change_stack_deploy change; /* borrows from the request */
+    struct store *state;
+    struct plan_reply reply;
+    struct err err;
+};
+
+static void work_plan(void *arg)
+{
+    struct planning *p = arg;
+    stack_plan(p->state, &p->change, p->deploying->request.brief, &p->reply, &p->err);
+}
+
+static void done_plan(void *arg)
+{
+    struct planning *p = arg;
+    struct api_call *c = p->deploying->call;
+    if (p->err.code == 0)
+        api_reply(c, &p->reply);
+    else
+        api_fail(c, &p->err);
+    record_release(&plan_reply_type, &p->reply);
+    store_free(p->state);
+    free(p->change.services);
+    deploying_free(p->deploying);
+    free(p);
+}
+
+static void on_plan_pinned(void *arg, const struct err *failed, char *const *warnings, size_t n)
+{
+    struct deploying *w = arg;
+    struct api_call *c = w->call;
+    struct err err = *failed;
+    struct store *state = NULL;
+    if (err.code != 0 || foresee_copy(c->daemon->store, &state, &err) < 0) {
+        api_fail(c, &err);
+        deploying_free(w);
+        return;
+    }
+    struct planning *p = mem_alloc(1, sizeof(*p));
+    *p = (struct planning){.deploying = w,
+                           .change = change_of(c->daemon, &w->request),
+                           .state = state,
+                           .reply = {.warnings = copy_strings(warnings, n), .warnings_n = n}};
+    jobs_run(c->daemon->call_jobs, work_plan, done_plan, p);
+}
+
+void api_plan(struct api_call *c, const void *request)
+{
     const struct deploy_request *r = request;
     if (!caller_sees(&c->caller, str_or_empty(r->name))) {
         api_fail_with(c, ERR_DENIED, "this token is for other stacks than '%.63s'",
                       str_or_empty(r->name));
         return;
     }
-    struct change_stack_deploy change = change_of(c->daemon, r);
-    int rv = stack_plan(c->daemon->store, &change, &reply, &err);
-    free(change.services);
-    if (rv < 0)
-        api_fail(c, &err);
-    else
-        api_reply(c, &reply);
-    record_release(&plan_reply_type, &reply);
+    if (!may_run(c, r))
+        return;
+    /* Viewers have no member call whatever host they name. */
+    bool ask = c->caller.trusted || c->caller.token.role != TOKEN_VIEWER;
+    struct deploying *w = deploying_new(c, r, 0);
+    pins_resolve(c->daemon, &w->request, ask, on_plan_pinned, w);
 }
+
+/* --- the rest --------------------------------------------------------------------------------- */
 
 void api_stack_remove(struct api_call *c, const void *request)
 {

@@ -17,31 +17,39 @@
 #include "node/again.h"
 #include "node/api.h"
 #include "node/backup.h"
+#include "node/blobs.h"
 #include "node/callers.h"
 #include "node/certs.h"
 #include "node/clocks.h"
 #include "node/copy.h"
 #include "node/core.h"
 #include "node/dns.h"
+#include "node/farewell.h"
 #include "node/forward.h"
 #include "node/handover.h"
 #include "node/heartbeat.h"
+#include "node/imagecare.h"
 #include "node/job.h"
 #include "node/keys.h"
+#include "node/lease.h"
 #include "node/leave.h"
 #include "node/level.h"
 #include "node/members.h"
 #include "node/netsync.h"
 #include "node/reconcile.h"
+#include "node/registries.h"
 #include "node/repair.h"
 #include "node/report.h"
 #include "node/restore.h"
+#include "node/session.h"
 #include "node/space.h"
 #include "node/stalls.h"
+#include "node/standalone.h"
 #include "node/tidy.h"
 #include "node/waiters.h"
 #include "node/witness.h"
 #include "runtime/network.h"
+#include "runtime/registry.h"
 #include "runtime/runtime.h"
 #include "store/level.h"
 
@@ -58,8 +66,12 @@
 enum {
     JOB_THREADS = 4,
     LOOP_NICE = -10,
+    CALL_THREADS = 4,
     IMAGE_THREADS = 2,
+    COPY_THREADS = 2,
     CHECK_THREADS = 4,
+    RESOLVE_THREADS = 4,
+    BLOB_THREADS = 2,
 };
 
 /* --- for others ------------------------------------------------------------------------------- */
@@ -92,9 +104,12 @@ static void on_watch(void *arg, unsigned tables)
         keys_on_change(d->keys);
         certs_on_change(d->certs);
     }
+    if (tables & 1U << TABLE_REGISTRY)
+        registries_on_change(d->registries);
     if (!d->witness) {
         reconcile_on_change(d->reconcile, tables);
         netsync_on_change(d->netsync, tables);
+        imagecare_on_change(d->imagecare, tables);
     }
     callers_on_change(d->callers, tables);
     waiters_wake(d->waiters);
@@ -208,8 +223,10 @@ int daemon_start_bus(struct daemon *d, struct err *err)
 static void start_machine(struct daemon *d)
 {
     d->netsync = netsync_new(d);
+    d->imagecare = imagecare_new(d);
     d->dns = dns_new(d);
     d->reconcile = reconcile_new(d);
+    d->lease = lease_new(d);
 }
 
 int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
@@ -271,6 +288,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     d->callers = callers_new(d);
     d->backups = backups_new(d);
     d->waiters = waiters_new(&d->loop);
+    blobs_on_member(d->blobs);
     members_on_change(d->members);
     keys_on_change(d->keys);
     certs_on_change(d->certs);
@@ -278,6 +296,7 @@ int daemon_start_member(struct daemon *d, bool bootstrap, struct err *err)
     log_info("node", "%s is member n%lld of cluster %.8s at %s, state index %lld", d->name,
              (long long)d->id, identity_cluster(d->identity), d->address,
              (long long)store_index(d->store));
+    farewell_resume(d);
     return 0;
 }
 
@@ -292,6 +311,11 @@ static void on_nothing(void *arg)
 /* Last, so that whoever still waited was answered. */
 static void stop_carriers(struct daemon *d)
 {
+    if (d->asking) {
+        waiters_free(steal(&d->asking), on_nothing, NULL);
+        sessions_free(steal(&d->sessions));
+        standalone_free(steal(&d->standalone));
+    }
     if (d->bus)
         bus_stop(d->bus, on_nothing, NULL);
     d->bus = NULL;
@@ -302,6 +326,7 @@ static void stop_carriers(struct daemon *d)
     d->stalls = NULL;
     tidy_free(d->tidy);
     d->tidy = NULL;
+    blobs_free(steal(&d->blobs));
 }
 
 static void on_consensus_stopped(void *arg)
@@ -323,6 +348,7 @@ static void on_consensus_stopped(void *arg)
     if (!d->witness) {
         reconcile_free(d->reconcile);
         netsync_free(d->netsync);
+        imagecare_free(d->imagecare);
     }
     core_free(d);
     stop_carriers(d);
@@ -332,7 +358,8 @@ static void on_consensus_stopped(void *arg)
 static void stop_next(void *arg)
 {
     struct daemon *d = arg;
-    struct jobs **kinds[] = {&d->jobs, &d->image_jobs, &d->check_jobs, &d->network_jobs};
+    struct jobs **kinds[] = {&d->jobs,       &d->call_jobs,    &d->image_jobs, &d->copy_jobs,
+                             &d->check_jobs, &d->resolve_jobs, &d->blob_jobs,  &d->network_jobs};
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (*kinds[i]) {
             jobs_stop(steal(kinds[i]), stop_next, d);
@@ -350,9 +377,15 @@ static void stop_parts(struct daemon *d)
     atomic_store(&d->giving_up, true);
     space_free(steal(&d->space));
     if (d->reconcile) {
+        lease_stop(d->lease);
         reconcile_stop(d->reconcile);
         netsync_stop(d->netsync);
+        imagecare_stop(d->imagecare);
         dns_free(d->dns);
+    }
+    if (d->standalone) {
+        sessions_stop(d->sessions);
+        standalone_stop(d->standalone);
     }
     if (d->report)
         report_stop(d->report);
@@ -364,6 +397,7 @@ void daemon_stop(struct daemon *d, int code, const struct err *err)
     if (d->stopping)
         return;
     d->stopping = true;
+    farewell_end(d);
     repair_stop(d);
     d->exit_code = code;
     if (err)
@@ -379,7 +413,8 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct daemon *d = signal->data;
     log_info("node", "got signal %d", number);
-    daemon_stop(d, 0, NULL);
+    if (!farewell_begin(d))
+        daemon_stop(d, 0, NULL);
 }
 
 /* --- the beginning ------------------------------------------------------------------------------
@@ -395,12 +430,14 @@ static char *program_dir(void)
     return str_copy(path);
 }
 
-/* Cgroups of several daemons on one machine must not meet: all but the default one carry a hash of
- * their data folder. */
+/* Cgroups of several daemons on one machine must not meet: those whose user did not choose carry a
+ * hash of their data folder, but for the default one. */
 static char *cgroup_parent(const struct daemon *d)
 {
     unsigned char hash[DIGEST_BYTES];
     char hex[2 * 4 + 1];
+    if (d->options.cgroup_parent)
+        return str_copy(d->options.cgroup_parent);
     char *real = realpath(d->data_dir, NULL);
     const char *dir = real ? real : d->data_dir;
     if (strcmp(dir, "/var/lib/wherry") == 0) {
@@ -421,13 +458,27 @@ static int open_runtime(struct daemon *d, struct err *err)
     cleanup_free const char **plain_http = mem_alloc(n + 1, sizeof(*plain_http));
     for (size_t i = 0; i < n; i++)
         plain_http[i] = d->options.plain_http[i];
+    size_t more = d->options.oci_runtimes_n, more_n = 0;
+    cleanup_free const char **oci = mem_alloc(more + 1, sizeof(*oci));
+    const char *chosen = NULL;
+    for (size_t i = 0; i < more; i++) {
+        if (strchr(d->options.oci_runtimes[i], '='))
+            oci[more_n++] = d->options.oci_runtimes[i];
+        else
+            chosen = d->options.oci_runtimes[i];
+    }
     struct runtime_config config = {.data_dir = d->data_dir,
                                     .run_dir = d->run_dir,
                                     .cgroup_parent = cgroups,
                                     .program_dir = programs,
-                                    .oci_runtime = d->options.oci_runtime,
+                                    .oci_runtime = chosen,
+                                    .oci_runtimes = oci,
+                                    .seccomp_profile = d->options.seccomp_profile,
                                     .plain_http = plain_http};
-    return runtime_open(&config, &d->runtime, err);
+    int rv = runtime_open(&config, &d->runtime, err);
+    if (rv == 0)
+        runtime_on_registry(d->runtime, registries_access, d->registries);
+    return rv;
 }
 
 static int open_parts(struct daemon *d, struct err *err)
@@ -439,6 +490,7 @@ static int open_parts(struct daemon *d, struct err *err)
     cleanup_free char *socket = str_printf("%s/wherry.sock", d->run_dir);
     cleanup_free char *founding = str_printf("%s/identity/founding", d->data_dir);
     space_make_room(d);
+    d->registries = registries_new(d);
     if (witness_open(d, err) < 0 || (!d->witness && open_runtime(d, err) < 0) ||
         leave_resume(d->data_dir, err) < 0 || identity_open(identity_dir, &d->identity, err) < 0 ||
         keyring_open(identity_dir, &d->keyring, err) < 0)
@@ -450,9 +502,18 @@ static int open_parts(struct daemon *d, struct err *err)
     api_clean_uploads(d);
     d->jobs = jobs_new(&d->loop, JOB_THREADS);
     if (!d->witness) {
+        d->call_jobs = jobs_new(&d->loop, CALL_THREADS);
         d->image_jobs = jobs_new(&d->loop, IMAGE_THREADS);
+        d->copy_jobs = jobs_new(&d->loop, COPY_THREADS);
         d->check_jobs = jobs_new(&d->loop, CHECK_THREADS);
+        d->resolve_jobs = jobs_new(&d->loop, RESOLVE_THREADS);
+        d->blob_jobs = jobs_new(&d->loop, BLOB_THREADS);
         d->network_jobs = jobs_new(&d->loop, 1);
+        d->blobs = blobs_new(d);
+        d->image_peers = blobs_peers(d->blobs);
+        d->sessions = sessions_new(d);
+        d->asking = waiters_new(&d->loop);
+        d->standalone = standalone_new(d);
     }
     if (!identity_is_member(d->identity)) {
         restore_clean(d);
@@ -473,9 +534,12 @@ static void release(struct daemon *d)
     keyring_free(d->keyring);
     identity_free(d->identity);
     runtime_close(d->runtime);
+    registries_free(d->registries);
     if (d->witness)
         close(d->lock_fd);
+    lease_free(d->lease);
     record_free_list(&pair_type, d->labels, d->labels_n);
+    record_free_list(&resource_type, d->resources, d->resources_n);
     free(d->name);
     free(d->data_dir);
     free(d->run_dir);

@@ -42,21 +42,32 @@ struct daemon {
     int port; /* of the bus; calls are on the next one */
     struct pair *labels;
     size_t labels_n;
+    struct resource *resources; /* that services may reserve, sorted */
+    size_t resources_n;
 
     /* Threads for each kind of work, so that what is slow by nature holds up only its like. */
-    struct jobs *jobs; /* general: what containers and the local index need, seconds at most */
+    struct jobs *jobs;      /* general: what containers and the local index need, seconds at most */
+    struct jobs *call_jobs; /* what callers ask of containers, as often as they like */
     struct jobs *image_jobs;   /* pulls and loads: minutes */
+    struct jobs *copy_jobs;    /* copies and commits of containers: minutes */
     struct jobs *check_jobs;   /* health checks: each up to its own time-out */
+    struct jobs *resolve_jobs; /* questions to registries: seconds each */
+    struct jobs *blob_jobs;    /* what other members read of our images; NULL of a witness */
     struct jobs *network_jobs; /* one thread: network_apply() may not run twice at once */
     atomic_bool giving_up;     /* set at the stop: long jobs end early */
-    struct runtime *runtime;   /* NULL of a witness, as are reconcile, netsync and dns */
-    int lock_fd;               /* of a witness: its data folder is locked; else the runtime does */
+    const struct runtime_peers *image_peers; /* other members' images; NULL: they are not asked */
+    struct runtime *runtime; /* NULL of a witness, as are reconcile, netsync and dns */
+    int lock_fd;             /* of a witness: its data folder is locked; else the runtime does */
     struct identity *identity;
     struct keyring *keyring;
+    struct registries *registries;
     struct server *server;
     struct stalls *stalls;
     struct tidy *tidy;
-    struct space *space; /* only once we are a member */
+    struct blobs *blobs;           /* images from and to other members; NULL of a witness */
+    struct space *space;           /* only once we are a member */
+    struct standalone *standalone; /* containers of no stack; NULL of a witness */
+    struct waiters *asking;        /* callers who wait for containers; NULL of a witness */
 
     /* Only once we are a member. */
     int64_t id;
@@ -78,15 +89,19 @@ struct daemon {
     struct keychange *keychange; /* NULL: none is under way */
     struct certs *certs;
     struct reconcile *reconcile;
+    struct lease *lease; /* to run tasks of single services; NULL of a witness */
     struct report *report;
     struct netsync *netsync;
+    struct imagecare *imagecare; /* of a member that is no witness */
     struct dns *dns;
     struct backups *backups;
-    struct waiters *waiters; /* callers of cluster.wait */
-    struct callers *callers; /* those who call from elsewhere */
-    struct repair *repair;   /* while this member waits for a new log */
+    struct waiters *waiters;   /* callers of cluster.wait */
+    struct sessions *sessions; /* commands in containers; NULL of a witness */
+    struct callers *callers;   /* those who call from elsewhere */
+    struct repair *repair;     /* while this member waits for a new log */
 
-    struct leave *leave; /* while this machine leaves the cluster */
+    struct leave *leave;       /* while this machine leaves the cluster */
+    struct farewell *farewell; /* while it is drained before it stops, or takes tasks again */
 
     bool noting_recovery; /* the state is being told that this member was recovered */
     bool raising_level;   /* a change of the cluster's level is under way */

@@ -69,6 +69,34 @@ static int parse_labels(struct daemon *d, struct err *err)
     return 0;
 }
 
+static int compare_resources(const void *a, const void *b)
+{
+    return strcmp(((const struct resource *)a)->name, ((const struct resource *)b)->name);
+}
+
+static int parse_resources(struct daemon *d, struct err *err)
+{
+    d->resources_n = d->options.resources_n;
+    d->resources = mem_alloc(d->resources_n, sizeof(*d->resources));
+    for (size_t i = 0; i < d->resources_n; i++) {
+        const char *text = d->options.resources[i];
+        const char *equals = strrchr(text, '=');
+        char *end = NULL;
+        long long count = equals ? strtoll(equals + 1, &end, 10) : 0;
+        if (!equals || equals == text || end == equals + 1 || *end || count < 1)
+            return err_set(err, ERR_INVALID, "--resource %s: not NAME=COUNT", text);
+        d->resources[i].name = str_printf("%.*s", (int)(equals - text), text);
+        d->resources[i].count = count;
+    }
+    qsort(d->resources, d->resources_n, sizeof(*d->resources), compare_resources);
+    if (!resources_are_valid(d->resources, d->resources_n))
+        return err_set(err, ERR_INVALID,
+                       "--resource: at most %d kinds, once each, of letters, digits, '_', '.' and "
+                       "'-', and of 1 to %d",
+                       RESOURCES_MAX, RESOURCE_COUNT_MAX);
+    return 0;
+}
+
 static int parse_name(struct daemon *d, struct err *err)
 {
     char host[256];
@@ -92,6 +120,8 @@ int daemon_parse_options(struct daemon *d, struct err *err)
     int rv = parse_name(d, err);
     if (rv == 0)
         rv = parse_labels(d, err);
+    if (rv == 0)
+        rv = parse_resources(d, err);
     return rv < 0 ? rv : parse_address(d, d->options.address, err);
 }
 
@@ -113,6 +143,7 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
         .os = str_copy("linux"),
         .arch = str_copy(strcmp(uts.machine, "x86_64") == 0    ? "amd64"
                          : strcmp(uts.machine, "aarch64") == 0 ? "arm64"
+                         : str_starts(uts.machine, "armv")     ? "arm"
                                                                : uts.machine),
     };
     const struct bytes *key = identity_public_key(d->identity);
@@ -121,6 +152,10 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
     node.labels = d->labels_n ? mem_alloc(d->labels_n, sizeof(*node.labels)) : NULL;
     for (size_t i = 0; i < d->labels_n; i++)
         record_copy(&pair_type, &d->labels[i], &node.labels[i]);
+    node.resources_n = d->resources_n;
+    node.resources = d->resources_n ? mem_alloc(d->resources_n, sizeof(*node.resources)) : NULL;
+    for (size_t i = 0; i < d->resources_n; i++)
+        record_copy(&resource_type, &d->resources[i], &node.resources[i]);
     struct authority_chain chain;
     if (identity_chain(d->identity, &chain)) {
         bytes_set(&node.cert_ca, chain.ca_hash, sizeof(chain.ca_hash));

@@ -5,11 +5,11 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/daemon.h"
 #include "node/names.h"
+#include "node/resolvers.h"
 #include "runtime/network.h"
 
 #include <arpa/inet.h>
@@ -39,7 +39,7 @@ struct dns {
     char in[MESSAGE_MAX];
 };
 
-/* A query that went to one of the machine's resolvers. */
+/* A query that went to one of the machine's resolvers, or of the task's own (dns:). */
 struct forward_query {
     struct dns *dns;
     struct forward_query *next, *prev;
@@ -168,23 +168,6 @@ static void ask_next(struct forward_query *q)
     uv_timer_start(&q->timer, on_forward_timeout, FORWARD_MS, 0);
 }
 
-static size_t read_resolvers(struct sockaddr_in *out)
-{
-    cleanup_buf struct buf text = BUF_INIT;
-    size_t n = 0;
-    if (file_read("/etc/resolv.conf", 65536, &text, NULL) < 0)
-        return 0;
-    char *save = NULL;
-    for (char *line = strtok_r(text.data, "\n", &save); line && n < RESOLVERS_MAX;
-         line = strtok_r(NULL, "\n", &save)) {
-        char address[64];
-        if (sscanf(line, " nameserver %63s", address) == 1 &&
-            uv_ip4_addr(address, 53, &out[n]) == 0 && strcmp(address, NETWORK_GATEWAY) != 0)
-            n++;
-    }
-    return n;
-}
-
 static size_t forwards_of(const struct dns *dns, const struct sockaddr_in *asker)
 {
     size_t n = 0;
@@ -204,7 +187,7 @@ static void forward(struct dns *dns, const struct sockaddr_in *asker, const char
     q->query_len = len;
     memcpy(q->id, query, 2);
     random_bytes(q->query, 2);
-    q->resolvers_n = read_resolvers(q->resolvers);
+    q->resolvers_n = resolvers_for(dns->daemon, asker->sin_addr, q->resolvers, RESOLVERS_MAX);
     uv_udp_init(&dns->daemon->loop, &q->socket);
     uv_timer_init(&dns->daemon->loop, &q->timer);
     q->socket.data = q->timer.data = q;

@@ -22,18 +22,33 @@ enum {
     POLL_MS = 50,
 };
 
+enum kind {
+    KIND_LOAD,
+    KIND_PULL,
+    KIND_PUSH,
+    KIND_PRUNE,
+    KIND_CHECK,
+};
+
 struct image_job {
     struct image_job *next;
+    enum kind kind;
     char id[IMAGE_JOB_ID];
     struct runtime *runtime;
     const atomic_bool *giving_up; /* the daemon's */
-    char *path;                   /* a load's archive; NULL: a pull */
+    char *path;                   /* a load's archive */
+    char *platform;               /* of a pull, or NULL */
     char *name;
     char **plain_http; /* NULL-terminated */
+    bool all;          /* of a prune */
+    bool dry_run;
+    bool repair; /* of a check */
     pthread_mutex_t lock;
     char text[160]; /* under lock: written by the worker */
     bool done;      /* loop only */
     char **names;
+    int64_t bytes;
+    struct image_check checked;
     struct err err;
 };
 
@@ -50,6 +65,36 @@ static bool on_progress(void *arg, const char *text)
     return !atomic_load(j->giving_up);
 }
 
+static int transfer(struct image_job *j)
+{
+    const char *const *plain_http = (const char *const *)j->plain_http;
+    struct image_pull_options pull = {
+        .platform = j->platform, .plain_http = plain_http, .progress = on_progress, .arg = j};
+    struct image_push_options push = {.plain_http = plain_http, .progress = on_progress, .arg = j};
+    return j->kind == KIND_PUSH ? image_push(j->runtime, j->name, &push, &j->err)
+                                : image_pull_with(j->runtime, j->name, &pull, &j->err);
+}
+
+static void work_transfer(struct image_job *j)
+{
+    char *name = NULL;
+    if (image_name_parse(j->name, &name, &j->err) == 0 && transfer(j) == 0) {
+        j->names = mem_alloc(2, sizeof(char *));
+        j->names[0] = steal(&name);
+    }
+    free(name);
+}
+
+static void work_prune(struct image_job *j)
+{
+    struct image_pruned pruned;
+    if (image_prune(j->runtime, j->all, j->dry_run, &pruned, &j->err) < 0)
+        return;
+    j->names = steal(&pruned.images);
+    j->bytes = pruned.bytes;
+    image_pruned_release(&pruned);
+}
+
 static void work(void *arg)
 {
     struct image_job *j = arg;
@@ -57,19 +102,22 @@ static void work(void *arg)
         err_set(&j->err, ERR_CANCELED, "this member is stopping");
         return;
     }
-    if (j->path) {
+    switch (j->kind) {
+    case KIND_LOAD:
         image_load(j->runtime, j->path, j->name, &j->names, on_progress, j, &j->err);
         unlink(j->path);
-        return;
+        break;
+    case KIND_PULL:
+    case KIND_PUSH:
+        work_transfer(j);
+        break;
+    case KIND_PRUNE:
+        work_prune(j);
+        break;
+    case KIND_CHECK:
+        image_check(j->runtime, j->repair, on_progress, j, &j->checked, &j->err);
+        break;
     }
-    char *name = NULL;
-    if (image_name_parse(j->name, &name, &j->err) == 0 &&
-        image_pull(j->runtime, j->name, (const char *const *)j->plain_http, on_progress, j,
-                   &j->err) == 0) {
-        j->names = mem_alloc(2, sizeof(char *));
-        j->names[0] = steal(&name);
-    }
-    free(name);
 }
 
 static void free_job(struct image_job *j)
@@ -77,7 +125,9 @@ static void free_job(struct image_job *j)
     pthread_mutex_destroy(&j->lock);
     image_strings_free(j->names);
     image_strings_free(j->plain_http);
+    image_check_release(&j->checked);
     free(j->path);
+    free(j->platform);
     free(j->name);
     free(j);
 }
@@ -132,25 +182,74 @@ int image_job_load(struct daemon *d, const char *path, const char *name, char id
     if (rv < 0)
         return rv;
     struct image_job *j = mem_alloc(1, sizeof(*j));
+    j->kind = KIND_LOAD;
     j->path = str_copy(path);
     j->name = name && *name ? str_copy(name) : NULL;
     start(d, j, id);
     return 0;
 }
 
-int image_job_pull(struct daemon *d, const char *name, char *const *plain_http, size_t n,
-                   char id[IMAGE_JOB_ID], struct err *err)
+int image_job_transfer(struct daemon *d, const struct image_transfer *t, char id[IMAGE_JOB_ID],
+                       struct err *err)
 {
     int rv = check_room(err);
     if (rv < 0)
         return rv;
     struct image_job *j = mem_alloc(1, sizeof(*j));
-    j->name = str_copy(name);
-    j->plain_http = mem_alloc(n + 1, sizeof(char *));
-    for (size_t i = 0; i < n; i++)
-        j->plain_http[i] = str_copy(str_or_empty(plain_http[i]));
+    j->kind = t->push ? KIND_PUSH : KIND_PULL;
+    j->name = str_copy(t->name);
+    j->platform = str_copy(t->platform);
+    j->plain_http = mem_alloc(t->plain_http_n + 1, sizeof(char *));
+    for (size_t i = 0; i < t->plain_http_n; i++)
+        j->plain_http[i] = str_copy(str_or_empty(t->plain_http[i]));
     start(d, j, id);
     return 0;
+}
+
+int image_job_prune(struct daemon *d, bool all, bool dry_run, char id[IMAGE_JOB_ID],
+                    struct err *err)
+{
+    int rv = check_room(err);
+    if (rv < 0)
+        return rv;
+    struct image_job *j = mem_alloc(1, sizeof(*j));
+    j->kind = KIND_PRUNE;
+    j->all = all;
+    j->dry_run = dry_run;
+    start(d, j, id);
+    return 0;
+}
+
+int image_job_check(struct daemon *d, bool repair, char id[IMAGE_JOB_ID], struct err *err)
+{
+    int rv = check_room(err);
+    if (rv < 0)
+        return rv;
+    struct image_job *j = mem_alloc(1, sizeof(*j));
+    j->kind = KIND_CHECK;
+    j->repair = repair;
+    start(d, j, id);
+    return 0;
+}
+
+/* What a check found, for the wire; its strings are the job's. */
+static void fill_checked(const struct image_job *j, struct image_checked *out)
+{
+    *out = (struct image_checked){.images = j->checked.images,
+                                  .blobs = j->checked.blobs,
+                                  .layers = j->checked.layers,
+                                  .bytes = j->checked.bytes,
+                                  .findings_n = j->checked.n};
+    out->findings = mem_alloc(j->checked.n, sizeof(*out->findings));
+    for (size_t i = 0; i < j->checked.n; i++) {
+        const struct image_finding *f = &j->checked.findings[i];
+        out->findings[i] = (struct image_finding_record){.image = f->image,
+                                                         .part = f->part,
+                                                         .problem = f->problem,
+                                                         .containers = f->users,
+                                                         .fatal = f->fatal,
+                                                         .repaired = f->repaired};
+    }
 }
 
 /* --- progress: a timer of its own, for it also works before this machine is a member ------------
@@ -198,7 +297,12 @@ static bool try_answer(struct progress_wait *w, bool last)
     reply.names = j->done ? j->names : NULL;
     while (reply.names && reply.names[reply.names_n])
         reply.names_n++;
+    if (j->done) {
+        reply.bytes = j->bytes;
+        fill_checked(j, &reply.checked);
+    }
     api_reply(w->call, &reply);
+    free(reply.checked.findings);
     return true;
 }
 
@@ -212,11 +316,8 @@ static void on_timer(uv_timer_t *timer)
 
 void image_job_progress(struct api_call *c, const struct job_request *request)
 {
-    enum {
-        WAIT_MAX = 30000
-    };
     struct progress_wait *w = mem_alloc(1, sizeof(*w));
-    int64_t wait = request->wait_ms < WAIT_MAX ? request->wait_ms : WAIT_MAX;
+    int64_t wait = request->wait_ms < IMAGE_JOB_WAIT_MS ? request->wait_ms : IMAGE_JOB_WAIT_MS;
     w->call = c;
     w->deadline_ms = clock_boot_ms() + wait;
     str_fill(w->id, sizeof(w->id), str_or_empty(request->job));

@@ -11,6 +11,7 @@
 #include "node/forward.h"
 #include "node/keys.h"
 #include "node/propose.h"
+#include "node/registries.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -80,6 +81,36 @@ static int seal_all(struct keychange *c, struct cluster_keys *keys, struct err *
     return 0;
 }
 
+/* The passwords of registries, from the key of now to the one that is to be. */
+static int seal_registries(struct keychange *c, struct change_key_set *change, struct err *err)
+{
+    const struct seal_key *now;
+    struct registry *rows;
+    size_t n;
+    int rv = 0;
+    store_list(c->daemon->store, TABLE_REGISTRY, BY_NONE, 0, &rows, &n);
+    change->registries = mem_alloc(n, sizeof(*change->registries));
+    for (size_t i = 0; i < n && rv == 0; i++) {
+        cleanup_secret struct buf password = BUF_INIT;
+        if (rows[i].password.data.len == 0)
+            continue;
+        rv = keys_current(c->daemon->keys, &now, err);
+        if (rv == 0 && (rv = registries_open(now, &rows[i], &password, err)) < 0)
+            err_set(err, rv,
+                    "the password of registry %.80s cannot be opened by the cluster key: end that "
+                    "login with 'wherry registry logout %.80s' first",
+                    rows[i].name, rows[i].name);
+        if (rv < 0)
+            break;
+        struct resealed *to = &change->registries[change->registries_n++];
+        to->registry_id = rows[i].id;
+        to->expected_index = rows[i].modified_index;
+        registries_seal(&c->fresh, rows[i].name, password.data ? password.data : "", &to->password);
+    }
+    record_free_list(&registry_type, rows, n);
+    return rv;
+}
+
 static void propose(struct keychange *c)
 {
     struct daemon *d = c->daemon;
@@ -92,12 +123,14 @@ static void propose(struct keychange *c)
                 "only %zu of the %zu members that hold the cluster key can be reached; start or "
                 "unlock the others first, or remove them",
                 c->held, c->holders);
-    if (err.code != 0 || seal_all(c, &change.keys, &err) < 0)
+    if (err.code != 0 || seal_all(c, &change.keys, &err) < 0 ||
+        (c->fresh.generation != c->cluster.keys.generation &&
+         seal_registries(c, &change, &err) < 0))
         end(c, &err);
     else
         propose_change(d->propose, CHANGE_KEY_SET, &change, NULL, PROPOSE_TIMEOUT_MS, on_proposed,
                        c);
-    record_release(&cluster_keys_type, &change.keys);
+    record_release(&change_key_set_type, &change);
 }
 
 /* --- handing out ----------------------------------------------------------------------------- */

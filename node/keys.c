@@ -14,6 +14,7 @@
 #include "node/daemon.h"
 #include "node/forward.h"
 #include "node/keychange.h"
+#include "node/registries.h"
 #include "store/level.h"
 
 #include <stdlib.h>
@@ -225,6 +226,7 @@ void keys_on_change(struct keys *k)
             settle(k, &cluster);
     }
     record_release(&cluster_type, &cluster);
+    registries_on_change(d->registries);
 }
 
 /* --- asking another member ------------------------------------------------------------------- */

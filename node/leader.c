@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/daemon.h"
+#include "node/dues.h"
+#include "node/outages.h"
 #include "node/propose.h"
+#include "node/steps.h"
 #include "store/level.h"
 
 #include <stdlib.h>
@@ -14,6 +17,8 @@
 
 struct leader {
     struct daemon *daemon;
+    struct dues *dues;
+    struct outages *outages;
     uv_timer_t timer;
     bool ready;
     bool dirty;         /* something changed since the last round */
@@ -25,7 +30,8 @@ struct leader {
 };
 
 enum {
-    RELEVANT = 1U << TABLE_SERVICE | 1U << TABLE_TASK | 1U << TABLE_NODE | 1U << TABLE_VOLUME,
+    RELEVANT = 1U << TABLE_CLUSTER | 1U << TABLE_SERVICE | 1U << TABLE_TASK | 1U << TABLE_NODE |
+               1U << TABLE_VOLUME | 1U << TABLE_JOB_RUN,
     SETTLE_MS = 5,
     RETRY_MS = 500,
     RETRY_DOUBLINGS_MAX = 5, /* 16 s */
@@ -34,17 +40,26 @@ enum {
 
 void view_read(struct store *store, int64_t now_ms, struct view *ret_view)
 {
-    struct view view = {.now_ms = now_ms, .overlap = store_level(store) >= 2};
+    struct view view = {
+        .now_ms = now_ms, .level = store_level(store), .overlap = store_level(store) >= 2};
+    struct cluster cluster;
+    if (store_get(store, TABLE_CLUSTER, 1, &cluster) == 0) {
+        view.no_rebalance = cluster.no_rebalance;
+        record_release(&cluster_type, &cluster);
+    }
     struct node *nodes;
     struct service *services;
     struct task *tasks;
     struct revision *revisions;
     struct volume *volumes;
+    struct job_run *runs;
     store_list(store, TABLE_NODE, BY_NONE, 0, &nodes, &view.nodes_n);
     store_list(store, TABLE_SERVICE, BY_NONE, 0, &services, &view.services_n);
     store_list(store, TABLE_TASK, BY_NONE, 0, &tasks, &view.tasks_n);
     store_list(store, TABLE_REVISION, BY_NONE, 0, &revisions, &view.revisions_n);
     store_list(store, TABLE_VOLUME, BY_NONE, 0, &volumes, &view.volumes_n);
+    store_list(store, TABLE_JOB_RUN, BY_NONE, 0, &runs, &view.runs_n);
+    view.runs = runs;
     view.nodes = nodes;
     view.services = services;
     view.tasks = tasks;
@@ -65,6 +80,7 @@ void view_release(struct view *view)
     free_rows(&task_type, view->tasks, view->tasks_n);
     free_rows(&revision_type, view->revisions, view->revisions_n);
     free_rows(&volume_type, view->volumes, view->volumes_n);
+    free_rows(&job_run_type, view->runs, view->runs_n);
     memset(view, 0, sizeof(*view));
 }
 
@@ -98,35 +114,10 @@ static void on_step(void *arg, const struct change_result *result)
 
 static void propose_step(struct leader *l, const struct step *step)
 {
-    struct propose *p = l->daemon->propose;
+    struct step_change c;
+    step_to_change(step, &c);
     l->outstanding++;
-    switch (step->kind) {
-    case STEP_CREATE: {
-        struct change_task_create body = {.service_id = step->service_id,
-                                          .service_index = step->service_index,
-                                          .slot = step->slot,
-                                          .node_id = step->node_id,
-                                          .beside = step->beside};
-        propose_change(p, CHANGE_TASK_CREATE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
-        break;
-    }
-    case STEP_END: {
-        struct change_task_end body = {.task_id = step->task_id,
-                                       .reason = (char *)(uintptr_t)step->reason};
-        propose_change(p, CHANGE_TASK_END, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
-        break;
-    }
-    case STEP_REMOVE: {
-        struct change_task_remove body = {.task_id = step->task_id, .lost = step->lost};
-        propose_change(p, CHANGE_TASK_REMOVE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
-        break;
-    }
-    case STEP_REMOVE_SERVICE: {
-        struct change_service_remove body = {.service_id = step->service_id};
-        propose_change(p, CHANGE_SERVICE_REMOVE, &body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
-        break;
-    }
-    }
+    propose_change(l->daemon->propose, c.kind, &c.body, NULL, PROPOSE_TIMEOUT_MS, on_step, l);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -140,6 +131,8 @@ static void on_timer(uv_timer_t *timer)
     struct plan plan = {0};
     int64_t now = daemon_now_ms(l->daemon);
     view_read(l->daemon->store, now, &view);
+    dues_read(l->dues, &view, &view.dues, &view.dues_n);
+    outages_read(l->outages, &view, clock_boot_ms());
     scheduler_plan(&view, &plan);
     for (size_t i = 0; i < plan.steps_n; i++)
         propose_step(l, &plan.steps[i]);
@@ -153,6 +146,8 @@ struct leader *leader_new(struct daemon *d)
 {
     struct leader *l = mem_alloc(1, sizeof(*l));
     l->daemon = d;
+    l->dues = dues_new();
+    l->outages = outages_new();
     uv_timer_init(&d->loop, &l->timer);
     l->timer.data = l;
     return l;
@@ -163,6 +158,8 @@ static void on_closed(uv_handle_t *handle)
     struct leader *l = handle->data;
     void (*on_freed)(void *arg) = l->on_freed;
     void *arg = l->free_arg;
+    dues_free(l->dues);
+    outages_free(l->outages);
     free(l);
     on_freed(arg);
 }
@@ -176,6 +173,8 @@ void leader_free(struct leader *l, void (*on_freed)(void *arg), void *arg)
 
 void leader_on_leader(struct leader *l, bool ready)
 {
+    if (ready && !l->ready)
+        outages_forget(l->outages);
     l->ready = ready;
     l->dirty = true; /* steps of an earlier term may still be out: then on_step() asks again */
     l->refusals = 0;

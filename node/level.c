@@ -15,7 +15,16 @@ int level_known(const struct daemon *d)
 
 const char *level_version(const struct daemon *d)
 {
-    return d->options.pretend_level == LEVEL_FIRST ? "0.1.0" : WHERRY_VERSION;
+    switch (d->options.pretend_level) {
+    case LEVEL_FIRST:
+        return "0.1.0";
+    case LEVEL_FIRST + 1:
+        return "0.2.0";
+    case LEVEL_FIRST + 2:
+        return "0.3.0";
+    default:
+        return WHERRY_VERSION;
+    }
 }
 
 /* A member that may be why @level is not in use yet, into @who: what members say in their

@@ -12,7 +12,7 @@
 struct err;
 struct in_addr;
 
-#define WHERRY_VERSION "0.2.0"
+#define WHERRY_VERSION "0.4.0"
 
 /* How the daemon is started: the options of `wherry node`. Strings are borrowed. */
 struct node_options {
@@ -22,13 +22,21 @@ struct node_options {
     const char *address;       /* "IP" or "IP:PORT" of the bus; NULL: the default route's, 7400 */
     const char *const *labels; /* "K=V" */
     size_t labels_n;
-    const char *oci_runtime;       /* NULL: by probing */
+    const char *const *resources; /* "NAME=COUNT" */
+    size_t resources_n;
+    const char *const *oci_runtimes; /* "NAME=PATH": one more; "NAME": the default. None: the first
+                                        that works */
+    size_t oci_runtimes_n;
+    const char *seccomp_profile;   /* file with the containers' default; NULL: the built-in one */
+    const char *cgroup_parent;     /* "/system.slice/wherry.service/groups": all control groups are
+                                      below it; NULL: "/wherry" */
     bool witness;                  /* vote, and do nothing else */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;
     int pretend_level; /* 0: none. For tests: know only what the release of that level did */
     unsigned snapshot_entries; /* of the log, between two snapshots; 0: 8192. For tests */
-    int64_t certificate_s;     /* how long certificates last that this member signs; 0: 90 days */
+    int64_t drain_ms;      /* at SIGTERM the tasks may go elsewhere for so long; 0: not at all */
+    int64_t certificate_s; /* how long certificates last that this member signs; 0: 90 days */
 };
 
 /* Run until SIGTERM or SIGINT, which leave the containers running. Returns 0 after such a stop,

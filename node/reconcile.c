@@ -8,6 +8,7 @@
 #include "node/daemon.h"
 #include "node/job.h"
 #include "node/netsync.h"
+#include "node/standalone.h"
 #include "node/waiters.h"
 #include "runtime/image.h"
 #include "runtime/network.h"
@@ -66,6 +67,8 @@ static void work_discover(void *arg)
         n++;
     job->found = mem_alloc(n, sizeof(*job->found));
     for (size_t i = 0; i < n; i++) {
+        if (standalone_is_id(ids[i]))
+            continue; /* it belongs to no task, and never did */
         struct found *f = &job->found[job->found_n++];
         f->id = str_copy(ids[i]);
         struct err err;
@@ -261,6 +264,23 @@ static void on_timer(uv_timer_t *timer)
     if (r->found_n > 0 && (daemon_is_synced(r->daemon) || r->daemon->removed))
         remove_strays(r);
     reconcile_arm(r);
+}
+
+bool reconcile_has_single(const struct reconcile *r)
+{
+    for (const struct agent *a = r->agents; a; a = a->next)
+        if (a->spec.single && a->phase < AGENT_REMOVE && a->phase != AGENT_DONE)
+            return true;
+    return false;
+}
+
+void reconcile_on_lease(struct reconcile *r)
+{
+    if (r->stopping || !r->discovered)
+        return;
+    for (struct agent *a = r->agents; a; a = a->next)
+        if (a->spec.single)
+            agent_on_lease(a);
 }
 
 void reconcile_arm(struct reconcile *r)

@@ -31,6 +31,12 @@ void reconcile_on_change(struct reconcile *r, unsigned tables);
 /* Go through all agents soon. */
 void reconcile_wake(struct reconcile *r);
 
+/* True when a task of a single service is here, or is to be. */
+bool reconcile_has_single(const struct reconcile *r);
+
+/* The lease of this machine was renewed, or a second has passed. */
+void reconcile_on_lease(struct reconcile *r);
+
 /* Set the clock to the next thing an agent has to do. */
 void reconcile_arm(struct reconcile *r);
 

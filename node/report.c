@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "node/daemon.h"
 #include "node/propose.h"
+#include "store/level.h"
 
 #include <stdlib.h>
 
@@ -61,11 +62,14 @@ static void on_timer(uv_timer_t *timer)
     if (r->sent.observations_n > 0 || r->waiting_n == 0)
         return;
     size_t n = r->waiting_n < BATCH_MAX ? r->waiting_n : BATCH_MAX;
+    int level = store_level(r->daemon->store);
     r->sent.node_id = r->daemon->id;
     r->sent.observations = mem_alloc(n, sizeof(*r->waiting));
     r->sent.observations_n = n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         r->sent.observations[i] = r->waiting[i];
+        record_lower(&task_observation_type, &r->sent.observations[i], level);
+    }
     r->waiting_n -= n;
     for (size_t i = 0; i < r->waiting_n; i++)
         r->waiting[i] = r->waiting[i + n];

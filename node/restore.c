@@ -97,6 +97,7 @@ static void restoring_free(struct restoring *r)
     record_release(&cluster_type, &r->refound.cluster);
     record_release(&node_type, &r->refound.founder);
     record_release(&backup_header_type, &r->header);
+    refound_result_release(&r->result);
     free(r->path);
     free(r->dir);
     free(r);

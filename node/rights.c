@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "cluster/identity.h"
 #include "node/api.h"
+#include "node/privilege.h"
+#include "store/store.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -136,13 +138,13 @@ static int check_stack(const struct caller *caller, const char *stack, struct er
     return err_set(err, ERR_NOTFOUND, "stack %.63s does not exist", str_or_empty(stack));
 }
 
-static int check_scale(const struct caller *caller, const struct change_service_scale *change,
-                       struct err *err)
+static int check_service(const struct caller *caller, const char *stack, const char *service,
+                         struct err *err)
 {
-    if (caller_sees(caller, str_or_empty(change->stack)))
+    if (caller_sees(caller, str_or_empty(stack)))
         return 0;
-    return err_set(err, ERR_NOTFOUND, "service %.63s.%.63s does not exist",
-                   str_or_empty(change->stack), str_or_empty(change->service));
+    return err_set(err, ERR_NOTFOUND, "service %.63s.%.63s does not exist", str_or_empty(stack),
+                   str_or_empty(service));
 }
 
 /* A volume with a scoped token: one of its stacks', a new one, or one that outlived its stack and
@@ -186,6 +188,92 @@ static int check_mounts(struct store *store, const struct caller *caller, const 
     return rv;
 }
 
+/* What an admin deployed stays as it is in a deployer's hands: an earlier spec is checked like one
+ * that is deployed. */
+static int check_rollback(struct store *store, const struct caller *caller,
+                          const struct change_service_rollback *change, struct err *err)
+{
+    int rv = check_service(caller, change->stack, change->service, err);
+    cleanup_free char *title =
+        str_printf("%s.%s", str_or_empty(change->stack), str_or_empty(change->service));
+    struct service service;
+    if (rv < 0 || store_find(store, TABLE_SERVICE, title, &service) < 0)
+        return rv;
+    struct deploy_service old = {.name = service.name};
+    const struct task run = {.service_id = service.id,
+                             .revision =
+                                 change->revision ? change->revision : service.stable_revision};
+    if (store_task_spec(store, &run, &old.spec) == 0) {
+        rv = privilege_check(&old.spec, old.name, err);
+        if (rv == 0)
+            rv = check_mounts(store, caller, str_or_empty(change->stack), &old, err);
+        record_release(&spec_type, &old.spec);
+    }
+    record_release(&service_type, &service);
+    return rv;
+}
+
+static int check_rollout(struct store *store, const struct caller *caller,
+                         const struct change_rollout_set *change, struct err *err)
+{
+    struct service service;
+    if (change->state != ROLLOUT_UPDATING && change->state != ROLLOUT_PAUSED &&
+        change->state != ROLLOUT_ROLLBACK_PAUSED && change->state != ROLLOUT_ROLLING_BACK)
+        return err_set(err, ERR_DENIED, "only a leader says that a rollout is over");
+    if (store_get(store, TABLE_SERVICE, change->service_id, &service) < 0)
+        return err_set(err, ERR_NOTFOUND, "there is no such service");
+    /* From a pause of the way on, going back is a rollback, which is checked as one. */
+    int rv = check_service(caller, service.stack, service.name, err);
+    if (rv == 0 && change->state == ROLLOUT_ROLLING_BACK &&
+        service.rollout != ROLLOUT_ROLLBACK_PAUSED)
+        rv = err_set(err, ERR_DENIED, "its rollout is not paused on the way back");
+    record_release(&service_type, &service);
+    return rv;
+}
+
+static int check_move(struct store *store, const struct caller *caller,
+                      const struct change_task_move *change, struct err *err)
+{
+    struct task task;
+    if (store_get(store, TABLE_TASK, change->task_id, &task) < 0)
+        return err_set(err, ERR_NOTFOUND, "there is no such task");
+    int rv = check_service(caller, task.stack, task.service, err);
+    record_release(&task_type, &task);
+    return rv;
+}
+
+static int check_of(struct store *store, const struct caller *caller, int64_t service_id,
+                    struct err *err)
+{
+    struct service service;
+    if (store_get(store, TABLE_SERVICE, service_id, &service) < 0)
+        return err_set(err, ERR_NOTFOUND, "there is no such service");
+    int rv = check_service(caller, service.stack, service.name, err);
+    record_release(&service_type, &service);
+    return rv;
+}
+
+static int check_job_start(struct store *store, const struct caller *caller,
+                           const struct change_job_start *change, struct err *err)
+{
+    if (change->scheduled_ms != 0 || change->skip)
+        return err_set(err, ERR_DENIED, "only a leader says what a schedule asks for");
+    return check_of(store, caller, change->service_id, err);
+}
+
+static int check_job_end(struct store *store, const struct caller *caller,
+                         const struct change_job_end *change, struct err *err)
+{
+    struct job_run run;
+    if (change->state != JOB_CANCELED)
+        return err_set(err, ERR_DENIED, "only a leader says how a run ended");
+    if (store_get(store, TABLE_JOB_RUN, change->job_id, &run) < 0)
+        return err_set(err, ERR_NOTFOUND, "there is no such run");
+    int rv = check_of(store, caller, run.service_id, err);
+    record_release(&job_run_type, &run);
+    return rv;
+}
+
 static int check_deploy(struct store *store, const struct caller *caller,
                         const struct change_stack_deploy *change, struct err *err)
 {
@@ -196,6 +284,8 @@ static int check_deploy(struct store *store, const struct caller *caller,
     for (size_t i = 0; i < change->volumes_n && rv == 0; i++)
         rv = check_volume(store, caller, stack, change->volumes[i], err);
     for (size_t i = 0; i < change->services_n && rv == 0; i++)
+        rv = privilege_check(&change->services[i].spec, change->services[i].name, err);
+    for (size_t i = 0; i < change->services_n && rv == 0; i++)
         rv = check_mounts(store, caller, stack, &change->services[i], err);
     return rv;
 }
@@ -204,6 +294,39 @@ static int refuse_change(const struct caller *caller, int kind, struct err *err)
 {
     return err_set(err, ERR_DENIED, "a token of role %s does not allow the change %s",
                    token_role_names[caller->token.role], change_name(kind));
+}
+
+/* What a deployer does to a service that is there. */
+static int check_service_change(struct store *store, const struct caller *caller, int kind,
+                                const void *body, struct err *err)
+{
+    if (kind == CHANGE_SERVICE_SCALE) {
+        const struct change_service_scale *change = body;
+        return check_service(caller, change->stack, change->service, err);
+    }
+    if (kind == CHANGE_SERVICE_STOP) {
+        const struct change_service_stop *change = body;
+        return check_service(caller, change->stack, change->service, err);
+    }
+    if (kind == CHANGE_SERVICE_RESTART) {
+        const struct change_service_restart *change = body;
+        return check_service(caller, change->stack, change->service, err);
+    }
+    if (kind == CHANGE_SERVICE_RETIRE) {
+        const struct change_service_retire *change = body;
+        return check_service(caller, change->stack, change->service, err);
+    }
+    if (kind == CHANGE_SERVICE_ROLLBACK)
+        return check_rollback(store, caller, body, err);
+    if (kind == CHANGE_ROLLOUT_SET)
+        return check_rollout(store, caller, body, err);
+    if (kind == CHANGE_TASK_MOVE)
+        return check_move(store, caller, body, err);
+    if (kind == CHANGE_JOB_START)
+        return check_job_start(store, caller, body, err);
+    if (kind == CHANGE_JOB_END)
+        return check_job_end(store, caller, body, err);
+    return refuse_change(caller, kind, err);
 }
 
 int rights_check_change(struct store *store, const struct caller *caller, int kind,
@@ -223,7 +346,30 @@ int rights_check_change(struct store *store, const struct caller *caller, int ki
         return check_deploy(store, caller, body, err);
     if (kind == CHANGE_STACK_REMOVE)
         return check_stack(caller, ((const struct change_stack_remove *)body)->name, err);
-    if (kind == CHANGE_SERVICE_SCALE)
-        return check_scale(caller, body, err);
-    return refuse_change(caller, kind, err);
+    return check_service_change(store, caller, kind, body, err);
+}
+
+/* --- going in -----------------------------------------------------------------------------------
+ */
+
+int rights_check_enter(const struct caller *caller, const struct spec *spec, bool privileged,
+                       struct err *err)
+{
+    if (caller->trusted || caller->token.role == TOKEN_ADMIN)
+        return 0;
+    if (caller->token.role != TOKEN_DEPLOYER)
+        return err_set(err, ERR_DENIED, "a token of role %s may not go into containers",
+                       token_role_names[caller->token.role]);
+    if (privileged)
+        return err_set(err, ERR_DENIED, "only an admin may run a command with all capabilities");
+    for (size_t i = 0; i < spec->mounts_n; i++)
+        if (spec->mounts[i].kind == MOUNT_BIND)
+            return err_set(err, ERR_DENIED,
+                           "this container mounts %.80s of its machine, and with that anything on "
+                           "it: only an admin may go into it",
+                           str_or_empty(spec->mounts[i].source));
+    struct err why;
+    if (privilege_check(spec, "this", &why) == 0)
+        return 0;
+    return err_set(err, ERR_DENIED, "only an admin may go into this container: %.180s", why.msg);
 }

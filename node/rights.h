@@ -13,7 +13,8 @@
  *     admin      also the rest
  *
  * A token that is for some stacks only sees no others: what it asks for of them is not there. Bind
- * mounts reach everything on a machine, its keys too: only an admin deploys them.
+ * mounts reach everything on a machine, its keys too, and so do some options of containers
+ * (privilege.h): only an admin deploys them.
  *
  * Pure functions of their arguments and the store. Loop thread.
  */
@@ -62,5 +63,12 @@ int rights_check_verb(const struct caller *caller, const struct verb *verb, stru
  * not there for it. */
 int rights_check_change(struct store *store, const struct caller *caller, int kind,
                         const void *body, struct err *err);
+
+/* May it run commands in, and attach to, a container of @spec? A deployer may, where it is no more
+ * than a deployer could have deployed: going into a container with the machine's folders, devices
+ * or namespaces is to be on the machine. @privileged: with all capabilities, which takes an admin.
+ */
+int rights_check_enter(const struct caller *caller, const struct spec *spec, bool privileged,
+                       struct err *err);
 
 #endif

@@ -43,13 +43,14 @@ static void forget_code(void)
         fclose(f);
 }
 
-/* Once the state has rested for a whole period: a trim in the midst of work would only make the
- * kernel clear the same pages again. */
+/* Once state and transfers have rested for a whole period: a trim in the midst of work would only
+ * make the kernel clear the same pages again. */
 static void on_look(uv_timer_t *timer)
 {
     struct tidy *t = timer->data;
     int64_t index = t->daemon->store ? store_index(t->daemon->store) : 0;
-    if (index != t->index) {
+    bool transfers = mem_was_reused();
+    if (index != t->index || transfers) {
         t->index = index;
         t->dirty = true;
     } else if (t->dirty) {

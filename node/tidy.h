@@ -9,7 +9,8 @@
 struct daemon;
 struct tidy;
 
-/* Look every few seconds whether the state has changed since the last look. */
+/* Look every few seconds whether the state has changed, or large things were transferred
+ * (mem_reuse()), since the last look. */
 struct tidy *tidy_new(struct daemon *d);
 
 /* Stop looking, and free once the loop has run a last time. */

@@ -82,6 +82,68 @@ static void read_mount(struct runtime *rt, char *line)
         add_mount(rt, fields[4], options, false);
 }
 
+size_t cgroup_delegated(const char *own, const char *parent)
+{
+    size_t len = strlen(own), leaf = strlen(CGROUP_LEAF);
+    /* We have moved there already. */
+    if (len >= leaf && strcmp(own + len - leaf, CGROUP_LEAF) == 0)
+        len -= leaf;
+    while (len > 0 && own[len - 1] == '/')
+        len--;
+    if (strncmp(own, parent, len) != 0 || (parent[len] && parent[len] != '/'))
+        return 0;
+    return len;
+}
+
+/* The version 2 group we are in: "0::/system.slice/wherry.service". The caller frees it. */
+static char *own_group(void)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    if (file_read("/proc/self/cgroup", 65536, &text, NULL) < 0)
+        return str_copy("/");
+    char *line = str_starts(text.data, "0::") ? text.data : strstr(text.data, "\n0::");
+    if (!line)
+        return str_copy("/");
+    line += *line == '\n' ? strlen("\n0::") : strlen("0::");
+    return str_printf("%.*s", (int)strcspn(line, "\n"), line);
+}
+
+/* A group with processes has no children with controllers, but for the real root: all that are in
+ * @dir, which is ours, go to a leaf below it. */
+static void move_to_leaf(const char *dir)
+{
+    cleanup_free char *type = str_printf("%s/cgroup.type", dir);
+    cleanup_free char *from = str_printf("%s/cgroup.procs", dir);
+    cleanup_free char *leaf = str_printf("%s" CGROUP_LEAF, dir);
+    cleanup_free char *to = str_printf("%s/cgroup.procs", leaf);
+    cleanup_buf struct buf pids = BUF_INIT;
+    if (!file_exists(type) || (mkdir(leaf, 0755) < 0 && errno != EEXIST) ||
+        file_read(from, 1 << 20, &pids, NULL) < 0)
+        return;
+    for (char *rest = pids.data, *pid; (pid = strsep(&rest, "\n"));) {
+        if (*pid)
+            file_write_kernel(to, pid, NULL);
+    }
+}
+
+/* Where the parent of all our groups is below our own one, that was delegated to us, and what is
+ * above is somebody else's. */
+static void find_delegated(struct runtime *rt, struct cgroup_mount *m)
+{
+    cleanup_free char *own = own_group();
+    m->delegated = cgroup_delegated(own, rt->cgroup_parent);
+    cleanup_free char *dir = str_printf("%s%.*s", m->path, (int)m->delegated, rt->cgroup_parent);
+    cleanup_free char *file = str_printf("%s/cgroup.controllers", dir);
+    cleanup_buf struct buf text = BUF_INIT;
+    if (strcmp(own, "/") != 0 && m->delegated == 0)
+        return;
+    move_to_leaf(dir);
+    if (file_read(file, 4096, &text, NULL) < 0)
+        return;
+    free(m->controllers);
+    m->controllers = controller_list(text.data);
+}
+
 int cgroup_probe(struct runtime *rt, struct err *err)
 {
     cleanup_buf struct buf text = BUF_INIT;
@@ -99,6 +161,8 @@ int cgroup_probe(struct runtime *rt, struct err *err)
     if (!v1 && !v2)
         return err_set(err, ERR_UNAVAILABLE, "no cgroup hierarchy is mounted below /sys/fs/cgroup");
     rt->cgroup_mode = !v1 ? CGROUP_V2 : v2 ? CGROUP_HYBRID : CGROUP_V1;
+    for (size_t i = 0; i < rt->cgroup_mounts_n && rt->cgroup_mode == CGROUP_V2; i++)
+        find_delegated(rt, &rt->cgroup_mounts[i]);
     return 0;
 }
 
@@ -154,7 +218,8 @@ static void pass_on(const char *dir)
 static int make_on(const struct cgroup_mount *m, const char *group, struct err *err)
 {
     cleanup_free char *path = str_printf("%s%s", m->path, group);
-    for (char *p = path + strlen(m->path);; p++) {
+    /* What is delegated to us is there; above it nothing is ours to change. */
+    for (char *p = path + strlen(m->path) + m->delegated;; p++) {
         if (*p != '/' && *p)
             continue;
         char end = *p;

@@ -28,7 +28,16 @@ struct cgroup_mount {
     char *path;        /* "/sys/fs/cgroup/memory" */
     char *controllers; /* ",memory," — between commas; version 2: those it offers */
     bool v2;
+    size_t delegated; /* version 2: so many bytes of the parent's path name the group that we were
+                         started in and may change, 0: the root */
 };
+
+/* The leaf below a delegated group that the daemon itself goes to. */
+#define CGROUP_LEAF "/daemon"
+
+/* How many bytes of @parent are our own group @own, or the one above it when that is its leaf; 0
+ * when @parent is not below it. Pure. */
+size_t cgroup_delegated(const char *own, const char *parent);
 
 /* Find the hierarchies and fill rt->cgroup_*. ERR_UNAVAILABLE when there is none. */
 int cgroup_probe(struct runtime *rt, struct err *err);

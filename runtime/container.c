@@ -6,9 +6,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/container_record.h"
+#include "runtime/device.h"
+#include "runtime/idmap.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
+#include "runtime/machine.h"
 #include "runtime/oci.h"
+#include "runtime/quota.h"
+#include "runtime/seccomp.h"
 #include "runtime/shim/protocol.h"
 #include "runtime/snapshot.h"
 
@@ -49,28 +54,42 @@ const char *container_exits_dir(const struct runtime *rt)
 }
 
 /* What cannot be honoured on this machine is refused now, not at the first start. */
-static int check_machine(const struct runtime *rt, const struct container_spec *spec,
-                         struct err *err)
+static int check_machine(struct runtime *rt, const struct container_spec *spec, struct err *err)
 {
-    if (spec->memory_bytes > 0 && !cgroup_has(rt, "memory"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "memory_bytes: this machine has no memory cgroup controller");
-    if (spec->cpu_milli > 0 && !cgroup_has(rt, "cpu"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "cpu_milli: this machine has no cpu cgroup controller");
-    if (spec->pids_max > 0 && !cgroup_has(rt, "pids"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "pids_max: this machine has no pids cgroup controller");
-    return 0;
+    if (spec->storage_bytes > 0 && disk_quota_check(rt->data_dir, err) < 0)
+        return ERR_UNSUPPORTED;
+    struct machine machine;
+    struct device_set devices = {0};
+    machine_read(rt, &machine);
+    const struct oci_runtime *oci;
+    int rv = machine_check(&machine, spec, err);
+    if (rv == 0)
+        rv = oci_find(rt, spec->oci_runtime, &oci, err);
+    /* It enters the user namespace before the network's, which is not that one's own. */
+    if (rv == 0 && spec->userns && spec->netns && str_starts(oci->version, "runc "))
+        rv = err_set(err, ERR_UNSUPPORTED,
+                     "userns: runc cannot run commands in such a container with a network of its "
+                     "own; use crun");
+    if (rv == 0 && spec->seccomp && strcmp(spec->seccomp, "unconfined") != 0) {
+        struct seccomp_profile *profile = NULL;
+        rv = seccomp_profile_parse(spec->seccomp, strlen(spec->seccomp), &profile, err);
+        seccomp_profile_free(profile);
+    }
+    if (rv == 0)
+        rv = device_find(spec, &devices, err);
+    device_set_release(&devices);
+    return rv;
 }
 
-static int fill_dir(const char *dir, const struct container_spec *spec, const struct image *image,
-                    struct err *err)
+static int fill_dir(const char *parent, const char *dir, const struct container_spec *spec,
+                    const struct image *image, struct err *err)
 {
     const char *top = NULL;
     for (char **l = image->layer_dirs; l && *l; l++)
         top = *l;
     int rv = snapshot_create(dir, top, err);
+    if (rv == 0 && spec->storage_bytes > 0)
+        rv = disk_quota_set(parent, dir, spec->storage_bytes, err);
     if (rv < 0)
         return rv;
     cleanup_free char *log = str_printf("%s/" SHIM_DIR_LOG, dir);
@@ -137,12 +156,14 @@ int container_create(struct runtime *rt, const struct container_spec *spec, stru
         rv = file_remove_tree(fresh, err);
     if (rv == 0 && mkdir(fresh, 0700) < 0)
         rv = err_errno(err, errno, "make folder %s", fresh);
+    if (rv == 0 && spec->userns)
+        rv = idmap_lease(rt, fresh, err);
     if (rv < 0)
         return rv;
     struct image image = {0};
     rv = find_image(rt, spec, &image, err);
     if (rv == 0)
-        rv = fill_dir(fresh, spec, &image, err);
+        rv = fill_dir(parent, fresh, spec, &image, err);
     if (rv == 0 && rename(fresh, dir) < 0)
         rv = err_errno(err, errno, "make container %s", spec->id);
     image_release(&image);
@@ -203,22 +224,27 @@ void container_sweep(struct runtime *rt)
     image_strings_free(names);
 }
 
-/* Take its durable folder away; from the rename on it does not exist. */
+/* Take its durable folder away; from the rename on it does not exist. The files go before the note
+ * that it holds its image: on a full disk there is room for that only then. Who calls again after a
+ * failure takes up the rest. */
 static int remove_dir(struct runtime *rt, const char *id, struct err *err)
 {
     cleanup_free char *parent = str_printf("%s/containers", rt->data_dir);
     cleanup_free char *dir = container_data_dir(rt, id);
     cleanup_free char *old = str_printf("%s/.old-%s", parent, id);
-    if (!file_exists(dir))
-        return 0;
     int rv = file_remove_tree(old, err);
     if (rv < 0)
         return rv;
-    if (rename(dir, old) < 0)
-        return err_errno(err, errno, "remove container %s", id);
-    if ((rv = file_sync_dir(parent, err)) < 0 || (rv = image_unhold(rt, id, err)) < 0)
+    if (rename(dir, old) == 0)
+        rv = file_sync_dir(parent, err);
+    else if (errno != ENOENT)
+        rv = err_errno(err, errno, "remove container %s", id);
+    if (rv < 0)
         return rv;
-    return file_remove_tree(old, err);
+    disk_quota_clear(old);
+    if ((rv = file_remove_tree(old, err)) < 0)
+        return rv;
+    return image_unhold(rt, id, err);
 }
 
 int container_remove(struct runtime *rt, const char *id, struct err *err)

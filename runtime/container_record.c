@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/container_check.h"
 #include "runtime/internal.h"
 
 #include <jansson.h>
@@ -15,72 +16,118 @@
 
 enum {
     RECORD_MAX = 8 << 20,
-    TEXT_MAX = 1 << 20, /* of a file's content, an argument or a variable */
-    LIST_MAX = 4096,
-    MOUNTS_MAX = 512,
-    MEMORY_MIN = 6 << 20,
-    CPU_MILLI_MIN = 10,
+    VERSION = 1,
 };
 
-/* The plain text fields, by name. */
-static const struct {
-    const char *name;
-    size_t offset;
-} texts[] = {
+#define AT(field) .name = #field, .offset = offsetof(struct STRUCT, field)
 #define TEXT(field)                                                                                \
     {                                                                                              \
-#field, offsetof(struct container_spec, field)                                             \
+        AT(field), .kind = FIELD_TEXT                                                              \
     }
-    TEXT(id),          TEXT(image), TEXT(hostname),    TEXT(user),  TEXT(working_dir),
-    TEXT(stop_signal), TEXT(netns), TEXT(resolv_conf), TEXT(hosts),
-};
-
-static const struct {
-    const char *name;
-    size_t offset;
-} numbers[] = {
 #define NUMBER(field)                                                                              \
     {                                                                                              \
-#field, offsetof(struct container_spec, field)                                             \
+        AT(field), .kind = FIELD_NUMBER                                                            \
     }
-    NUMBER(cpu_milli),
-    NUMBER(memory_bytes),
-    NUMBER(pids_max),
-    NUMBER(log_max_bytes),
-};
-
-static const struct {
-    const char *name;
-    size_t offset;
-} lists[] = {
+#define SIGNED(field)                                                                              \
+    {                                                                                              \
+        AT(field), .kind = FIELD_NUMBER, .least = INT64_MIN                                        \
+    }
+#define FLAG(field)                                                                                \
+    {                                                                                              \
+        AT(field), .kind = FIELD_FLAG                                                              \
+    }
 #define LIST(field)                                                                                \
     {                                                                                              \
-#field, offsetof(struct container_spec, field)                                             \
+        AT(field), .kind = FIELD_LIST                                                              \
     }
+#define ROWS(field, table)                                                                         \
+    {                                                                                              \
+        AT(field), .kind = FIELD_ROWS, .fields = (table),                                          \
+                   .row_bytes = sizeof(*((struct STRUCT *)0)->field),                              \
+                   .n_offset = offsetof(struct STRUCT, field##_n)                                  \
+    }
+
+#define STRUCT container_mount
+static const struct field mount_fields[] = {
+    TEXT(source), TEXT(target), FLAG(read_only), TEXT(propagation), {0}};
+#undef STRUCT
+#define STRUCT container_tmpfs
+static const struct field tmpfs_fields[] = {
+    TEXT(target), NUMBER(size_bytes), NUMBER(mode), LIST(options), {0}};
+#undef STRUCT
+#define STRUCT container_device
+static const struct field device_fields[] = {TEXT(source), TEXT(target), TEXT(access), {0}};
+#undef STRUCT
+#define STRUCT container_ulimit
+static const struct field ulimit_fields[] = {TEXT(name), SIGNED(soft), SIGNED(hard), {0}};
+#undef STRUCT
+#define STRUCT container_io
+static const char *const io_kinds[] = {"weight",    "read_bps",   "write_bps",
+                                       "read_iops", "write_iops", NULL};
+static const struct field io_fields[] = {
+    {AT(kind), .kind = FIELD_CHOICE, .words = io_kinds}, TEXT(path), NUMBER(value), {0}};
+#undef STRUCT
+
+/* struct container_spec, in its order. Names never change: they are in files. */
+#define STRUCT container_spec
+static const struct field spec_fields[] = {
+    TEXT(id),
+    TEXT(image),
     LIST(entrypoint),
     LIST(command),
     LIST(env),
+    TEXT(hostname),
+    TEXT(user),
+    TEXT(working_dir),
+    TEXT(stop_signal),
+    ROWS(mounts, mount_fields),
+    TEXT(netns),
+    TEXT(resolv_conf),
+    TEXT(hosts),
+    NUMBER(cpu_milli),
+    NUMBER(memory_bytes),
+    NUMBER(pids_max),
+    FLAG(read_only),
+    NUMBER(log_max_bytes),
+    NUMBER(log_files),
+    FLAG(log_none),
+    TEXT(domainname),
+    LIST(group_add),
+    ROWS(tmpfs, tmpfs_fields),
+    NUMBER(shm_bytes),
+    LIST(cap_add),
+    LIST(cap_drop),
+    FLAG(privileged),
+    ROWS(devices, device_fields),
+    LIST(device_rules),
+    FLAG(no_new_privileges),
+    TEXT(seccomp),
+    TEXT(apparmor),
+    LIST(sysctls),
+    ROWS(ulimits, ulimit_fields),
+    FLAG(init),
+    FLAG(stdin_open),
+    FLAG(tty),
+    FLAG(pid_host),
+    FLAG(ipc_host),
+    FLAG(uts_host),
+    FLAG(cgroupns_host),
+    FLAG(userns),
+    SIGNED(memswap_bytes),
+    NUMBER(swappiness_set),
+    NUMBER(reserved_bytes),
+    TEXT(cpuset),
+    NUMBER(cpu_shares),
+    NUMBER(io_weight),
+    ROWS(io, io_fields),
+    SIGNED(oom_score_adj),
+    FLAG(oom_kill_disable),
+    TEXT(oci_runtime),
+    NUMBER(storage_bytes),
+    LIST(labels),
+    LIST(annotations),
+    {0},
 };
-
-static void *field_at(const struct container_spec *spec, size_t offset)
-{
-    return (char *)(uintptr_t)spec + offset;
-}
-
-static const char *text_at(const struct container_spec *spec, size_t i)
-{
-    return *(const char **)field_at(spec, texts[i].offset);
-}
-
-static const char *const *list_at(const struct container_spec *spec, size_t i)
-{
-    return *(const char *const **)field_at(spec, lists[i].offset);
-}
-
-static int64_t number_at(const struct container_spec *spec, size_t i)
-{
-    return *(int64_t *)field_at(spec, numbers[i].offset);
-}
 
 bool container_record_id_ok(const char *id)
 {
@@ -122,171 +169,26 @@ int container_record_signal(const char *name)
     return number <= SIGRTMAX ? number : 0;
 }
 
-/* An absolute path without "." or ".." parts. */
-static bool path_ok(const char *path)
-{
-    if (!path || path[0] != '/' || strlen(path) >= 4096 || strpbrk(path, "\n"))
-        return false;
-    cleanup_free char *copy = str_copy(path);
-    for (char *rest = copy, *part; (part = strsep(&rest, "/"));) {
-        if (strcmp(part, "..") == 0 || strcmp(part, ".") == 0)
-            return false;
-    }
-    return true;
-}
-
-static int check_lists(const struct container_spec *spec, struct err *err)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        const char *const *list = list_at(spec, i);
-        for (size_t n = 0; list && list[n]; n++) {
-            if (n >= LIST_MAX || strlen(list[n]) > TEXT_MAX)
-                return err_set(err, ERR_INVALID, "%s: more than %d entries, or one above 1 MiB",
-                               lists[i].name, LIST_MAX);
-        }
-    }
-    for (size_t n = 0; spec->env && spec->env[n]; n++) {
-        const char *equals = strchr(spec->env[n], '=');
-        if (!equals || equals == spec->env[n])
-            return err_set(err, ERR_INVALID, "env: '%.60s' is not NAME=VALUE", spec->env[n]);
-    }
-    return 0;
-}
-
-static int check_mounts(const struct container_spec *spec, struct err *err)
-{
-    if (spec->mounts_n > MOUNTS_MAX)
-        return err_set(err, ERR_INVALID, "mounts: more than %d", MOUNTS_MAX);
-    for (size_t i = 0; i < spec->mounts_n; i++) {
-        const struct container_mount *m = &spec->mounts[i];
-        if (!path_ok(m->source))
-            return err_set(err, ERR_INVALID, "mounts: source '%s' is not an absolute plain path",
-                           str_or_empty(m->source));
-        if (!path_ok(m->target) || strcmp(m->target, "/") == 0)
-            return err_set(err, ERR_INVALID, "mounts: target '%s' is not an absolute plain path",
-                           str_or_empty(m->target));
-    }
-    return 0;
-}
-
-static int check_numbers(const struct container_spec *spec, struct err *err)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-        if (number_at(spec, i) < 0)
-            return err_set(err, ERR_INVALID, "%s: %lld is negative", numbers[i].name,
-                           (long long)number_at(spec, i));
-    }
-    if (spec->memory_bytes > 0 && spec->memory_bytes < MEMORY_MIN)
-        return err_set(err, ERR_INVALID, "memory_bytes: %lld is below the least of 6 MiB",
-                       (long long)spec->memory_bytes);
-    if (spec->cpu_milli > 0 && spec->cpu_milli < CPU_MILLI_MIN)
-        return err_set(err, ERR_INVALID, "cpu_milli: %lld is below the least of %d",
-                       (long long)spec->cpu_milli, CPU_MILLI_MIN);
-    return 0;
-}
-
 int container_record_check(const struct container_spec *spec, struct err *err)
 {
-    if (!container_record_id_ok(spec->id))
-        return err_set(err, ERR_INVALID, "id: '%s' is not 1 to 32 of a-z, 0-9 and -",
-                       str_or_empty(spec->id));
-    if (!spec->image)
-        return err_set(err, ERR_INVALID, "image: missing");
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        if (text_at(spec, i) && strlen(text_at(spec, i)) > TEXT_MAX)
-            return err_set(err, ERR_INVALID, "%s: above 1 MiB", texts[i].name);
-    }
-    if (spec->hostname && (strlen(spec->hostname) > 63 || strpbrk(spec->hostname, " \n/")))
-        return err_set(err, ERR_INVALID, "hostname: '%.80s' is none", spec->hostname);
-    if (spec->working_dir && !path_ok(spec->working_dir))
-        return err_set(err, ERR_INVALID, "working_dir: '%s' is not an absolute plain path",
-                       spec->working_dir);
-    if (spec->netns && !path_ok(spec->netns))
-        return err_set(err, ERR_INVALID, "netns: '%s' is not an absolute plain path", spec->netns);
-    if (spec->stop_signal && container_record_signal(spec->stop_signal) == 0)
-        return err_set(err, ERR_INVALID, "stop_signal: there is no signal '%s'", spec->stop_signal);
-    int rv = check_lists(spec, err);
-    if (rv == 0)
-        rv = check_mounts(spec, err);
-    return rv == 0 ? check_numbers(spec, err) : rv;
-}
-
-static json_t *list_json(const char *const *list)
-{
-    json_t *array = json_array();
-    for (; *list; list++)
-        json_array_append_new(array, json_string(*list));
-    return array;
+    int rv = fields_check(spec_fields, spec, err);
+    return rv == 0 ? container_check(spec, err) : rv;
 }
 
 int container_record_save(const char *path, const struct container_spec *spec,
                           const char *image_digest, struct err *err)
 {
-    json_t *json = json_object();
-    json_object_set_new(json, "version", json_integer(1));
-    json_object_set_new(json, "image_digest", json_string(image_digest));
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        const char *text = text_at(spec, i);
-        if (text && json_object_set_new(json, texts[i].name, json_string(text)) < 0) {
-            json_decref(json);
-            return err_set(err, ERR_INVALID, "%s: not valid UTF-8", texts[i].name);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        const char *const *list = list_at(spec, i);
-        if (!list)
-            continue;
-        json_t *array = list_json(list);
-        size_t n = 0;
-        while (list[n])
-            n++;
-        json_object_set_new(json, lists[i].name, array);
-        if (json_array_size(array) != n) {
-            json_decref(json);
-            return err_set(err, ERR_INVALID, "%s: not valid UTF-8", lists[i].name);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-        json_object_set_new(json, numbers[i].name, json_integer(number_at(spec, i)));
-    json_object_set_new(json, "read_only", json_boolean(spec->read_only));
-    json_t *mounts = json_array();
-    for (size_t i = 0; i < spec->mounts_n; i++)
-        json_array_append_new(mounts, json_pack("{s:s, s:s, s:b}", "source", spec->mounts[i].source,
-                                                "target", spec->mounts[i].target, "read_only",
-                                                spec->mounts[i].read_only));
-    bool mounts_ok = json_array_size(mounts) == spec->mounts_n;
-    json_object_set_new(json, "mounts", mounts);
-    cleanup_free char *text = json_dumps(json, JSON_INDENT(1));
+    json_t *json = json_pack("{s:i, s:s}", "version", VERSION, "image_digest", image_digest);
+    int rv = fields_save(spec_fields, spec, json, err);
+    cleanup_free char *text = rv == 0 ? json_dumps(json, JSON_INDENT(1)) : NULL;
     json_decref(json);
-    if (!mounts_ok || !text)
-        return err_set(err, ERR_INVALID, "mounts: not valid UTF-8");
-    return file_write(path, text, strlen(text), 0600, err);
+    return rv == 0 ? file_write(path, text, strlen(text), 0600, err) : rv;
 }
 
-static const char *const *load_list(json_t *array)
+int container_record_fields(json_t *json, struct container_spec *spec, struct owned *owned,
+                            struct err *err)
 {
-    if (!json_is_array(array))
-        return NULL;
-    size_t n = json_array_size(array);
-    const char **list = mem_alloc(n + 1, sizeof(*list));
-    for (size_t i = 0; i < n; i++)
-        list[i] = str_or_empty(json_string_value(json_array_get(array, i)));
-    return list;
-}
-
-static void load_mounts(json_t *array, struct container_record *record)
-{
-    size_t n = json_array_size(array);
-    struct container_mount *mounts = mem_alloc(n + 1, sizeof(*mounts));
-    for (size_t i = 0; i < n; i++) {
-        json_t *m = json_array_get(array, i);
-        mounts[i].source = json_string_value(json_object_get(m, "source"));
-        mounts[i].target = json_string_value(json_object_get(m, "target"));
-        mounts[i].read_only = json_is_true(json_object_get(m, "read_only"));
-    }
-    record->mounts = mounts;
-    record->spec.mounts = mounts;
-    record->spec.mounts_n = n;
+    return fields_load(spec_fields, json, spec, owned, err);
 }
 
 int container_record_load(const struct runtime *rt, const char *id,
@@ -304,23 +206,17 @@ int container_record_load(const struct runtime *rt, const char *id,
     json_t *json = json_loadb(text.data, text.len, 0, NULL);
     struct container_record record = {.json = json};
     record.image_digest = json_string_value(json_object_get(json, "image_digest"));
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        *(const char **)field_at(&record.spec, texts[i].offset) =
-            json_string_value(json_object_get(json, texts[i].name));
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-        *(int64_t *)field_at(&record.spec, numbers[i].offset) =
-            json_integer_value(json_object_get(json, numbers[i].name));
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        const char *const *list = load_list(json_object_get(json, lists[i].name));
-        *(const char *const **)field_at(&record.spec, lists[i].offset) = list;
-        record.lists[i] = (void *)(uintptr_t)list;
-    }
-    record.spec.read_only = json_is_true(json_object_get(json, "read_only"));
-    load_mounts(json_object_get(json, "mounts"), &record);
-    if (json_integer_value(json_object_get(json, "version")) != 1 || !record.image_digest ||
-        !str_equal(record.spec.id, id) || container_record_check(&record.spec, err) < 0) {
+    struct err why = {0};
+    rv = container_record_fields(json, &record.spec, &record.owned, &why);
+    if (rv == 0)
+        rv = container_record_check(&record.spec, &why);
+    if (rv == 0 && (json_integer_value(json_object_get(json, "version")) != VERSION ||
+                    !record.image_digest || !str_equal(record.spec.id, id)))
+        rv = err_set(&why, ERR_CORRUPT, "it is not that of container %s", id);
+    if (rv < 0) {
         container_record_release(&record);
-        return err_set(err, ERR_CORRUPT, "%s is damaged; remove the container", path);
+        return err_set(err, ERR_CORRUPT, "%s is damaged (%.120s); remove the container", path,
+                       why.msg);
     }
     *ret_record = record;
     return 0;
@@ -329,8 +225,6 @@ int container_record_load(const struct runtime *rt, const char *id,
 void container_record_release(struct container_record *record)
 {
     json_decref(record->json);
-    for (size_t i = 0; i < ARRAY_SIZE(record->lists); i++)
-        free(record->lists[i]);
-    free(record->mounts);
+    owned_release(&record->owned);
     *record = (struct container_record){0};
 }

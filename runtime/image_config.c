@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "runtime/image.h"
+#include "runtime/platform.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +72,25 @@ static int parse_string(json_t *config, const char *key, char **ret, struct err 
     return 0;
 }
 
-static int check_platform(json_t *root, struct err *err)
+int image_config_check(const char *data, size_t len, const struct image_platform *platform,
+                       struct err *err)
 {
-    const char *os = json_string_value(json_object_get(root, "os"));
-    const char *arch = json_string_value(json_object_get(root, "architecture"));
-    if (os && os[0] && strcmp(os, "linux") != 0)
-        return err_set(err, ERR_UNSUPPORTED, "the image is for %.30s, this machine runs linux", os);
-    if (arch && arch[0] && strcmp(arch, image_host_architecture()) != 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "the image is for %.30s processors, this machine has %s", arch,
-                       image_host_architecture());
-    return 0;
+    cleanup_json json_t *root = NULL;
+    struct image_platform host;
+    image_platform_host(&host);
+    int rv = image_json_load("image config", data, len, &root, err);
+    if (rv < 0)
+        return rv;
+    const struct image_platform *wanted = platform ? platform : &host;
+    const char *os = str_or_empty(json_string_value(json_object_get(root, "os")));
+    const char *arch = str_or_empty(json_string_value(json_object_get(root, "architecture")));
+    const char *variant = str_or_empty(json_string_value(json_object_get(root, "variant")));
+    if (image_platform_rank(wanted, os[0] ? os : wanted->os, arch[0] ? arch : wanted->architecture,
+                            variant) > 0)
+        return 0;
+    cleanup_free char *text = image_platform_format(wanted);
+    return err_set(err, ERR_UNSUPPORTED, "the image is for %.30s/%.30s%s%.30s, wanted is %s", os,
+                   arch, variant[0] ? "/" : "", variant, text);
 }
 
 static int parse_diff_ids(json_t *root, char (*ret)[IMAGE_DIGEST_SIZE], size_t *ret_n,
@@ -111,8 +120,7 @@ int image_config_parse(const char *data, size_t len, struct image *ret_image,
 {
     cleanup_json json_t *root = NULL;
     int rv = image_json_load("image config", data, len, &root, err);
-    if (rv < 0 || (rv = check_platform(root, err)) < 0 ||
-        (rv = parse_diff_ids(root, ret_diff_ids, ret_diff_ids_n, err)) < 0)
+    if (rv < 0 || (rv = parse_diff_ids(root, ret_diff_ids, ret_diff_ids_n, err)) < 0)
         return rv;
     json_t *config = json_object_get(root, "config");
     if (config && !json_is_object(config) && !json_is_null(config))

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * image_fetch - get images from registries and archives.
- */
-#include "runtime/image.h"
+#include "runtime/image_fetch.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/image_helper.h"
+#include "runtime/image_peers.h"
 #include "runtime/image_store.h"
 #include "runtime/internal.h"
+#include "runtime/platform.h"
+#include "runtime/registry_settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,25 +26,13 @@ enum {
     IMAGES_MAX = 4096, /* names in one archive */
 };
 
-/* A manifest that the helper named. */
-struct fetched {
-    char digest[IMAGE_DIGEST_SIZE];
-    char *name; /* as the archive has it, or NULL */
-};
-
-/* A fetch under way. */
-struct fetch {
-    struct runtime *rt;
-    const char *ingest;
-    struct fetched *images;
-    size_t n;
-};
-
-static void fetch_release(struct fetch *f)
+void image_fetch_release(struct image_fetch *f)
 {
     for (size_t i = 0; i < f->n; i++)
         free(f->images[i].name);
     free(f->images);
+    f->images = NULL;
+    f->n = 0;
 }
 
 static bool parse_size(const char *text, int64_t *ret)
@@ -63,14 +52,14 @@ static bool file_name_valid(const char *name)
            name[0] != '.';
 }
 
-static int take_image(struct fetch *f, char *digest, char *name, struct err *err)
+static int take_image(struct image_fetch *f, char *digest, char *name, struct err *err)
 {
     if (f->n >= IMAGES_MAX)
         return err_set(err, ERR_TOOBIG, "the archive has more than %d images", IMAGES_MAX);
     if (!image_helper_decode(name))
         return ERR_INTERNAL;
     f->images = mem_resize(f->images, f->n + 1, sizeof(*f->images));
-    struct fetched *image = &f->images[f->n++];
+    struct image_fetched *image = &f->images[f->n++];
     str_fill(image->digest, sizeof(image->digest), digest);
     image->name = strcmp(name, "-") == 0 ? NULL : str_copy(name);
     return 0;
@@ -79,14 +68,15 @@ static int take_image(struct fetch *f, char *digest, char *name, struct err *err
 static int on_line(void *arg, char **words, size_t n, enum image_answer *ret_answer,
                    struct err *err)
 {
-    struct fetch *f = arg;
+    struct image_fetch *f = arg;
     int64_t size = 0;
     int rv = ERR_INTERNAL;
     struct err why;
     err_set(&why, rv, "wherry-image speaks an unknown language");
     bool digest = n >= 3 && image_digest_valid(words[1]);
     if (digest && n == 3 && strcmp(words[0], "have") == 0 && parse_size(words[2], &size)) {
-        bool have = image_store_have(f->rt, words[1], size);
+        bool have = f->supply ? image_supply_have(f->supply, words[1], size)
+                              : image_store_have(f->rt, words[1], size);
         *ret_answer = have ? IMAGE_ANSWER_YES : IMAGE_ANSWER_NO;
         return 0;
     }
@@ -94,6 +84,8 @@ static int on_line(void *arg, char **words, size_t n, enum image_answer *ret_ans
         file_name_valid(words[3])) {
         *ret_answer = IMAGE_ANSWER_YES;
         rv = image_store_file(f->rt, f->ingest, words[3], words[1], size, &why);
+        if (rv == 0 && f->supply)
+            image_supply_filed(f->supply, words[1]);
     } else if (digest && n == 3 && strcmp(words[0], "image") == 0) {
         rv = take_image(f, words[1], words[2], &why);
     }
@@ -102,9 +94,8 @@ static int on_line(void *arg, char **words, size_t n, enum image_answer *ret_ans
     return rv;
 }
 
-/* Run the helper with @mode, the ingest folder, the room on the disk and @last (may be NULL). */
-static int run_helper(struct fetch *f, const char *mode, const char *last, int input_fd,
-                      const struct image_listener *listener, struct err *err)
+int image_fetch_run(struct image_fetch *f, const char *mode, const char *last, int input_fd,
+                    const struct image_listener *listener, struct err *err)
 {
     char max[24];
     int64_t room = image_store_room(f->rt);
@@ -119,76 +110,47 @@ static int run_helper(struct fetch *f, const char *mode, const char *last, int i
                                    .progress_arg = listener->arg,
                                    .on_line = on_line,
                                    .arg = f};
-    return image_helper_run(f->rt, &job, err);
+    struct err why = {0};
+    int rv = image_helper_run(f->rt, &job, &why);
+    /* In these words it says that it was more than max: what the disk has is less than what an
+     * image may have. */
+    if (rv == ERR_TOOBIG && room < IMAGE_MAX_BYTES && strstr(why.msg, "free or allowed"))
+        rv = why.code = ERR_NOSPACE;
+    if (rv < 0 && err)
+        *err = why;
+    return rv;
 }
 
-static int install(struct runtime *rt, const char *digest, const char *name,
-                   const struct image_listener *listener, struct err *err)
+/* ERR_UNSUPPORTED when the manifest @digest is not for @platform (NULL: this machine's). */
+static int check_platform(struct runtime *rt, const char *digest,
+                          const struct image_platform *platform, struct err *err)
 {
-    int rv = image_store_begin(rt, listener, err);
-    if (rv < 0)
+    cleanup_free struct image_manifest *manifest = mem_alloc(1, sizeof(*manifest));
+    cleanup_buf struct buf text = BUF_INIT;
+    cleanup_buf struct buf config = BUF_INIT;
+    int rv = image_store_read(rt, digest, &text, err);
+    if (rv == 0)
+        rv = image_manifest_parse(text.data, text.len, manifest, err);
+    if (rv == 0)
+        rv = image_store_read(rt, manifest->config.digest, &config, err);
+    return rv < 0 ? rv : image_config_check(config.data, config.len, platform, err);
+}
+
+int image_fetch_install(struct runtime *rt, const char *digest, const char *name,
+                        const struct image_platform *platform,
+                        const struct image_listener *listener, struct err *err)
+{
+    int rv = check_platform(rt, digest, platform, err);
+    if (rv < 0 || (rv = image_store_begin(rt, listener, err)) < 0)
         return rv;
-    rv = image_store_install(rt, digest, name, listener, err);
+    rv = image_store_install(rt, digest, name, !platform, listener, err);
     image_store_end(rt);
     return rv;
 }
 
-static bool is_named(const char *registry, const char *const *registries)
-{
-    for (size_t i = 0; registries && registries[i]; i++) {
-        if (strcmp(registries[i], registry) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Plain HTTP is for this machine and for whom the user named. */
-static int check_plain(const struct runtime *rt, const struct image_ref *ref,
-                       const char *const *plain_http, struct err *err)
-{
-    if (image_registry_is_local(ref->registry) || is_named(ref->registry, plain_http) ||
-        is_named(ref->registry, (const char *const *)rt->plain_http))
-        return 0;
-    return err_set(
-        err, ERR_UNSUPPORTED,
-        "not on this machine, and registry %.50s needs HTTPS, which is not supported yet: "
-        "'wherry image load' it here, or name a registry without TLS with --plain-http",
-        ref->registry);
-}
-
-static int pull(struct fetch *f, const char *name, const struct image_listener *listener,
-                struct err *err)
-{
-    int rv = run_helper(f, "pull", name, -1, listener, err);
-    if (rv < 0)
-        return rv;
-    if (f->n != 1)
-        return err_set(err, ERR_INTERNAL, "wherry-image speaks an unknown language");
-    return install(f->rt, f->images[0].digest, name, listener, err);
-}
-
-int image_pull(struct runtime *rt, const char *ref, const char *const *plain_http,
-               image_progress_cb progress, void *arg, struct err *err)
-{
-    struct image_ref parsed;
-    int rv = image_ref_parse(ref, &parsed, err);
-    if (rv < 0 || (rv = check_plain(rt, &parsed, plain_http, err)) < 0)
-        return rv;
-    cleanup_free char *name = image_ref_format(&parsed);
-    cleanup_free char *ingest = str_printf("%s/images/ingest/pull", rt->data_dir);
-    struct image_listener listener = {.label = ref, .progress = progress, .arg = arg};
-    struct fetch f = {.rt = rt, .ingest = ingest};
-    if ((rv = image_store_fetch_begin(rt, &listener, err)) < 0)
-        return rv;
-    rv = pull(&f, name, &listener, err);
-    image_store_fetch_end(rt);
-    fetch_release(&f);
-    return rv < 0 ? err_wrap(err, "pull %.100s", ref) : 0;
-}
-
 /* Replace the names in @f by their normalized forms. With @name, which is for an archive of one
  * image, that is the only one. */
-static int settle_names(struct fetch *f, const char *name, struct err *err)
+static int settle_names(struct image_fetch *f, const char *name, struct err *err)
 {
     if (f->n == 0)
         return err_set(err, ERR_INVALID, "the archive holds no image");
@@ -248,17 +210,17 @@ static int open_archive(const char *path, int *ret_fd, struct err *err)
     return 0;
 }
 
-static int load(struct fetch *f, int fd, const char *name, const struct image_listener *listener,
-                char ***ret_names, struct err *err)
+static int load(struct image_fetch *f, int fd, const char *name,
+                const struct image_listener *listener, char ***ret_names, struct err *err)
 {
-    int rv = run_helper(f, "load", NULL, fd, listener, err);
+    int rv = image_fetch_run(f, "load", NULL, fd, listener, err);
     if (rv == 0)
         rv = settle_names(f, name, err);
     char **names = mem_alloc(f->n + 1, sizeof(*names));
     for (size_t i = 0; rv == 0 && i < f->n; i++) {
         struct image_listener named = *listener;
         named.label = f->images[i].name;
-        rv = install(f->rt, f->images[i].digest, f->images[i].name, &named, err);
+        rv = image_fetch_install(f->rt, f->images[i].digest, f->images[i].name, NULL, &named, err);
         names[i] = str_copy(f->images[i].name);
     }
     if (rv < 0)
@@ -268,25 +230,36 @@ static int load(struct fetch *f, int fd, const char *name, const struct image_li
     return rv;
 }
 
+static int load_once(struct runtime *rt, int fd, const char *name,
+                     const struct image_listener *listener, char ***ret_names, struct err *err)
+{
+    cleanup_free char *ingest = NULL;
+    int rv = image_store_fetch_begin(rt, listener, err);
+    if (rv < 0)
+        return rv;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        rv = err_errno(err, errno, "read");
+    if (rv == 0 && (rv = make_ingest(rt, &ingest, err)) == 0) {
+        struct image_fetch f = {.rt = rt, .ingest = ingest};
+        rv = load(&f, fd, name, listener, ret_names, err);
+        image_fetch_release(&f);
+        file_remove_tree(ingest, NULL);
+    }
+    image_store_fetch_end(rt);
+    return rv;
+}
+
 int image_load(struct runtime *rt, const char *path, const char *name, char ***ret_names,
                image_progress_cb progress, void *arg, struct err *err)
 {
     cleanup_close int fd = -1;
-    cleanup_free char *ingest = NULL;
     const char *slash = strrchr(path, '/');
     struct image_listener listener = {
         .label = slash ? slash + 1 : path, .progress = progress, .arg = arg};
     int rv = open_archive(path, &fd, err);
-    if (rv < 0)
-        return err_wrap(err, "load %.100s", path);
-    if ((rv = image_store_fetch_begin(rt, &listener, err)) < 0)
-        return rv;
-    if ((rv = make_ingest(rt, &ingest, err)) == 0) {
-        struct fetch f = {.rt = rt, .ingest = ingest};
-        rv = load(&f, fd, name, &listener, ret_names, err);
-        fetch_release(&f);
-        file_remove_tree(ingest, NULL);
-    }
-    image_store_fetch_end(rt);
+    if (rv == 0)
+        rv = load_once(rt, fd, name, &listener, ret_names, err);
+    if (image_made_room(rt, rv))
+        rv = load_once(rt, fd, name, &listener, ret_names, err);
     return rv < 0 ? err_wrap(err, "load %.100s", path) : 0;
 }

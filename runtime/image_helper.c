@@ -79,7 +79,7 @@ static int make_pair(int ends[2], struct err *err)
 }
 
 static int spawn(const struct runtime *rt, struct helper *h, int answers_fd, int report_fd,
-                 int input_fd, struct err *err)
+                 int input_fd, int second_fd, struct err *err)
 {
     cleanup_free char *program = str_printf("%s/wherry-image", rt->program_dir);
     char *argv[ARGV_MAX + 2] = {program};
@@ -99,6 +99,8 @@ static int spawn(const struct runtime *rt, struct helper *h, int answers_fd, int
     posix_spawn_file_actions_adddup2(&files, report_fd, STDOUT_FILENO);
     if (input_fd >= 0)
         posix_spawn_file_actions_adddup2(&files, input_fd, 3);
+    if (second_fd >= 0)
+        posix_spawn_file_actions_adddup2(&files, second_fd, 4);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                         POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setsigmask(&attr, &none);
@@ -112,6 +114,7 @@ static int spawn(const struct runtime *rt, struct helper *h, int answers_fd, int
 static int start(const struct runtime *rt, struct helper *h, struct err *err)
 {
     cleanup_close int input = -1;
+    cleanup_close int second = -1;
     int answers[2] = {-1, -1};
     int report[2] = {-1, -1};
     if (h->job->input_fd >= 0) {
@@ -119,11 +122,16 @@ static int start(const struct runtime *rt, struct helper *h, struct err *err)
         if (input < 0)
             return err_errno(err, errno, "duplicate a descriptor");
     }
+    if (h->job->second_fd > 0) {
+        second = fcntl(h->job->second_fd, F_DUPFD_CLOEXEC, SAFE_FD);
+        if (second < 0)
+            return err_errno(err, errno, "duplicate a descriptor");
+    }
     int rv = make_pair(answers, err);
     if (rv == 0)
         rv = make_pair(report, err);
     if (rv == 0)
-        rv = spawn(rt, h, answers[0], report[1], input, err);
+        rv = spawn(rt, h, answers[0], report[1], input, second, err);
     cleanup_close_fn(&answers[0]);
     cleanup_close_fn(&report[1]);
     if (rv < 0) {
@@ -161,10 +169,19 @@ static int take_progress(struct helper *h, const char *words)
 {
     long long done;
     long long total;
-    if (sscanf(words, "%lld %lld", &done, &total) != 2 || done < 0 || total < 0)
+    unsigned layers_done;
+    unsigned layers;
+    long long speed;
+    int n = sscanf(words, "%lld %lld %u %u %lld", &done, &total, &layers_done, &layers, &speed);
+    if ((n != 2 && n != 5) || done < 0 || total < 0 || (n == 5 && speed < 0))
         return -1;
-    snprintf(h->text, sizeof(h->text), "%.80s: %.1f of %.1f MB", h->job->label, (double)done / 1e6,
-             (double)total / 1e6);
+    if (n == 2)
+        snprintf(h->text, sizeof(h->text), "%.80s: %.1f of %.1f MB", h->job->label,
+                 (double)done / 1e6, (double)total / 1e6);
+    else
+        snprintf(h->text, sizeof(h->text), "%.80s: %u of %u layers, %.1f of %.1f MB, %.1f MB/s",
+                 h->job->label, layers_done, layers, (double)done / 1e6, (double)total / 1e6,
+                 (double)speed / 1e6);
     return 0;
 }
 
@@ -232,14 +249,16 @@ static int take_output(struct helper *h, struct err *err)
     return h->pending.len >= LINE_MAX_BYTES ? nonsense(err) : 1;
 }
 
-/* False when the caller wants no more of it. */
-static bool tell(struct helper *h)
+/* Negative when the caller wants no more of it. */
+static int tell(struct helper *h, struct err *err)
 {
     int64_t now_ms = clock_boot_ms();
-    if (!h->job->progress || now_ms - h->told_ms < TICK_MS)
-        return true;
+    if (now_ms - h->told_ms < TICK_MS)
+        return 0;
     h->told_ms = now_ms;
-    return h->job->progress(h->job->progress_arg, h->text);
+    if (h->job->progress && !h->job->progress(h->job->progress_arg, h->text))
+        return err_set(err, ERR_CANCELED, "%.80s: canceled", h->job->label);
+    return h->job->on_tick ? h->job->on_tick(h->job->arg, err) : 0;
 }
 
 static int listen_to(struct helper *h, struct err *err)
@@ -248,9 +267,9 @@ static int listen_to(struct helper *h, struct err *err)
         struct pollfd p = {.fd = h->out_fd, .events = POLLIN};
         if (poll(&p, 1, TICK_MS) < 0 && errno != EINTR)
             return err_errno(err, errno, "wait for wherry-image");
-        if (!tell(h))
-            return err_set(err, ERR_CANCELED, "%.80s: canceled", h->job->label);
-        int rv = p.revents ? take_output(h, err) : 1;
+        int rv = tell(h, err);
+        if (rv == 0)
+            rv = p.revents ? take_output(h, err) : 1;
         if (rv <= 0)
             return rv;
     }

@@ -25,6 +25,7 @@ enum {
 struct image_helper_job {
     const char *const *argv; /* mode and what follows, NULL-terminated */
     int input_fd;            /* becomes its descriptor 3; -1 without */
+    int second_fd;           /* becomes its descriptor 4; 0 or less without */
     /* Text before the progress, "nginx:1.2: unpacking"; NULL when there is nobody to tell. */
     const char *label;
     image_progress_cb progress; /* may be NULL */
@@ -33,6 +34,8 @@ struct image_helper_job {
      * the helper. */
     int (*on_line)(void *arg, char **words, size_t words_n, enum image_answer *ret_answer,
                    struct err *err);
+    /* Called some times a second; a negative code ends the helper. May be NULL. */
+    int (*on_tick)(void *arg, struct err *err);
     void *arg;
 };
 

@@ -17,6 +17,7 @@
 
 struct err;
 struct image;
+struct image_platform;
 
 enum {
     IMAGE_DOCUMENT_MAX = 4 << 20, /* bytes of an index, a manifest or a config */
@@ -40,6 +41,7 @@ struct image_manifest {
     struct image_blob config;
     struct image_blob layers[IMAGE_LAYERS_MAX];
     size_t layers_n;
+    bool docker; /* of Docker's media type */
 };
 
 /* One line of an index. */
@@ -82,11 +84,21 @@ void image_index_release(struct image_index *index);
  * fit when they are the only one. Borrowed. */
 const struct image_index_entry *image_index_choose(const struct image_index *index);
 
-/* "amd64", "arm64"...: this machine in the words of images. */
+/* "amd64", "arm64"...: this machine in the words of images. Borrowed, one per thread. */
 const char *image_host_architecture(void);
 
-/* Fill the fields of @ret_image that the config has, and the digests of its uncompressed layers.
- * ERR_UNSUPPORTED when it is for another kind of machine. Release the image also on failure. */
+/* As image_index_choose for machines of the kind @platform. Of several variants that suit, the
+ * newest; the first of equals. */
+const struct image_index_entry *image_index_choose_for(const struct image_index *index,
+                                                       const struct image_platform *platform);
+
+/* ERR_UNSUPPORTED when the config @data is not for @platform (NULL: this machine's). One that does
+ * not say is for any. */
+int image_config_check(const char *data, size_t len, const struct image_platform *platform,
+                       struct err *err);
+
+/* Fill the fields of @ret_image that the config has, and the digests of its uncompressed layers,
+ * whatever machine it is for. Release the image also on failure. */
 int image_config_parse(const char *data, size_t len, struct image *ret_image,
                        char (*ret_diff_ids)[IMAGE_DIGEST_SIZE], size_t *ret_diff_ids_n,
                        struct err *err);

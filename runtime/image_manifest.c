@@ -4,10 +4,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "runtime/platform.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 enum {
     JSON_VALUES_MAX = 65536,
@@ -137,6 +137,7 @@ int image_manifest_parse(const char *data, size_t len, struct image_manifest *re
             return rv;
     }
     m.layers_n = json_array_size(layers);
+    m.docker = str_equal(string_of(root, "mediaType"), IMAGE_TYPE_DOCKER_MANIFEST);
     *ret = m;
     return 0;
 }
@@ -194,44 +195,14 @@ void image_index_release(struct image_index *index)
     *index = (struct image_index){0};
 }
 
-const char *image_host_architecture(void)
-{
-    static const char *const known[][2] = {
-        {"x86_64", "amd64"}, {"aarch64", "arm64"},   {"armv7l", "arm"},      {"armv6l", "arm"},
-        {"i686", "386"},     {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"},
-    };
-    struct utsname u;
-    check(uname(&u) == 0);
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-        if (strcmp(u.machine, known[i][0]) == 0)
-            return known[i][1];
-    }
-    return "unknown";
-}
-
-/* How well an entry of the right architecture suits this machine; 0: not at all. */
-static int variant_rank(const char *variant)
-{
-    struct utsname u;
-    check(uname(&u) == 0);
-    if (strcmp(u.machine, "aarch64") == 0)
-        return !variant[0] || strcmp(variant, "v8") == 0 ? 2 : 0;
-    if (strncmp(u.machine, "armv", 4) != 0)
-        return variant[0] ? 1 : 2; /* amd64's v2, v3 ask for newer processors */
-    if (!variant[0])
-        return 1;
-    return variant[0] == 'v' && variant[1] <= u.machine[4] ? variant[1] : 0;
-}
-
-const struct image_index_entry *image_index_choose(const struct image_index *index)
+const struct image_index_entry *image_index_choose_for(const struct image_index *index,
+                                                       const struct image_platform *platform)
 {
     const struct image_index_entry *best = NULL;
     int best_rank = 0;
     for (size_t i = 0; i < index->n; i++) {
         const struct image_index_entry *e = &index->entries[i];
-        if (strcmp(e->os, "linux") != 0 || strcmp(e->architecture, image_host_architecture()) != 0)
-            continue;
-        int rank = variant_rank(e->variant);
+        int rank = image_platform_rank(platform, e->os, e->architecture, e->variant);
         if (rank > best_rank) {
             best = e;
             best_rank = rank;
@@ -240,4 +211,18 @@ const struct image_index_entry *image_index_choose(const struct image_index *ind
     if (!best && index->n == 1 && !index->entries[0].os[0])
         best = &index->entries[0];
     return best;
+}
+
+const struct image_index_entry *image_index_choose(const struct image_index *index)
+{
+    struct image_platform host;
+    image_platform_host(&host);
+    return image_index_choose_for(index, &host);
+}
+
+const char *image_host_architecture(void)
+{
+    static _Thread_local struct image_platform host;
+    image_platform_host(&host);
+    return host.architecture;
 }

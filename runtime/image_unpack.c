@@ -2,7 +2,9 @@
 /*
  * image_unpack - unpack one layer by wherry-image, then do what that program may not do or cannot
  * know: mark opaque folders for overlayfs (trusted xattrs are for CAP_SYS_ADMIN), and give folders
- * that the archive did not name the owner, mode and time that they have in the layers below.
+ * that the archive did not name the owner, mode and time that they have in the layers below. What
+ * is there then is read once: for its digest, and to hold the limits here too, whatever the helper
+ * did.
  */
 #include "runtime/image_store.h"
 
@@ -11,6 +13,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/image_helper.h"
+#include "runtime/image_tree.h"
+#include "runtime/index.h"
 #include "runtime/internal.h"
 
 #include <errno.h>
@@ -27,7 +31,10 @@
 enum {
     NOTES_MAX_BYTES = 16 << 20, /* of paths that one layer may make us remember */
     NOTE_OVERHEAD_BYTES = 40,
+    RATIO_MAX = 200, /* of what a layer unpacks to, to its blob, */
 };
+
+#define RATIO_FREE_BYTES (1LL << 30) /* past so much */
 
 struct paths {
     char **paths;
@@ -40,6 +47,7 @@ struct notes {
     struct paths opaque;
     struct paths implied;
     size_t bytes;
+    struct runtime *rt;
 };
 
 static void add_path(struct paths *paths, const char *path)
@@ -71,6 +79,16 @@ static int on_line(void *arg, char **words, size_t n, enum image_answer *ret_ans
         return err_set(err, ERR_TOOBIG, "the layer has too many opaque or unnamed folders");
     add_path(opaque ? &notes->opaque : &notes->implied, words[1]);
     return 0;
+}
+
+/* The helper holds the limits itself; should it not, the disk is not left to it. */
+static int on_tick(void *arg, struct err *err)
+{
+    const struct notes *notes = arg;
+    struct image_disk disk = image_store_disk(notes->rt);
+    if (disk.free >= image_store_reserve(&disk) / 2)
+        return 0;
+    return err_set(err, ERR_NOSPACE, "the disk of %s is full", notes->rt->data_dir);
 }
 
 /* Open the folder @path of a layer for reading; -errno. */
@@ -140,16 +158,24 @@ static int finish(struct runtime *rt, const char *path, const struct notes *note
     return rv < 0 ? rv : mark_opaque(root_fd, &notes->opaque, err);
 }
 
+/* What a layer may unpack to: what is free, what the image may still have, and no more than any
+ * honest compression makes of its blob. */
+static int64_t limit_of(int64_t room, const struct image_blob *blob,
+                        const struct image_room *image_room)
+{
+    int64_t ratio = blob->size < INT64_MAX / RATIO_MAX ? blob->size * RATIO_MAX : INT64_MAX;
+    int64_t limit = ratio > RATIO_FREE_BYTES ? ratio : RATIO_FREE_BYTES;
+    limit = image_room->bytes < limit ? image_room->bytes : limit;
+    return room < limit ? room : limit;
+}
+
 static int run_helper(struct runtime *rt, const char *path, const struct image_blob *blob,
-                      const char *diff_id, const struct image_listener *listener,
+                      const char *diff_id, int64_t limit, const struct image_listener *listener,
                       struct notes *notes, struct err *err)
 {
     char max[24];
     char size[24];
-    int64_t room = image_store_room(rt);
-    if (room == 0)
-        return err_set(err, ERR_NOSPACE, "there is no room for images left at %s", rt->data_dir);
-    snprintf(max, sizeof(max), "%lld", (long long)room);
+    snprintf(max, sizeof(max), "%lld", (long long)limit);
     snprintf(size, sizeof(size), "%lld", (long long)blob->size);
     cleanup_free char *blob_path = image_store_blob_path(rt, blob->digest);
     cleanup_close int fd = open(blob_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -162,6 +188,7 @@ static int run_helper(struct runtime *rt, const char *path, const struct image_b
                                    .progress = listener->progress,
                                    .progress_arg = listener->arg,
                                    .on_line = on_line,
+                                   .on_tick = on_tick,
                                    .arg = notes};
     int rv = image_helper_run(rt, &job, err);
     if (rv == ERR_CORRUPT) /* it may be our copy that is damaged: the next pull fetches it anew */
@@ -169,12 +196,31 @@ static int run_helper(struct runtime *rt, const char *path, const struct image_b
     return rv;
 }
 
+/* What there is now, whatever the helper said of it. */
+static int measure(const char *path, int64_t limit, const struct image_room *room,
+                   const struct image_listener *listener, struct index_layer *ret, struct err *err)
+{
+    struct image_tree tree;
+    int rv = image_tree_read(path, false, room->entries, limit, NULL, NULL, &tree, err);
+    if (rv < 0)
+        return err_wrap(err, "%.80s", listener->label);
+    str_fill(ret->tree, sizeof(ret->tree), tree.digest);
+    ret->bytes = tree.bytes;
+    ret->entries = tree.entries;
+    return 0;
+}
+
 int image_unpack_layer(struct runtime *rt, int64_t number, const struct image_blob *blob,
                        const char *diff_id, const int64_t *lower, size_t lower_n,
-                       const struct image_listener *listener, struct err *err)
+                       const struct image_room *image_room, const struct image_listener *listener,
+                       struct index_layer *ret_layer, struct err *err)
 {
     cleanup_free char *path = image_store_layer_path(rt, number);
-    struct notes notes = {0};
+    struct notes notes = {.rt = rt};
+    int64_t room = image_store_room(rt);
+    int64_t limit = limit_of(room, blob, image_room);
+    if (room == 0)
+        return err_set(err, ERR_NOSPACE, "there is no room for images left at %s", rt->data_dir);
     int rv = file_remove_tree(path, err); /* an unused one that could not be deleted before */
     if (rv < 0)
         return rv;
@@ -183,9 +229,14 @@ int image_unpack_layer(struct runtime *rt, int64_t number, const struct image_bl
     if (chmod(path, 0755) < 0)
         rv = err_errno(err, errno, "set the mode of %s", path);
     if (rv == 0)
-        rv = run_helper(rt, path, blob, diff_id, listener, &notes, err);
+        rv = run_helper(rt, path, blob, diff_id, limit, listener, &notes, err);
     if (rv == 0)
         rv = finish(rt, path, &notes, lower, lower_n, err);
+    if (rv == 0)
+        rv = measure(path, limit, image_room, listener, ret_layer, err);
+    if (rv == ERR_TOOBIG && limit == room)
+        rv = err_set(err, ERR_NOSPACE, "%.80s: there is not enough room left at %s",
+                     listener->label, rt->data_dir);
     free_paths(&notes.opaque);
     free_paths(&notes.implied);
     if (rv < 0)

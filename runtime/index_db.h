@@ -20,6 +20,17 @@ struct index {
     struct index_content content;
 };
 
+/* Bring the file to this program's version. ERR_UNSUPPORTED for a newer one. */
+int index_set_up(struct index *index, struct err *err);
+
+/* The first column of all rows of @st, NULL-terminated; free with image_strings_free(). */
+int index_strings(struct index *index, sqlite3_stmt *st, char ***ret, struct err *err);
+
+/* SQL: is manifest m one that services need, by its digest or by one of its names? */
+#define INDEX_KEPT                                                                                 \
+    "(m.digest IN (SELECT ref FROM keep) OR EXISTS"                                                \
+    " (SELECT 1 FROM name kn JOIN keep ON keep.ref=kn.name WHERE kn.digest=m.digest))"
+
 /* Fill @err from the last SQLite error. Returns its code. */
 int index_fail(struct index *index, struct err *err);
 

@@ -6,6 +6,8 @@
 #define WHERRY_RUNTIME_INTERNAL_H
 
 #include "runtime/cgroup.h"
+#include "runtime/peers.h"
+#include "runtime/registry.h"
 #include "runtime/runtime.h"
 
 #include <stdbool.h>
@@ -14,6 +16,9 @@
 
 struct err;
 struct index;
+struct oci_list;
+struct seccomp_cache;
+struct seccomp_profile;
 
 enum cgroup_mode {
     CGROUP_V1,     /* controllers on v1 hierarchies, no cgroup2 mount */
@@ -26,17 +31,22 @@ struct runtime {
     char *run_dir;
     char *cgroup_parent;
     char *program_dir;
-    char **plain_http;    /* NULL-terminated or NULL */
+    char **plain_http;              /* NULL-terminated or NULL */
+    registry_access_cb on_registry; /* how registries are reached; NULL: anonymously */
+    void *on_registry_arg;
+    int registry_stall_s; /* without bytes so long a registry stalls; 0: the usual */
     char *exits_dir;      /* run_dir/exits */
-    char *oci_path;       /* absolute */
-    char *oci_version;    /* "crun 1.8.1" */
-    const char *oci_hide; /* mount it must not see: crun refuses hybrid cgroups; NULL: none */
+    struct oci_list *oci; /* the OCI runtimes (oci.h) */
     enum cgroup_mode cgroup_mode;
     struct cgroup_mount cgroup_mounts[CGROUP_MOUNTS_MAX];
     size_t cgroup_mounts_n;
-    char boot_id[40];    /* /proc/sys/kernel/random/boot_id */
-    struct index *index; /* images/index.db, thread-safe by its own lock */
+    struct seccomp_cache *seccomp_cache;
+    struct seccomp_profile *seccomp; /* the default for containers, NULL: the built-in one */
+    uint32_t userns_base;            /* first id of the ranges for user namespaces (idmap.h) */
+    char boot_id[40];                /* /proc/sys/kernel/random/boot_id */
+    struct index *index;             /* images/index.db, thread-safe by its own lock */
     int lock_fd;
+    struct runtime_peers peers; /* zero: none */
 };
 
 /* Paths of container @id; the caller frees them. */

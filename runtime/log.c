@@ -42,7 +42,7 @@ struct log_file {
 
 /* The files of one run, oldest first. */
 struct run_files {
-    struct log_file file[SHIM_LOG_FILES];
+    struct log_file file[SHIM_LOG_FILES_MAX];
     size_t n;
 };
 
@@ -71,12 +71,16 @@ static int64_t identity(int fd, int64_t *ret_size)
 static void open_run(int dir_fd, int64_t run, struct run_files *ret_files)
 {
     struct run_files newest_first = {.n = 0};
-    for (int age = 0; age < SHIM_LOG_FILES; age++) {
+    /* A rotation under way, or cut short, leaves a gap of one. */
+    for (int age = 0, missing = 0; age < SHIM_LOG_FILES_MAX && missing < 2; age++) {
         char name[64];
         snprintf(name, sizeof(name), age ? "%lld.log.%d" : "%lld.log", (long long)run, age);
         struct log_file file = {.fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-        if (file.fd < 0)
+        if (file.fd < 0) {
+            missing++;
             continue;
+        }
+        missing = 0;
         file.id = identity(file.fd, &file.size);
         bool seen = file.id == 0;
         for (size_t i = 0; i < newest_first.n; i++)

@@ -6,10 +6,12 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/idmap.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -153,7 +155,58 @@ int rootfs_user(int root_fd, const char *text, struct rootfs_user *ret_user, str
     return 0;
 }
 
-int rootfs_mkdirs(int root_fd, const char *path, uid_t uid, gid_t gid, struct err *err)
+static int add_group(char *text, const char *name, struct rootfs_user *user, struct err *err)
+{
+    struct rootfs_user found = {0};
+    unsigned gid = 0;
+    if (!parse_id(name, &gid)) {
+        if (!read_groups(text, name, NULL, &found))
+            return err_set(err, ERR_NOTFOUND,
+                           "group_add: group '%s' is not in the image's "
+                           "/etc/group",
+                           name);
+        gid = found.gid;
+    }
+    for (size_t i = 0; i < user->groups_n; i++) {
+        if (user->groups[i] == gid)
+            return 0;
+    }
+    if (user->groups_n == ROOTFS_GROUPS_MAX)
+        return err_set(err, ERR_TOOBIG, "group_add: more than %d groups", ROOTFS_GROUPS_MAX);
+    user->groups[user->groups_n++] = gid;
+    return 0;
+}
+
+int rootfs_groups(int root_fd, const char *const *names, struct rootfs_user *user, struct err *err)
+{
+    if (!names || !names[0])
+        return 0;
+    cleanup_buf struct buf group = BUF_INIT;
+    int rv = read_accounts(root_fd, "etc/group", &group, err);
+    for (; *names && rv == 0; names++) {
+        /* Reading cuts the text to pieces. */
+        cleanup_free char *copy = str_copy(group.data);
+        rv = add_group(copy, *names, user, err);
+    }
+    return rv;
+}
+
+void rootfs_user_name(int root_fd, int64_t uid, char *out, size_t size)
+{
+    struct rootfs_user user = {0};
+    cleanup_buf struct buf passwd = BUF_INIT;
+    snprintf(out, size, "%lld", (long long)uid);
+    char name[256];
+    if (root_fd < 0 || read_accounts(root_fd, "etc/passwd", &passwd, NULL) < 0 ||
+        !find_passwd(passwd.data, NULL, (unsigned)uid, &user, name, sizeof(name)))
+        return;
+    for (char *p = name; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            *p = '?';
+    str_fill(out, size, name);
+}
+
+static int make_dirs(int root_fd, const char *path, uid_t uid, gid_t gid, struct err *err)
 {
     cleanup_free char *copy = str_copy(path);
     for (char *p = copy + 1;; p++) {
@@ -179,4 +232,15 @@ int rootfs_mkdirs(int root_fd, const char *path, uid_t uid, gid_t gid, struct er
         if (!end)
             return 0;
     }
+}
+
+int rootfs_mkdirs(int root_fd, const char *path, uid_t uid, gid_t gid, uint32_t base,
+                  struct err *err)
+{
+    if (base == 0)
+        return make_dirs(root_fd, path, uid, gid, err);
+    idmap_enter(base);
+    int rv = make_dirs(root_fd, path, base + uid, base + gid, err);
+    idmap_leave();
+    return rv;
 }

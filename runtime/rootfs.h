@@ -9,6 +9,7 @@
 #define WHERRY_RUNTIME_ROOTFS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -29,7 +30,17 @@ struct rootfs_user {
  * ERR_NOTFOUND for a name that is not there. */
 int rootfs_user(int root_fd, const char *user, struct rootfs_user *ret_user, struct err *err);
 
-/* Make folder @path below @root_fd with its parents, where missing, owned by @uid and @gid. */
-int rootfs_mkdirs(int root_fd, const char *path, uid_t uid, gid_t gid, struct err *err);
+/* Add @names (names of the group file below @root_fd, or numbers; NULL-terminated, may be NULL) to
+ * the groups of @user. ERR_NOTFOUND for a name that is not there. */
+int rootfs_groups(int root_fd, const char *const *names, struct rootfs_user *user, struct err *err);
+
+/* Write the name that the passwd file below @root_fd gives @uid to @out; the number when there is
+ * none, or no file. */
+void rootfs_user_name(int root_fd, int64_t uid, char *out, size_t size);
+
+/* Make folder @path below @root_fd with its parents, where missing, owned by @uid and @gid, which
+ * are ids of the container: @base more on this machine when it has a user namespace, else 0. */
+int rootfs_mkdirs(int root_fd, const char *path, uid_t uid, gid_t gid, uint32_t base,
+                  struct err *err);
 
 #endif

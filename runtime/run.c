@@ -15,28 +15,36 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/bundle.h"
+#include "runtime/capability.h"
 #include "runtime/container.h"
 #include "runtime/container_record.h"
+#include "runtime/device.h"
+#include "runtime/exec.h"
+#include "runtime/idmap.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
+#include "runtime/machine.h"
+#include "runtime/mount_target.h"
 #include "runtime/oci.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
+#include "runtime/seccomp.h"
+#include "runtime/seccomp_bpf.h"
 #include "runtime/shim/protocol.h"
+#include "runtime/shim_answer.h"
 #include "runtime/snapshot.h"
+#include "runtime/userns.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-    ANSWER_MAX = 1024,
     LEFTOVERS_MS = 10000,
     LOG_BYTES_DEFAULT = 10 << 20,
     LOG_BYTES_MIN = 4096,
@@ -49,13 +57,16 @@ struct start {
     struct runtime *rt;
     const char *id;
     int64_t run;
+    const struct oci_runtime *oci;
     struct container_record record;
     struct image image;
     char *data_dir;
     char *state_dir;
     char *rootfs;
     char *group;
-    int root_fd;
+    int mount_fd;  /* what the shim attaches at rootfs */
+    int root_fd;   /* the container's root: the same, unless it has a user namespace */
+    uint32_t base; /* its first id, 0 without one */
 };
 
 static void start_release(struct start *s)
@@ -66,8 +77,10 @@ static void start_release(struct start *s)
     free(s->state_dir);
     free(s->rootfs);
     free(s->group);
-    if (s->root_fd >= 0)
+    if (s->root_fd >= 0 && s->root_fd != s->mount_fd)
         close(s->root_fd);
+    if (s->mount_fd >= 0)
+        close(s->mount_fd);
 }
 
 static int check_startable(struct start *s, struct err *err)
@@ -98,8 +111,12 @@ static int clear_leftovers(struct start *s, struct err *err)
     if (rv < 0)
         return rv;
     oci_forget(s->rt, s->id);
+    exec_sweep(s->rt, s->id);
     if ((rv = file_mkdirs(s->rootfs, 0700, err)) < 0)
         return rv;
+    /* Through here the OCI runtime comes as the user namespace's root, and nobody else. */
+    if (chmod(s->state_dir, s->record.spec.userns ? 0711 : 0700) < 0)
+        return err_errno(err, errno, "set the mode of %s", s->state_dir);
     /* ".pid": runc makes it before it renames it, and fails when a killed one left it. */
     static const char *const stale[] = {SHIM_FILE_PID, "." SHIM_FILE_PID, SHIM_FILE_OCI_LOG,
                                         SHIM_FILE_STARTED};
@@ -166,129 +183,158 @@ static int write_etc(struct start *s, struct err *err)
     return rv;
 }
 
-static bool has_swap_limit(const struct start *s)
+/* The filter of its system calls, NULL for none, and where it is known already its program. */
+static int make_seccomp(const struct start *s, const struct machine *machine, struct bundle *bundle,
+                        struct err *err)
 {
-    cleanup_free char *v1 =
-        cgroup_file(s->rt, "memory", s->rt->cgroup_parent, "memory.memsw.limit_in_bytes");
-    cleanup_free char *v2 = cgroup_file(s->rt, "memory", s->rt->cgroup_parent, "memory.swap.max");
-    return (v1 && file_exists(v1)) || (v2 && file_exists(v2));
-}
-
-static int own_oom_score(void)
-{
-    cleanup_buf struct buf text = BUF_INIT;
-    int own = file_read("/proc/self/oom_score_adj", 32, &text, NULL) == 0 ? atoi(text.data) : 0;
-    return own > 0 ? own : 0;
+    const struct container_spec *spec = &s->record.spec;
+    uint64_t capabilities;
+    struct seccomp_profile *own = NULL;
+    if (str_equal(spec->seccomp, "unconfined") || (spec->privileged && !spec->seccomp))
+        return 0;
+    int rv = capability_set(spec, machine->capabilities, &capabilities, err);
+    if (rv == 0 && spec->seccomp)
+        rv = seccomp_profile_parse(spec->seccomp, strlen(spec->seccomp), &own, err);
+    if (rv < 0)
+        return rv;
+    const struct seccomp_profile *profile = own              ? own
+                                            : s->rt->seccomp ? s->rt->seccomp
+                                                             : seccomp_default();
+    bundle->seccomp = seccomp_json(profile, capabilities, seccomp_kernel());
+    if (!own && str_starts(s->oci->version, "crun "))
+        bundle->seccomp_program =
+            seccomp_program(s->rt->seccomp_cache, profile, capabilities, seccomp_kernel());
+    seccomp_profile_free(own);
+    return 0;
 }
 
 static int write_config(struct start *s, const struct rootfs_user *user, struct err *err)
 {
-    struct rlimit nofile = {0};
-    getrlimit(RLIMIT_NOFILE, &nofile);
+    struct machine machine;
+    struct device_set devices = {0};
+    machine_read(s->rt, &machine);
+    int rv = device_find(&s->record.spec, &devices, err);
+    if (rv < 0)
+        return rv;
     cleanup_free char *etc = str_printf("%s/etc", s->data_dir);
+    cleanup_free char *init = str_printf("%s/wherry-shim", s->rt->program_dir);
     struct bundle bundle = {
         .spec = &s->record.spec,
         .image = &s->image,
         .user = user,
+        .machine = &machine,
+        .devices = &devices,
         .rootfs = s->rootfs,
         .etc_dir = etc,
+        .init = init,
+        .userns_base = s->base,
         .cgroup = s->group,
-        .cgroup_v2 = s->rt->cgroup_mode == CGROUP_V2,
-        .has_memory = cgroup_has(s->rt, "memory"),
-        .has_swap = has_swap_limit(s),
-        .has_cpu = cgroup_has(s->rt, "cpu"),
-        .has_pids = cgroup_has(s->rt, "pids"),
-        .nofile_hard = nofile.rlim_max > INT64_MAX ? INT64_MAX : (int64_t)nofile.rlim_max,
-        .oom_score_adj = own_oom_score(),
     };
     cleanup_buf struct buf json = BUF_INIT;
-    int rv = bundle_write(&bundle, &json, err);
+    rv = make_seccomp(s, &machine, &bundle, err);
+    if (rv == 0)
+        rv = bundle_write(&bundle, &json, err);
+    device_set_release(&devices);
+    json_decref(bundle.seccomp);
     if (rv < 0)
         return rv;
     cleanup_free char *path = str_printf("%s/config.json", s->state_dir);
     return file_write_fast(path, json.data, json.len, 0600, err);
 }
 
+static int mount_root(struct start *s, struct err *err)
+{
+    const char *const *layers = (const char *const *)s->image.layer_dirs;
+    if (!s->record.spec.userns) {
+        int rv = snapshot_mount(s->data_dir, layers, s->rootfs, &s->mount_fd, err);
+        s->root_fd = s->mount_fd;
+        return rv;
+    }
+    cleanup_free char *init = str_printf("%s/wherry-shim", s->rt->program_dir);
+    /* runc, which is not in the shim's namespace for an exec, wants to see the folder. */
+    cleanup_free char *root = str_printf("%s/root", s->rootfs);
+    int rv = file_mkdirs(root, 0700, err);
+    if (rv == 0)
+        rv = idmap_base(s->rt, s->id, &s->base, err);
+    if (rv == 0 && s->record.spec.netns)
+        rv = userns_set_network(&s->record.spec, err);
+    struct userns_tree tree = {.spec = &s->record.spec,
+                               .data_dir = s->data_dir,
+                               .layer_dirs = layers,
+                               .init = init,
+                               .scratch = s->rootfs,
+                               .base = s->base};
+    return rv == 0 ? userns_mount(&tree, &s->mount_fd, &s->root_fd, err) : rv;
+}
+
 static int prepare(struct start *s, struct err *err)
 {
     struct rootfs_user user;
-    int rv = snapshot_mount(s->data_dir, (const char *const *)s->image.layer_dirs, s->rootfs,
-                            &s->root_fd, err);
+    /* A user namespace's tree has these files in it. */
+    int rv = write_etc(s, err);
+    if (rv == 0)
+        rv = mount_root(s, err);
+    if (rv == 0)
+        rv = mount_target_check(&s->record.spec, s->root_fd, err);
     if (rv < 0)
         return rv;
     const char *who = s->record.spec.user ? s->record.spec.user : str_or_empty(s->image.user);
     if ((rv = rootfs_user(s->root_fd, who, &user, err)) < 0 ||
+        (rv = rootfs_groups(s->root_fd, s->record.spec.group_add, &user, err)) < 0 ||
         (rv = rootfs_mkdirs(s->root_fd, bundle_working_dir(&s->record.spec, &s->image), user.uid,
-                            user.gid, err)) < 0 ||
-        (rv = write_etc(s, err)) < 0 || (rv = write_config(s, &user, err)) < 0)
+                            user.gid, s->base, err)) < 0 ||
+        (rv = write_config(s, &user, err)) < 0 || (rv = oci_note(s->rt, s->id, s->oci, err)) < 0)
         return rv;
     prune_logs(s);
     return 0;
 }
 
-/* What the shim said, or that it said nothing. */
-static int read_answer(struct start *s, int fd, struct err *err)
-{
-    cleanup_buf struct buf answer = BUF_INIT;
-    int64_t deadline = clock_boot_ms() + SHIM_START_MAX_MS + LEFTOVERS_MS;
-    for (;;) {
-        int64_t left = deadline - clock_boot_ms();
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        if (left <= 0)
-            return err_set(err, ERR_TIMEOUT, "the shim of container %s does not answer", s->id);
-        if (poll(&poll_fd, 1, (int)left) <= 0)
-            continue;
-        ssize_t n = read(fd, buf_reserve(&answer, 256), 256);
-        if (n == 0)
-            break;
-        if (n > 0 && answer.len < ANSWER_MAX)
-            answer.len += (size_t)n;
-    }
-    buf_append(&answer, "", 0);
-    answer.data[strcspn(answer.data, "\n")] = '\0';
-    if (answer.data[0] == 'S')
-        return 0;
-    if (answer.data[0] != 'F')
-        return err_set(err, ERR_FAILED, "the shim was killed while it started container %s", s->id);
-    if (answer.len > 2 && answer.data[1] == ' ' && answer.data[2])
-        return err_set(err, ERR_FAILED, "%s", answer.data + 2);
-    cleanup_free char *log = str_printf("%s/" SHIM_FILE_OCI_LOG, s->state_dir);
-    return oci_log_error(log, "the OCI runtime failed; the container's log may say why", err);
-}
-
-/* The arguments of enum shim_arg and the OCI runtime's. */
+/* The arguments of enum shim_arg and the OCI runtime's; the last of those is the container's id. */
 static const char **shim_argv(struct start *s, char **oci, char *const owned[6])
 {
     size_t n = 0;
     while (oci[n])
         n++;
-    const char **argv = mem_alloc(SHIM_ARG_OCI + n + 1, sizeof(*argv));
+    const char **argv = mem_alloc(SHIM_ARG_OCI + n + 3, sizeof(*argv));
     argv[SHIM_ARG_PROGRAM] = owned[0];
     argv[SHIM_ARG_ID] = s->id;
     argv[SHIM_ARG_RUN] = owned[1];
     argv[SHIM_ARG_STATE_DIR] = s->state_dir;
     argv[SHIM_ARG_DATA_DIR] = s->data_dir;
     argv[SHIM_ARG_EXITS_DIR] = s->rt->exits_dir;
-    argv[SHIM_ARG_LOG_MAX] = owned[2];
+    argv[SHIM_ARG_LOG] = owned[2];
     argv[SHIM_ARG_OOM_FILE] = str_or_empty(owned[3]);
-    argv[SHIM_ARG_HIDE] = str_or_empty(s->rt->oci_hide);
+    argv[SHIM_ARG_HIDE] = str_or_empty(s->oci->hide);
     argv[SHIM_ARG_JOIN] = str_or_empty(owned[4]);
     memcpy(&argv[SHIM_ARG_OCI], oci, n * sizeof(*argv));
+    if (s->record.spec.tty) {
+        argv[SHIM_ARG_OCI + n - 1] = "--console-socket";
+        argv[SHIM_ARG_OCI + n] = SHIM_CONSOLE; /* in the bundle, where both work */
+        argv[SHIM_ARG_OCI + n + 1] = oci[n - 1];
+    }
     return argv;
+}
+
+/* SHIM_ARG_LOG */
+static char *log_argument(const struct container_spec *spec)
+{
+    int64_t bytes = spec->log_max_bytes, files = spec->log_files;
+    bytes = bytes <= 0 ? LOG_BYTES_DEFAULT : bytes < LOG_BYTES_MIN ? LOG_BYTES_MIN : bytes;
+    files = files <= 0 ? SHIM_LOG_FILES : files > SHIM_LOG_FILES_MAX ? SHIM_LOG_FILES_MAX : files;
+    return str_printf("%lld %lld -%s%s%s", (long long)bytes, (long long)files, spec->tty ? "t" : "",
+                      spec->stdin_open ? "i" : "", spec->log_none ? "n" : "");
 }
 
 static int launch(struct start *s, int status_fd, struct err *err)
 {
-    int64_t log_max = s->record.spec.log_max_bytes;
-    log_max = log_max == 0 ? LOG_BYTES_DEFAULT : log_max < LOG_BYTES_MIN ? LOG_BYTES_MIN : log_max;
     cleanup_free char *program = str_printf("%s/wherry-shim", s->rt->program_dir);
     cleanup_free char *run = str_printf("%lld", (long long)s->run);
-    cleanup_free char *log = str_printf("%lld", (long long)log_max);
+    cleanup_free char *log = log_argument(&s->record.spec);
     const char *oom_name = s->rt->cgroup_mode == CGROUP_V2 ? "memory.events" : "memory.oom_control";
     cleanup_free char *oom = cgroup_file(s->rt, "memory", s->group, oom_name);
     cleanup_free char *join = NULL;
-    if (s->rt->oci_hide)
-        join = str_printf("%s%s/cgroup.procs", s->rt->oci_hide, s->group);
+    if (s->oci->hide)
+        join = str_printf("%s%s/cgroup.procs", s->oci->hide, s->group);
     char *const owned[6] = {program, run, log, oom, join};
     cleanup_free char *shims = str_printf("%s/shim", s->rt->cgroup_parent);
     cleanup_free char *groups =
@@ -300,9 +346,9 @@ static int launch(struct start *s, int status_fd, struct err *err)
         return rv;
     int join_fds[CGROUP_MOUNTS_MAX];
     size_t join_n = cgroup_open_procs(s->rt, shims, join_fds);
-    char **oci = oci_run_argv(s->rt, s->id, s->state_dir);
+    char **oci = s->oci->ops->run_argv(s->rt, s->oci, s->id, s->state_dir);
     const char **argv = shim_argv(s, oci, owned);
-    const int keep[] = {status_fd, s->root_fd};
+    const int keep[] = {status_fd, s->mount_fd};
     struct process p = {.argv = argv,
                         .out_fd = -1,
                         .keep_fds = keep,
@@ -348,8 +394,9 @@ static int start_run(struct start *s, struct err *err)
     }
     rv = launch(s, pipes[1], err);
     close(pipes[1]);
+    cleanup_free char *log = str_printf("%s/" SHIM_FILE_OCI_LOG, s->state_dir);
     if (rv == 0)
-        rv = read_answer(s, answer, err);
+        rv = shim_answer_read(answer, log, err);
     if (rv < 0)
         record_failure(s);
     return rv;
@@ -357,7 +404,7 @@ static int start_run(struct start *s, struct err *err)
 
 int container_start(struct runtime *rt, const char *id, int64_t run, struct err *err)
 {
-    struct start s = {.rt = rt, .id = id, .run = run, .root_fd = -1};
+    struct start s = {.rt = rt, .id = id, .run = run, .mount_fd = -1, .root_fd = -1};
     int rv = container_record_load(rt, id, &s.record, err);
     if (rv < 0)
         return rv;
@@ -367,10 +414,28 @@ int container_start(struct runtime *rt, const char *id, int64_t run, struct err 
     s.group = container_group(rt, id);
     if ((rv = check_startable(&s, err)) == 0 &&
         (rv = image_find(rt, s.record.image_digest, &s.image, err)) == 0 &&
+        (rv = oci_find(rt, s.record.spec.oci_runtime, &s.oci, err)) == 0 &&
         (rv = clear_leftovers(&s, err)) == 0 && (rv = prepare(&s, err)) == 0)
         rv = start_run(&s, err);
     if (rv < 0)
         err_wrap(err, "start container %s", id);
     start_release(&s);
     return rv;
+}
+
+int container_set_deadline(struct runtime *rt, const char *id, int64_t boot_ms, struct err *err)
+{
+    cleanup_free char *dir = container_state_dir(rt, id);
+    cleanup_free char *path = str_printf("%s/" SHIM_FILE_DEADLINE, dir);
+    char text[24];
+    if (boot_ms == 0) {
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_errno(err, errno, "remove %s", path);
+        return 0;
+    }
+    int rv = file_mkdirs(dir, 0700, err);
+    if (rv < 0)
+        return rv;
+    int len = snprintf(text, sizeof(text), "%lld\n", (long long)boot_ms);
+    return file_write_fast(path, text, (size_t)len, 0600, err);
 }

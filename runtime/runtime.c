@@ -8,13 +8,18 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/cgroup.h"
+#include "runtime/idmap.h"
 #include "runtime/image.h"
 #include "runtime/index.h"
 #include "runtime/internal.h"
 #include "runtime/oci.h"
+#include "runtime/seccomp.h"
+#include "runtime/seccomp_bpf.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +54,9 @@ static int make_dirs(struct runtime *rt, struct err *err)
     for (size_t i = 0; i < ARRAY_SIZE(run_dirs) && rv == 0; i++) {
         cleanup_free char *path = str_printf("%s%s", rt->run_dir, run_dirs[i]);
         rv = file_mkdirs(path, i == 0 ? 0755 : 0700, err);
+        /* The root of a user namespace comes through to its own container's folder. */
+        if (rv == 0 && strcmp(run_dirs[i], "/containers") == 0 && chmod(path, 0711) < 0)
+            rv = err_errno(err, errno, "set the mode of %s", path);
     }
     return rv;
 }
@@ -79,18 +87,40 @@ static int lock_data(struct runtime *rt, struct err *err)
     }
 }
 
+/* The default profile is read once. */
+static int read_seccomp(struct runtime *rt, const char *path, struct err *err)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    int rv = file_read(path, SECCOMP_TEXT_MAX, &text, err);
+    if (rv == 0)
+        rv = seccomp_profile_parse(text.data, text.len, &rt->seccomp, err);
+    if (rv < 0)
+        err_wrap(err, "default profile %s", path);
+    return rv;
+}
+
 static int open_parts(struct runtime *rt, const struct runtime_config *config, struct err *err)
 {
     int rv = make_dirs(rt, err);
+    if (rv == 0 && config->seccomp_profile)
+        rv = read_seccomp(rt, config->seccomp_profile, err);
     if (rv < 0)
         return rv;
     if ((rv = lock_data(rt, err)) < 0 || (rv = read_boot_id(rt, err)) < 0 ||
-        (rv = cgroup_probe(rt, err)) < 0 || (rv = oci_probe(rt, config->oci_runtime, err)) < 0)
+        (rv = cgroup_probe(rt, err)) < 0)
+        return rv;
+    oci_probe_sweep(rt);
+    if ((rv = oci_open(rt, config, err)) < 0)
+        return rv;
+    /* What limits there are is seen in it. */
+    cleanup_free char *groups = str_printf("%s/container", rt->cgroup_parent);
+    if ((rv = cgroup_make(rt, groups, err)) < 0)
         return rv;
     cleanup_free char *index = str_printf("%s/images/index.db", rt->data_dir);
     if ((rv = index_open(index, &rt->index, err)) < 0)
         return rv;
     container_sweep(rt);
+    image_forget_lost(rt);
     return 0;
 }
 
@@ -113,6 +143,10 @@ int runtime_open(const struct runtime_config *config, struct runtime **ret_rt, s
         (rv = check_path("cgroup parent", config->cgroup_parent, err)) < 0 ||
         (rv = check_path("program folder", config->program_dir, err)) < 0)
         return rv;
+    if (config->userns_base != 0 &&
+        (config->userns_base < IDMAP_SIZE || config->userns_base > UINT32_MAX / 2))
+        return err_set(err, ERR_INVALID, "userns_base: %lld is not in %d..%u",
+                       (long long)config->userns_base, (int)IDMAP_SIZE, UINT32_MAX / 2);
     struct runtime *rt = mem_alloc(1, sizeof(*rt));
     rt->data_dir = str_copy(config->data_dir);
     rt->run_dir = str_copy(config->run_dir);
@@ -121,6 +155,9 @@ int runtime_open(const struct runtime_config *config, struct runtime **ret_rt, s
     rt->plain_http = copy_strings(config->plain_http);
     rt->exits_dir = str_printf("%s/exits", config->run_dir);
     rt->lock_fd = -1;
+    rt->userns_base =
+        config->userns_base > 0 ? (uint32_t)config->userns_base : (uint32_t)IDMAP_BASE_DEFAULT;
+    rt->seccomp_cache = seccomp_cache_new();
     rv = open_parts(rt, config, err);
     if (rv < 0) {
         runtime_close(rt);
@@ -144,6 +181,7 @@ void runtime_close(struct runtime *rt)
 {
     if (!rt)
         return;
+    oci_close(rt);
     index_close(rt->index);
     drop_groups(rt);
     cgroup_release(rt);
@@ -155,14 +193,9 @@ void runtime_close(struct runtime *rt)
     free(rt->program_dir);
     image_strings_free(rt->plain_http);
     free(rt->exits_dir);
-    free(rt->oci_path);
-    free(rt->oci_version);
+    seccomp_cache_free(rt->seccomp_cache);
+    seccomp_profile_free(rt->seccomp);
     free(rt);
-}
-
-const char *runtime_oci_version(const struct runtime *rt)
-{
-    return rt->oci_version;
 }
 
 const char *runtime_cgroup_mode(const struct runtime *rt)

@@ -3,126 +3,91 @@
 
 #include "base/cleanup.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <sched.h>
-#include <sys/socket.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
 
+/* The words for this machine's architecture that profiles use, Go's. */
 #if defined(__x86_64__)
-static const char *const architectures[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"};
+static const char own_arch[] = "amd64";
 #elif defined(__aarch64__)
-static const char *const architectures[] = {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"};
+static const char own_arch[] = "arm64";
 #elif defined(__riscv)
-static const char *const architectures[] = {"SCMP_ARCH_RISCV64"};
+static const char own_arch[] = "riscv64";
 #else
-static const char *const architectures[] = {0};
+static const char own_arch[] = "";
 #endif
 
-/* EPERM. Those of other architectures are unknown to libseccomp there and skipped. */
-static const char *const denied[] = {
-    "_sysctl",
-    "acct",
-    "add_key",
-    "bpf",
-    "clock_adjtime",
-    "clock_adjtime64",
-    "clock_settime",
-    "clock_settime64",
-    "create_module",
-    "delete_module",
-    "fanotify_init",
-    "finit_module",
-    "fsconfig",
-    "fsmount",
-    "fsopen",
-    "fspick",
-    "get_kernel_syms",
-    "init_module",
-    "io_uring_enter",
-    "io_uring_register",
-    "io_uring_setup",
-    "ioperm",
-    "iopl",
-    "kcmp",
-    "kexec_file_load",
-    "kexec_load",
-    "keyctl",
-    "lookup_dcookie",
-    "mbind",
-    "migrate_pages",
-    "mount",
-    "mount_setattr",
-    "move_mount",
-    "move_pages",
-    "name_to_handle_at",
-    "nfsservctl",
-    "open_by_handle_at",
-    "open_tree",
-    "perf_event_open",
-    "pivot_root",
-    "query_module",
-    "quotactl",
-    "quotactl_fd",
-    "reboot",
-    "request_key",
-    "set_mempolicy",
-    "set_mempolicy_home_node",
-    "setns",
-    "settimeofday",
-    "stime",
-    "swapoff",
-    "swapon",
-    "sysfs",
-    "syslog",
-    "umount",
-    "umount2",
-    "unshare",
-    "uselib",
-    "userfaultfd",
-    "ustat",
-    "vhangup",
-    "vm86",
-    "vm86old",
-};
-
-static json_t *rule(const char *const *names, size_t n, int errnum)
+unsigned seccomp_kernel(void)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_string(names[i]));
-    return json_pack("{s:o, s:s, s:i}", "names", list, "action", "SCMP_ACT_ERRNO", "errnoRet",
-                     errnum);
+    struct utsname name;
+    unsigned first = 0, second = 0;
+    if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &first, &second) != 2)
+        return 0;
+    return first << 16 | (second & 0xffff);
 }
 
-/* @name with @errnum where its argument @index, under @mask, equals @value. */
-static json_t *rule_arg(const char *name, int errnum, int index, const char *op, json_int_t value,
-                        json_int_t value_two)
+static bool is_listed(const char *const *list, const char *word)
 {
-    json_t *r = rule(&name, 1, errnum);
-    json_object_set_new(r, "args",
-                        json_pack("[{s:i, s:I, s:I, s:s}]", "index", index, "value", value,
-                                  "valueTwo", value_two, "op", op));
-    return r;
+    for (; *list; list++) {
+        if (strcmp(*list, word) == 0)
+            return true;
+    }
+    return false;
 }
 
-json_t *seccomp_json(void)
+bool seccomp_rule_holds(const struct seccomp_rule *r, uint64_t capabilities, unsigned kernel)
 {
-    if (!architectures[0])
-        return NULL;
-    static const int namespaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,   CLONE_NEWUSER,
-                                     CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP};
-    static const char *const clone3[] = {"clone3"};
-    json_t *archs = json_array(), *calls = json_array();
-    for (size_t i = 0; i < ARRAY_SIZE(architectures); i++)
-        json_array_append_new(archs, json_string(architectures[i]));
-    json_array_append_new(calls, rule(denied, ARRAY_SIZE(denied), EPERM));
-    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
-        json_array_append_new(
-            calls, rule_arg("clone", EPERM, 0, "SCMP_CMP_MASKED_EQ", namespaces[i], namespaces[i]));
-    /* Its flags are in memory, where a filter does not see: programs fall back to clone. */
-    json_array_append_new(calls, rule(clone3, 1, ENOSYS));
-    json_array_append_new(calls, rule_arg("socket", EAFNOSUPPORT, 0, "SCMP_CMP_EQ", AF_VSOCK, 0));
-    json_array_append_new(calls, rule_arg("socket", EAFNOSUPPORT, 0, "SCMP_CMP_EQ", AF_ALG, 0));
-    return json_pack("{s:s, s:o, s:o}", "defaultAction", "SCMP_ACT_ALLOW", "architectures", archs,
-                     "syscalls", calls);
+    return (capabilities & r->include_caps) == r->include_caps &&
+           !(capabilities & r->exclude_caps) && kernel >= r->include_kernel &&
+           (!r->exclude_kernel || kernel < r->exclude_kernel) &&
+           (!r->arches || is_listed(r->arches, own_arch)) &&
+           !(r->not_arches && is_listed(r->not_arches, own_arch));
+}
+
+static json_t *strings_json(const char *const *list)
+{
+    json_t *array = json_array();
+    for (; *list; list++)
+        json_array_append_new(array, json_string(*list));
+    return array;
+}
+
+static json_t *args_json(const struct seccomp_rule *r)
+{
+    json_t *args = json_array();
+    for (size_t i = 0; i < r->args_n; i++) {
+        const struct seccomp_arg *a = &r->args[i];
+        json_array_append_new(args, json_pack("{s:i, s:I, s:I, s:s}", "index", (int)a->index,
+                                              "value", (json_int_t)a->value, "valueTwo",
+                                              (json_int_t)a->value_two, "op", a->op));
+    }
+    return args;
+}
+
+static json_t *rule_json(const struct seccomp_rule *r)
+{
+    json_t *rule = json_pack("{s:o, s:s}", "names", strings_json(r->names), "action", r->action);
+    if (r->errnum >= 0 && strcmp(r->action, "SCMP_ACT_ERRNO") == 0)
+        json_object_set_new(rule, "errnoRet", json_integer(r->errnum));
+    if (r->args_n > 0)
+        json_object_set_new(rule, "args", args_json(r));
+    return rule;
+}
+
+json_t *seccomp_json(const struct seccomp_profile *p, uint64_t capabilities, unsigned kernel)
+{
+    json_t *calls = json_array();
+    for (size_t i = 0; i < p->rules_n; i++) {
+        if (seccomp_rule_holds(&p->rules[i], capabilities, kernel))
+            json_array_append_new(calls, rule_json(&p->rules[i]));
+    }
+    json_t *json = json_pack("{s:s, s:o, s:o}", "defaultAction", p->default_action, "architectures",
+                             strings_json(p->architectures), "syscalls", calls);
+    if (p->default_errnum >= 0)
+        json_object_set_new(json, "defaultErrnoRet", json_integer(p->default_errnum));
+    if (p->flags)
+        json_object_set_new(json, "flags", strings_json(p->flags));
+    return json;
 }

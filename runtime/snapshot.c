@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/quota.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,8 @@ static int mount_overlay(const char *dir, const char *options, const char *targe
     int first = errno;
     cleanup_free char *work = str_printf("%s/work", dir);
     if (first != ENODEV && first != EPERM && file_remove_tree(work, NULL) == 0 &&
-        mkdir(work, 0700) == 0 && mount("overlay", target, "overlay", 0, options) == 0)
+        mkdir(work, 0700) == 0 && disk_quota_join(dir, NULL) == 0 &&
+        mount("overlay", target, "overlay", 0, options) == 0)
         return 0;
     return err_errno(err, first, "mount the overlay of %s", dir);
 }

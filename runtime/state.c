@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "runtime/container.h"
 #include "runtime/container_record.h"
+#include "runtime/freeze.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
 #include "runtime/shim/protocol.h"
@@ -103,16 +104,18 @@ static bool read_exit(const char *dir, int64_t run, struct container_state *stat
 {
     cleanup_free char *path = str_printf("%s/" SHIM_FILE_EXIT, dir);
     cleanup_buf struct buf text = BUF_INIT;
-    long long exit_run, finished;
+    long long exit_run, finished, kills = 0;
     int code, oom;
+    /* The last number is missing in what a shim of 0.2.0 wrote. */
     if (file_read(path, 256, &text, NULL) < 0 ||
-        sscanf(text.data, "%lld %d %d %lld", &exit_run, &code, &oom, &finished) != 4 ||
+        sscanf(text.data, "%lld %d %d %lld %lld", &exit_run, &code, &oom, &finished, &kills) < 4 ||
         (run > 0 && exit_run != run))
         return false;
     state->status = CONTAINER_EXITED;
     state->run = exit_run;
     state->exit_code = code;
     state->oom_killed = oom != 0;
+    state->oom_kills = kills > oom ? kills : oom;
     state->finished_ms = finished;
     return true;
 }
@@ -128,6 +131,19 @@ static void read_started(const char *dir, struct container_state *state)
         return;
     state->pid = (pid_t)pid;
     state->started_ms = started;
+}
+
+/* So far, of a run that goes on (memory.txt and cgroup-v2.rst of the kernel: "oom_kill"). */
+static int64_t count_oom_kills(const struct runtime *rt, const char *id)
+{
+    cleanup_free char *group = container_group(rt, id);
+    const char *name = rt->cgroup_mode == CGROUP_V2 ? "memory.events" : "memory.oom_control";
+    cleanup_free char *path = cgroup_file(rt, "memory", group, name);
+    cleanup_buf struct buf text = BUF_INIT;
+    if (!path || file_read(path, 4096, &text, NULL) < 0)
+        return 0;
+    const char *count = strstr(text.data, "oom_kill ");
+    return count ? strtoll(count + strlen("oom_kill "), NULL, 10) : 0;
 }
 
 static void state_of_earlier_boot(const char *data, int64_t run, struct container_state *state)
@@ -157,8 +173,12 @@ static struct container_state read_state(struct runtime *rt, const char *id)
         state.status = CONTAINER_RUNNING;
     else if (!read_exit(dir, run, &state))
         state.status = CONTAINER_SHIM_LOST;
-    if (state.status != CONTAINER_RUNNING)
+    if (state.status == CONTAINER_RUNNING)
+        state.oom_kills = count_oom_kills(rt, id);
+    else
         state.pid = 0;
+    cleanup_free char *group = container_group(rt, id);
+    state.paused = state.status == CONTAINER_RUNNING && freeze_is_on(rt, group);
     return state;
 }
 
@@ -208,6 +228,7 @@ static int stop_signal(struct runtime *rt, const char *id, int *ret_signal, stru
 int container_signal(struct runtime *rt, const char *id, int number, struct err *err)
 {
     int rv = check_exists(rt, id, err);
+    bool ends = number == 0 || number == SIGTERM || number == SIGKILL;
     if (rv == 0 && number == 0)
         rv = stop_signal(rt, id, &number, err);
     if (rv < 0)
@@ -224,6 +245,9 @@ int container_signal(struct runtime *rt, const char *id, int number, struct err 
             return err_set(err, ERR_NOTFOUND, "container %s does not run", id);
         return err_errno(err, errno, "signal container %s", id);
     }
+    cleanup_free char *group = container_group(rt, id);
+    if (ends && state.paused)
+        freeze_thaw(rt, group);
     return 0;
 }
 
@@ -235,6 +259,9 @@ int container_kill(struct runtime *rt, const char *id, struct err *err)
     int64_t deadline = clock_boot_ms() + KILL_WAIT_MS;
     for (;;) {
         size_t left = cgroup_kill(rt, group, 0);
+        /* On version 1 what is frozen dies only once it is thawed. */
+        if (left > 0 && freeze_is_on(rt, group))
+            freeze_thaw(rt, group);
         if (left == 0 && read_state(rt, id).status != CONTAINER_RUNNING)
             return 0;
         if (clock_boot_ms() > deadline)

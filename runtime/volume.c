@@ -13,16 +13,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int check_name(const char *name, struct err *err)
+bool volume_name_ok(const char *name)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    if (!*name || strlen(name) > 128 || name[0] == '.' || strspn(name, allowed) != strlen(name))
-        return err_set(err, ERR_INVALID,
-                       "volume '%.140s': a name is 1 to 128 of a-z, A-Z, 0-9, _ . - and does not "
-                       "begin with a dot",
-                       name);
-    return 0;
+    return *name && strlen(name) <= 128 && name[0] != '.' && strspn(name, allowed) == strlen(name);
+}
+
+static int check_name(const char *name, struct err *err)
+{
+    if (volume_name_ok(name))
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "volume '%.140s': a name is 1 to 128 of a-z, A-Z, 0-9, _ . - and does not "
+                   "begin with a dot",
+                   name);
 }
 
 int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct err *err)

@@ -18,7 +18,7 @@ static bool is_there(const struct lookup *lookup, const struct task *task)
 static bool is_serving(const struct lookup *lookup, const struct service_tasks *service,
                        bool healthy)
 {
-    bool job = service->service->spec.mode == MODE_REPLICATED_JOB;
+    bool job = mode_is_job(service->service->spec.mode);
     for (size_t i = 0; i < service->n; i++) {
         const struct task *task = service->tasks[i];
         bool done = task->state == TASK_COMPLETE && task->desired == DESIRED_RUN;
@@ -31,15 +31,22 @@ static bool is_serving(const struct lookup *lookup, const struct service_tasks *
     return false;
 }
 
-/* True when every slot of @service completed what its spec now says; *@ret_failed when one gave
- * up. */
-static bool is_completed(const struct service_tasks *service, bool *ret_failed)
+/* True when every slot of @service completed what its spec now says, or the last run of a job did;
+ * *@ret_failed when one gave up. */
+static bool is_completed(const struct lookup *lookup, const struct service_tasks *service,
+                         bool *ret_failed)
 {
     const struct spec *spec = &service->service->spec;
-    bool global = spec->mode == MODE_GLOBAL;
+    bool global = mode_is_global(spec->mode);
     int64_t completed = 0;
     int64_t wanted = 0;
     *ret_failed = false;
+    if (mode_is_job(spec->mode) && lookup->view->level >= 4) {
+        const struct job_run *run = lookup_last_run(lookup, service->service);
+        bool current = run && run->revision == service->service->revision;
+        *ret_failed = current && (run->state == JOB_FAILED || run->state == JOB_CANCELED);
+        return current && run->state == JOB_SUCCEEDED;
+    }
     for (size_t i = 0; i < service->n; i++) {
         const struct task *task = service->tasks[i];
         if (task->desired != DESIRED_RUN || (!global && task->slot > spec->replicas))
@@ -60,7 +67,7 @@ static const char *lacks(const struct lookup *lookup, const struct service_tasks
 {
     if (!on || on->service->removed)
         return "to be deployed";
-    if (on->service->spec.mode != MODE_GLOBAL && on->service->spec.replicas <= 0)
+    if (!mode_is_global(on->service->spec.mode) && on->service->spec.replicas <= 0)
         return NULL;
     bool failed;
     switch (condition) {
@@ -69,7 +76,7 @@ static const char *lacks(const struct lookup *lookup, const struct service_tasks
     case DEPENDS_HEALTHY:
         return is_serving(lookup, on, true) ? NULL : "to be healthy";
     case DEPENDS_COMPLETED:
-        if (is_completed(on, &failed))
+        if (is_completed(lookup, on, &failed))
             return NULL;
         return failed ? "to complete, but it failed" : "to complete";
     }
@@ -99,7 +106,7 @@ static bool are_there(const struct lookup *lookup, const struct service_tasks *s
 /* True when a task of @service ran before, here or where it is moved from. */
 static bool has_run(const struct service_tasks *service)
 {
-    bool job = service->service->spec.mode == MODE_REPLICATED_JOB;
+    bool job = mode_is_job(service->service->spec.mode);
     for (size_t i = 0; i < service->n; i++) {
         const struct task *task = service->tasks[i];
         bool counts = !job || task->revision == service->service->revision;

@@ -9,23 +9,6 @@
 
 #include <string.h>
 
-/* Ask the one node that a slot of a global service can be on. */
-static bool take_own_node(struct slots *slots, const struct slot *slot,
-                          int64_t refused[REFUSED_MAX])
-{
-    size_t place;
-    bool found = lookup_node(&slots->planner->lookup, slot->id, &place);
-    check(found);
-    struct node_ledger *page = &slots->planner->ledger.nodes[place];
-    enum refusal refusal = filter_node(&slots->placement->demand, page);
-    if (refusal != REFUSED_MAX) {
-        refused[refusal]++;
-        return false;
-    }
-    ledger_take(page, &slots_service(slots)->spec);
-    return true;
-}
-
 static void note_refusals(struct slots *slots, const struct slot *slot,
                           const int64_t refused[REFUSED_MAX])
 {
@@ -34,12 +17,22 @@ static void note_refusals(struct slots *slots, const struct slot *slot,
     memcpy(unplaced->refused, refused, sizeof(unplaced->refused));
 }
 
+/* What got ready to follow follows. */
+static void release(struct slots *slots, struct slot *slot)
+{
+    if (slot->state == SLOT_LOST)
+        planner_end(slots->planner, slots_service(slots), slot->task, "node %s is down",
+                    str_or_empty(slot->node->name));
+    planner_release(slots->planner, slots_service(slots), slot->held);
+    slot->state = SLOT_PLACED;
+}
+
 /* Find a node for @slot and create its task. */
 static void fill(struct slots *slots, struct slot *slot)
 {
     int64_t refused[REFUSED_MAX] = {0};
     int64_t node_id = slot->id;
-    bool found = slots_are_nodes(slots) ? take_own_node(slots, slot, refused)
+    bool found = slots_are_nodes(slots) ? placement_take_on(slots->placement, slot->id, refused)
                                         : placement_take(slots->placement, &node_id);
     if (!found) {
         note_refusals(slots, slot, slots_are_nodes(slots) ? refused : slots->placement->refused);
@@ -49,7 +42,7 @@ static void fill(struct slots *slots, struct slot *slot)
     if (slot->state == SLOT_LOST)
         planner_end(slots->planner, slots_service(slots), slot->task, "node %s is down",
                     str_or_empty(slot->node->name));
-    planner_create(slots->planner, slots_service(slots), slot->id, node_id, false);
+    planner_create(slots->planner, slots_service(slots), slot->id, node_id, false, false);
     slot->state = SLOT_PLACED;
 }
 
@@ -62,6 +55,10 @@ void fill_slots(struct slots *slots)
         struct slot *slot = &slots->list[i];
         if (slot->state != SLOT_MISSING && slot->state != SLOT_LOST)
             continue;
+        if (slot->held) {
+            release(slots, slot);
+            continue;
+        }
         if (!asked)
             may_start = !filter_home_is_away(&slots->planner->lookup, &slots_service(slots)->spec,
                                              waits_for, sizeof(waits_for)) &&

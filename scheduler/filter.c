@@ -71,6 +71,10 @@ bool constraint_matches(const struct constraint *constraint, const struct node *
         value = id;
     } else if (strcmp(key, "node.hostname") == 0) {
         value = node->name;
+    } else if (strcmp(key, "node.platform.os") == 0) {
+        value = node->os;
+    } else if (strcmp(key, "node.platform.arch") == 0) {
+        value = node->arch;
     } else if (str_starts(key, labels)) {
         value = pair_get(node->labels, node->labels_n, key + sizeof(labels) - 1);
     } else {
@@ -88,6 +92,19 @@ bool filter_constraints(const struct spec *spec, const struct node *node)
     return true;
 }
 
+bool filter_platform(const char *platform, const struct node *node)
+{
+    if (!platform || !*platform)
+        return true;
+    const char *os = str_or_empty(node->os), *arch = str_or_empty(node->arch);
+    size_t os_len = strlen(os), arch_len = strlen(arch);
+    if (strncmp(platform, os, os_len) != 0 || platform[os_len] != '/')
+        return false;
+    const char *rest = platform + os_len + 1;
+    return arch_len > 0 && strncmp(rest, arch, arch_len) == 0 &&
+           (rest[arch_len] == '\0' || rest[arch_len] == '/');
+}
+
 enum refusal filter_room(const struct demand *demand, const struct node_ledger *page)
 {
     const struct resources *needs = &demand->spec->reservations;
@@ -95,6 +112,11 @@ enum refusal filter_room(const struct demand *demand, const struct node_ledger *
         return REFUSED_CPU;
     if (needs->memory_bytes > 0 && needs->memory_bytes > page->memory_left)
         return REFUSED_MEMORY;
+    for (size_t i = 0; i < demand->spec->resources_n; i++) {
+        const struct resource *r = &demand->spec->resources[i];
+        if (ledger_resource_left(page, str_or_empty(r->name)) < r->count)
+            return REFUSED_RESOURCE;
+    }
     if (demand->max_per_node > 0 && page->own >= demand->max_per_node)
         return REFUSED_MAX_PER_NODE;
     return REFUSED_MAX;
@@ -111,6 +133,8 @@ enum refusal filter_node(const struct demand *demand, const struct node_ledger *
         return REFUSED_PAUSED;
     if (node->availability == AVAILABLE_DRAIN)
         return REFUSED_DRAINING;
+    if (!filter_platform(demand->spec->platform, node))
+        return REFUSED_PLATFORM;
     if (!filter_constraints(demand->spec, node))
         return REFUSED_CONSTRAINT;
     if (demand->home != HOME_ANY && demand->home != node->id)

@@ -35,8 +35,18 @@ void demand_settle(struct demand *demand, const struct lookup *lookup, int64_t n
 /* Why the node of @page refuses a replica, by what the node is; REFUSED_MAX when it does not. */
 enum refusal filter_node(const struct demand *demand, const struct node_ledger *page);
 
+/* @refusal in words that follow a number of nodes: "short of CPU". */
+const char *refusal_text(enum refusal refusal);
+
+/* … in words that follow the name of one: "is short of CPU". */
+const char *refusal_text_of_one(enum refusal refusal);
+
 /* The part of filter_node() that changes while replicas are placed: room. */
 enum refusal filter_room(const struct demand *demand, const struct node_ledger *page);
+
+/* True when @node is of @platform, "linux/arm64"; "" and NULL are any. Of "linux/arm/v7" the last
+ * part is not looked at: nodes do not say it. */
+bool filter_platform(const char *platform, const struct node *node);
 
 /* True when @node meets all constraints of @spec. */
 bool filter_constraints(const struct spec *spec, const struct node *node);

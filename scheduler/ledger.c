@@ -41,6 +41,22 @@ static int64_t reserved(int64_t amount)
     return amount > 0 ? amount : 0;
 }
 
+/* The place of resource @name among those of @node, or RESOURCES_MAX. */
+static size_t resource_place(const struct node *node, const char *name)
+{
+    for (size_t i = 0; i < node->resources_n && i < RESOURCES_MAX; i++)
+        if (str_equal(node->resources[i].name, name))
+            return i;
+    return RESOURCES_MAX;
+}
+
+int64_t ledger_resource_left(const struct node_ledger *page, const char *name)
+{
+    size_t place = resource_place(page->node, name);
+    return place < RESOURCES_MAX ? minus(page->node->resources[place].count, page->taken[place])
+                                 : 0;
+}
+
 static void page_enter(struct node_ledger *page, const struct spec *spec, int sign)
 {
     page->tasks += sign;
@@ -48,6 +64,11 @@ static void page_enter(struct node_ledger *page, const struct spec *spec, int si
         return;
     page->cpu_left = minus(page->cpu_left, sign * reserved(spec->reservations.cpu_milli));
     page->memory_left = minus(page->memory_left, sign * reserved(spec->reservations.memory_bytes));
+    for (size_t i = 0; i < spec->resources_n; i++) {
+        size_t place = resource_place(page->node, spec->resources[i].name);
+        if (place < RESOURCES_MAX)
+            page->taken[place] += sign * reserved(spec->resources[i].count);
+    }
     page_update(page);
 }
 

@@ -18,12 +18,13 @@ enum {
 /* The page of one node. */
 struct node_ledger {
     const struct node *node;
-    int64_t cpu_left;    /* unreserved thousandths; below 0 when capacity shrank */
-    int64_t memory_left; /* unreserved bytes; likewise */
-    int64_t used;        /* reserved share of CPU plus that of memory, in millionths */
-    int64_t tasks;       /* that are not over */
-    int64_t own;         /* likewise, of the service in focus */
-    bool failing;        /* the service in focus failed here lately */
+    int64_t cpu_left;             /* unreserved thousandths; below 0 when capacity shrank */
+    int64_t memory_left;          /* unreserved bytes; likewise */
+    int64_t taken[RESOURCES_MAX]; /* of each of the node's resources */
+    int64_t used;                 /* reserved share of CPU plus that of memory, in millionths */
+    int64_t tasks;                /* that are not over */
+    int64_t own;                  /* likewise, of the service in focus */
+    bool failing;                 /* the service in focus failed here lately */
 };
 
 struct ledger {
@@ -40,6 +41,9 @@ void ledger_release(struct ledger *ledger);
 /* Set own and failing of every page for @service. */
 void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
                   const struct service_tasks *service);
+
+/* How many of @name are left on the node of @page; 0 when it has none. */
+int64_t ledger_resource_left(const struct node_ledger *page, const char *name);
 
 /* Enter a task of @spec, of the service in focus. */
 void ledger_take(struct node_ledger *page, const struct spec *spec);

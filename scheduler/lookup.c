@@ -36,6 +36,14 @@ static int compare_revisions(const void *a, const void *b)
     return order ? order : compare_ids(x->revision, y->revision);
 }
 
+static int compare_runs(const void *a, const void *b)
+{
+    const struct job_run *x = *(const struct job_run *const *)a;
+    const struct job_run *y = *(const struct job_run *const *)b;
+    int order = compare_ids(x->service_id, y->service_id);
+    return order ? order : compare_ids(x->id, y->id);
+}
+
 static int compare_volumes(const void *a, const void *b)
 {
     const struct volume_home *x = a;
@@ -111,6 +119,11 @@ void lookup_init(struct lookup *lookup, const struct view *view)
                                                   .node_id = view->volumes[i].home_node_id,
                                                   .away = str_or_empty(view->volumes[i].home_name)};
     qsort(lookup->volumes, view->volumes_n, sizeof(*lookup->volumes), compare_volumes);
+    lookup->runs = mem_alloc(view->runs_n, sizeof(*lookup->runs));
+    for (size_t i = 0; i < view->runs_n; i++)
+        lookup->runs[i] = &view->runs[i];
+    if (view->runs_n > 0)
+        qsort(lookup->runs, view->runs_n, sizeof(*lookup->runs), compare_runs);
     lookup->tasks = mem_alloc(view->tasks_n, sizeof(*lookup->tasks));
     group_tasks(lookup);
 }
@@ -122,6 +135,7 @@ void lookup_release(struct lookup *lookup)
     free(lookup->revisions);
     free(lookup->volumes);
     free(lookup->tasks);
+    free(lookup->runs);
     *lookup = (struct lookup){0};
 }
 
@@ -160,6 +174,39 @@ const struct spec *lookup_spec(const struct lookup *lookup, const struct service
     if (found)
         return &(*found)->spec;
     return service ? &service->spec : NULL;
+}
+
+/* The place of the first run of service @id, or of a later one. */
+static size_t first_run(const struct lookup *lookup, int64_t id)
+{
+    size_t low = 0;
+    size_t high = lookup->view->runs_n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (lookup->runs[middle]->service_id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct job_run **lookup_runs(const struct lookup *lookup, const struct service *service,
+                                   size_t *ret_n)
+{
+    size_t first = first_run(lookup, service->id);
+    *ret_n = first_run(lookup, service->id + 1) - first;
+    return lookup->runs + first;
+}
+
+const struct job_run *lookup_last_run(const struct lookup *lookup, const struct service *service)
+{
+    size_t n;
+    const struct job_run **runs = lookup_runs(lookup, service, &n);
+    for (size_t i = n; i-- > 0;)
+        if (runs[i]->state != JOB_SKIPPED)
+            return runs[i];
+    return NULL;
 }
 
 struct volume_home *lookup_volume(const struct lookup *lookup, const char *name)

@@ -31,7 +31,8 @@ struct lookup {
     struct service_tasks **by_name; /* by stack id, then by name */
     const struct revision **revisions;
     struct volume_home *volumes;
-    const struct task **tasks; /* memory of all service_tasks.tasks */
+    const struct task **tasks;   /* memory of all service_tasks.tasks */
+    const struct job_run **runs; /* by service, then by id */
 };
 
 /* Sort what @view holds; it must outlive @lookup. */
@@ -52,6 +53,13 @@ const struct service_tasks *lookup_service(const struct lookup *lookup, const st
  * are gone. */
 const struct spec *lookup_spec(const struct lookup *lookup, const struct service *service,
                                const struct task *task);
+
+/* The runs of @service, the oldest first; *@ret_n of them. */
+const struct job_run **lookup_runs(const struct lookup *lookup, const struct service *service,
+                                   size_t *ret_n);
+
+/* The last run of @service that was not skipped; NULL: there is none. */
+const struct job_run *lookup_last_run(const struct lookup *lookup, const struct service *service);
 
 /* The home of volume @name, which may be changed; NULL when there is no such volume. */
 struct volume_home *lookup_volume(const struct lookup *lookup, const char *name);

@@ -39,6 +39,13 @@ static void sift_down(struct placement *placement, size_t at)
     }
 }
 
+/* Put the heap right after any page changed. */
+static void heap_mend(struct placement *placement)
+{
+    for (size_t i = placement->heap_n / 2; i-- > 0;)
+        sift_down(placement, i);
+}
+
 /* Ask every node. */
 static void filter_all(struct placement *placement)
 {
@@ -52,8 +59,7 @@ static void filter_all(struct placement *placement)
         else
             placement->refused[refusal]++;
     }
-    for (size_t i = placement->heap_n / 2; i-- > 0;)
-        sift_down(placement, i);
+    heap_mend(placement);
 }
 
 /* Filter the nodes unless that is done. */
@@ -65,6 +71,7 @@ static void prepare(struct placement *placement)
     ledger_focus(&planner->ledger, &planner->lookup, placement->service);
     placement->heap = mem_alloc(planner->ledger.n, sizeof(struct node_ledger *));
     filter_all(placement);
+    spread_init(&placement->spread, &planner->ledger, &placement->service->service->spec);
     placement->filtered = true;
 }
 
@@ -79,12 +86,62 @@ void placement_init(struct placement *placement, struct planner *planner,
 void placement_release(struct placement *placement)
 {
     free(placement->heap);
+    spread_release(&placement->spread);
     *placement = (struct placement){0};
+}
+
+/* The best page when labels are spread over; @from, if given, is where a task leaves, at once with
+ * @hold. NULL: none fits, and placement->refused says why. */
+static struct node_ledger *find_spread(struct placement *placement, const struct node_ledger *from,
+                                       bool hold)
+{
+    struct ledger *ledger = &placement->planner->ledger;
+    struct node_ledger *best = NULL;
+    struct node_ledger best_as = {0};
+    memset(placement->refused, 0, sizeof(placement->refused));
+    if (from)
+        spread_add(&placement->spread, (size_t)(from - ledger->nodes), -1);
+    for (size_t i = 0; i < ledger->n; i++) {
+        struct node_ledger *page = &ledger->nodes[i];
+        struct node_ledger as = *page;
+        as.own -= page == from;
+        enum refusal refusal = filter_node(&placement->demand, hold ? &as : page);
+        if (refusal != REFUSED_MAX) {
+            placement->refused[refusal]++;
+            continue;
+        }
+        int order =
+            best ? spread_compare(&placement->spread, i, (size_t)(best - ledger->nodes)) : -1;
+        if (order > 0 || (order == 0 && !better(&as, &best_as)))
+            continue;
+        best = page;
+        best_as = as;
+    }
+    if (from)
+        spread_add(&placement->spread, (size_t)(from - ledger->nodes), 1);
+    return best;
+}
+
+static bool take_spread(struct placement *placement, const struct node_ledger *from, bool hold,
+                        int64_t *ret_node_id)
+{
+    struct planner *planner = placement->planner;
+    struct node_ledger *page = find_spread(placement, from, hold);
+    if (!page)
+        return false;
+    ledger_take(page, placement->demand.spec);
+    spread_add(&placement->spread, (size_t)(page - planner->ledger.nodes), 1);
+    *ret_node_id = page->node->id;
+    if (placement->demand.homeless)
+        demand_settle(&placement->demand, &planner->lookup, page->node->id);
+    return true;
 }
 
 bool placement_take(struct placement *placement, int64_t *ret_node_id)
 {
     prepare(placement);
+    if (placement->spread.levels > 0)
+        return take_spread(placement, NULL, false, ret_node_id);
     if (placement->heap_n == 0)
         return false;
     struct node_ledger *page = placement->heap[0];
@@ -104,11 +161,60 @@ bool placement_take(struct placement *placement, int64_t *ret_node_id)
     return true;
 }
 
+bool placement_take_after(struct placement *placement, int64_t from_id, bool hold,
+                          int64_t *ret_node_id)
+{
+    size_t place;
+    struct planner *planner = placement->planner;
+    prepare(placement);
+    if (!lookup_node(&planner->lookup, from_id, &place))
+        return placement_take(placement, ret_node_id);
+    struct node_ledger *page = &planner->ledger.nodes[place];
+    if (placement->spread.levels > 0)
+        return take_spread(placement, page, hold, ret_node_id);
+    struct node_ledger after = *page;
+    after.own--;
+    bool stays = filter_node(&placement->demand, hold ? &after : page) == REFUSED_MAX &&
+                 (placement->heap_n == 0 || placement->heap[0] == page ||
+                  better(&after, placement->heap[0]));
+    if (!stays)
+        return placement_take(placement, ret_node_id);
+    ledger_take(page, placement->demand.spec);
+    enum refusal refusal = filter_room(&placement->demand, page);
+    for (size_t i = 0; refusal != REFUSED_MAX && i < placement->heap_n; i++) {
+        if (placement->heap[i] != page)
+            continue;
+        placement->refused[refusal]++;
+        placement->heap[i] = placement->heap[--placement->heap_n];
+        break;
+    }
+    heap_mend(placement);
+    *ret_node_id = from_id;
+    return true;
+}
+
+bool placement_take_on(struct placement *placement, int64_t node_id, int64_t refused[REFUSED_MAX])
+{
+    struct planner *planner = placement->planner;
+    size_t place;
+    bool found = lookup_node(&planner->lookup, node_id, &place);
+    check(found);
+    struct node_ledger *page = &planner->ledger.nodes[place];
+    enum refusal refusal = filter_node(&placement->demand, page);
+    if (refusal != REFUSED_MAX) {
+        refused[refusal]++;
+        return false;
+    }
+    ledger_take(page, placement->demand.spec);
+    return true;
+}
+
 bool placement_after(struct placement *placement, const struct task *task,
                      int64_t refused[REFUSED_MAX])
 {
     prepare(placement);
-    if (placement->heap_n > 0)
+    if (placement->spread.levels > 0 ? find_spread(placement, NULL, false) != NULL
+                                     : placement->heap_n > 0)
         return true;
     memcpy(refused, placement->refused, sizeof(placement->refused));
     size_t place;

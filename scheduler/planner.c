@@ -57,13 +57,77 @@ void planner_remove_service(struct planner *planner, const struct service *servi
     add_step(planner, STEP_REMOVE_SERVICE, service);
 }
 
+void planner_release(struct planner *planner, const struct service *service,
+                     const struct task *task)
+{
+    add_task_step(planner, STEP_RELEASE, service, task);
+}
+
+void planner_move(struct planner *planner, const struct service *service, const struct task *task,
+                  int64_t node_id, const char *fmt, ...)
+{
+    struct step *step = add_task_step(planner, STEP_MOVE, service, task);
+    va_list args;
+    step->node_id = node_id;
+    va_start(args, fmt);
+    vsnprintf(step->reason, sizeof(step->reason), fmt, args);
+    va_end(args);
+}
+
+void planner_rollout(struct planner *planner, const struct service *service,
+                     enum rollout_state rollout, const char *fmt, ...)
+{
+    struct step *step = add_step(planner, STEP_ROLLOUT, service);
+    va_list args;
+    step->revision = service->revision;
+    step->rollout = rollout;
+    va_start(args, fmt);
+    vsnprintf(step->reason, sizeof(step->reason), fmt, args);
+    va_end(args);
+}
+
 void planner_create(struct planner *planner, const struct service *service, int64_t slot,
-                    int64_t node_id, bool beside)
+                    int64_t node_id, bool beside, bool hold)
 {
     struct step *step = add_step(planner, STEP_CREATE, service);
     step->slot = slot;
     step->node_id = node_id;
     step->beside = beside;
+    step->hold = hold;
+}
+
+void planner_create_of(struct planner *planner, const struct service *service,
+                       const struct job_run *run, int64_t slot, int64_t node_id)
+{
+    struct step *step = add_step(planner, STEP_CREATE, service);
+    step->slot = slot;
+    step->node_id = node_id;
+    step->job_id = run->id;
+}
+
+void planner_job_start(struct planner *planner, const struct service *service, int64_t scheduled_ms,
+                       const char *cause)
+{
+    struct step *step = add_step(planner, STEP_JOB_START, service);
+    step->scheduled_ms = scheduled_ms;
+    str_fill(step->reason, sizeof(step->reason), cause);
+}
+
+void planner_job_skip(struct planner *planner, const struct service *service, int64_t scheduled_ms,
+                      const char *reason)
+{
+    struct step *step = add_step(planner, STEP_JOB_SKIP, service);
+    step->scheduled_ms = scheduled_ms;
+    str_fill(step->reason, sizeof(step->reason), reason);
+}
+
+void planner_job_end(struct planner *planner, const struct service *service,
+                     const struct job_run *run, enum job_state state, const char *reason)
+{
+    struct step *step = add_step(planner, STEP_JOB_END, service);
+    step->job_id = run->id;
+    step->job_state = state;
+    str_fill(step->reason, sizeof(step->reason), reason);
 }
 
 struct unplaced *planner_unplaced(struct planner *planner, const struct service *service,
@@ -76,6 +140,7 @@ struct unplaced *planner_unplaced(struct planner *planner, const struct service 
     }
     struct unplaced *unplaced = &plan->unplaced[plan->unplaced_n++];
     *unplaced = (struct unplaced){.service_id = service->id, .slot = slot};
+    str_fill(unplaced->platform, sizeof(unplaced->platform), str_or_empty(service->spec.platform));
     return unplaced;
 }
 

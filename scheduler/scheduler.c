@@ -6,8 +6,12 @@
  */
 #include "scheduler/scheduler.h"
 
+#include "scheduler/elsewhere.h"
 #include "scheduler/fill.h"
+#include "scheduler/jobs.h"
 #include "scheduler/planner.h"
+#include "scheduler/rebalance.h"
+#include "scheduler/single.h"
 #include "scheduler/slots.h"
 #include "scheduler/update.h"
 
@@ -19,7 +23,10 @@ static void wind_up(struct planner *planner, const struct service_tasks *service
     for (size_t i = 0; i < service->n; i++) {
         const struct task *task = service->tasks[i];
         size_t place;
-        if (!lookup_node(&planner->lookup, task->node_id, &place))
+        bool there = lookup_node(&planner->lookup, task->node_id, &place);
+        if (!there && single_holds(planner, service->service, task))
+            continue;
+        if (!there)
             planner_remove(planner, service->service, task, true);
         else if (task->desired == DESIRED_RUN)
             planner_end(planner, service->service, task, "service removed");
@@ -53,10 +60,14 @@ void scheduler_plan(const struct view *view, struct plan *plan)
         const struct service_tasks *service = &planner.lookup.services[i];
         if (service->service->removed)
             wind_up(&planner, service);
+        else if (view->level >= 4 && mode_is_job(service->service->spec.mode))
+            jobs_plan(&planner, service);
         else
             plan_service(&planner, service);
     }
     wind_up(&planner, &planner.lookup.orphans);
+    elsewhere(&planner);
+    rebalance(&planner);
     ledger_release(&planner.ledger);
     lookup_release(&planner.lookup);
 }

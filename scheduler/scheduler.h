@@ -26,10 +26,25 @@
 
 struct buf;
 
+/* When a job with a schedule is to run: what its schedule makes of the present time. */
+struct due {
+    int64_t service_id;
+    int64_t at_ms;   /* the last time that has come and was not dealt with yet; 0: none */
+    int64_t next_ms; /* the first that is to come; INT64_MAX: none */
+};
+
+/* A node that is down or gone: it has been getting no leases since then. */
+struct outage {
+    int64_t node_id;
+    int64_t since_ms;
+};
+
 /* Everything a plan depends on. Arrays are borrowed and sorted by id. */
 struct view {
     int64_t now_ms;
-    bool overlap; /* the store takes a successor beside a task that leaves a draining node */
+    int level;         /* of the changes that may be planned (store/level.h) */
+    bool no_rebalance; /* of the cluster */
+    bool overlap;      /* the store takes a successor beside a task that leaves a draining node */
     const struct node *nodes;
     size_t nodes_n;
     const struct service *services;
@@ -40,6 +55,14 @@ struct view {
     size_t revisions_n;
     const struct volume *volumes; /* for their homes */
     size_t volumes_n;
+    const struct job_run *runs; /* of jobs, under way and over */
+    size_t runs_n;
+    const struct due *dues; /* by service id; a job that has none is not begun by its schedule */
+    size_t dues_n;
+    /* Known to the leader only. A node that is down and not listed may hold leases for all one
+     * knows. */
+    const struct outage *outages;
+    size_t outages_n;
 };
 
 /* Why a node was turned down for a replica. Filters run in this order and a node is counted once,
@@ -49,19 +72,27 @@ enum refusal {
     REFUSED_DOWN,         /* The leader has lost touch with it. */
     REFUSED_PAUSED,       /* An operator wants no new tasks on it. */
     REFUSED_DRAINING,     /* An operator asked for it to be emptied. */
+    REFUSED_PLATFORM,     /* Another system or processor than spec.platform. */
     REFUSED_CONSTRAINT,   /* Lacks what spec.constraints asks for. */
     REFUSED_VOLUME,       /* The home of one of its volumes is another node. */
     REFUSED_CPU,          /* Too little CPU left unreserved. */
     REFUSED_MEMORY,       /* Too little memory left unreserved. */
+    REFUSED_RESOURCE,     /* Too few of a generic resource left, or it has none. */
     REFUSED_MAX_PER_NODE, /* Has as many tasks of the service as it may. */
     REFUSED_MAX
 };
 
 enum step_kind {
     STEP_CREATE,         /* a task for @slot of @service_id on @node_id */
+    STEP_RELEASE,        /* start @task_id, which was held */
+    STEP_MOVE,           /* @task_id is to go to @node_id, or anywhere else (-1) */
+    STEP_ROLLOUT,        /* the rollout of @revision of @service_id is in state @rollout */
     STEP_END,            /* stop @task_id */
     STEP_REMOVE,         /* forget @task_id, which is over */
     STEP_REMOVE_SERVICE, /* @service_id is marked removed and has no task left */
+    STEP_JOB_START,      /* a run of @service_id begins, for @scheduled_ms if that is given */
+    STEP_JOB_SKIP,       /* … is due, but does not begin, for @reason */
+    STEP_JOB_END,        /* run @job_id is over, as @job_state */
 };
 
 /* One change to propose. */
@@ -72,9 +103,15 @@ struct step {
     int64_t slot;
     int64_t node_id;
     int64_t task_id;
-    bool lost;       /* STEP_REMOVE: its node is gone */
-    bool beside;     /* STEP_CREATE: the slot's task, which leaves its node, runs on for now */
-    char reason[64]; /* STEP_END: "node n3 is down" */
+    bool lost;   /* STEP_REMOVE: its node is gone */
+    bool beside; /* STEP_CREATE: the slot's task runs on for now */
+    bool hold;   /* STEP_CREATE: it gets ready, and starts when it is released */
+    int64_t revision;
+    enum rollout_state rollout;
+    int64_t job_id; /* STEP_CREATE: the run it is of */
+    enum job_state job_state;
+    int64_t scheduled_ms;
+    char reason[160]; /* STEP_END, STEP_MOVE, STEP_ROLLOUT: "node n3 is down" */
 };
 
 /* A slot that has to wait. It may have a task: one whose node is down or that should be replaced,
@@ -84,6 +121,7 @@ struct unplaced {
     int64_t slot;                 /* 0: a global service for which no node will do */
     int64_t refused[REFUSED_MAX]; /* nodes turned down, by reason */
     int64_t nodes;                /* nodes looked at */
+    char platform[44];            /* what spec.platform asks for */
     char waits_for[96];           /* not for a node: "app.db to be healthy"; else "" */
 };
 

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/slots.h"
 
+#include "scheduler/patience.h"
+#include "scheduler/single.h"
+
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct service *slots_service(const struct slots *slots)
@@ -28,20 +33,22 @@ static bool is_current(const struct slots *slots, const struct task *task)
 
 /* --- the list ---------------------------------------------------------------------------- */
 
-/* A global service wants a task on every node that meets its constraints and is not being emptied,
- * but for witnesses. What a node that is down has stays as it is. */
+/* A global service wants a task on every node that is of its platform, meets its constraints and is
+ * not being emptied, but for witnesses. What a node that is down has stays as it is. */
 static void list_nodes(struct slots *slots)
 {
     const struct view *view = slots->planner->view;
+    bool stopped = slots_service(slots)->stopped;
     slots->n = view->nodes_n;
     slots->list = mem_alloc(slots->n, sizeof(*slots->list));
     for (size_t i = 0; i < slots->n; i++) {
         const struct node *node = &view->nodes[i];
         slots->list[i].id = node->id;
-        if (node->witness)
+        if (node->witness || stopped)
             continue;
+        const struct spec *spec = &slots_service(slots)->spec;
         bool fits = node->availability != AVAILABLE_DRAIN &&
-                    filter_constraints(&slots_service(slots)->spec, node);
+                    filter_platform(spec->platform, node) && filter_constraints(spec, node);
         slots->list[i].wanted = fits || node->status != NODE_UP;
     }
 }
@@ -49,7 +56,7 @@ static void list_nodes(struct slots *slots)
 static void list_replicas(struct slots *slots)
 {
     int64_t replicas = slots_service(slots)->spec.replicas;
-    if (replicas < 0)
+    if (replicas < 0 || slots_service(slots)->stopped)
         replicas = 0;
     slots->n = replicas < SERVICE_SLOTS_MAX ? (size_t)replicas : SERVICE_SLOTS_MAX;
     slots->list = mem_alloc(slots->n, sizeof(*slots->list));
@@ -79,15 +86,38 @@ static struct slot *slot_of(const struct slots *slots, const struct task *task)
 
 bool slots_is_leaving(const struct slots *slots, const struct task *task, const struct node *node)
 {
-    return !slots_are_nodes(slots) && node->availability == AVAILABLE_DRAIN &&
-           node->status == NODE_UP && !task_is_terminal(task->state);
+    bool leaving = node->availability == AVAILABLE_DRAIN || task->move_to != 0;
+    return !slots_are_nodes(slots) && leaving && node->status == NODE_UP &&
+           !task_is_terminal(task->state);
+}
+
+void slots_why_leaving(const struct task *task, const struct node *node, char *out, size_t size)
+{
+    if (node->availability == AVAILABLE_DRAIN)
+        snprintf(out, size, "node %s is draining", str_or_empty(node->name));
+    else
+        snprintf(out, size, "moves: %s", str_or_empty(task->move_reason));
+}
+
+bool slots_exclude(const struct slots *slots)
+{
+    const struct spec *spec = &slots_service(slots)->spec;
+    return spec->options.network_host || spec->single;
 }
 
 /* True when @task, on @node, is where it may stay, for the revision that is wanted. */
 static bool is_settled(const struct slots *slots, const struct task *task, const struct node *node)
 {
-    return node->status == NODE_UP && node->availability != AVAILABLE_DRAIN &&
+    return node->status == NODE_UP && node->availability != AVAILABLE_DRAIN && task->move_to == 0 &&
            is_current(slots, task);
+}
+
+/* True when @task, on @node, is there until something follows it: it leaves its node, or a newer
+ * revision is wanted. */
+static bool is_passing(const struct slots *slots, const struct task *task, const struct node *node)
+{
+    bool newer = slots->planner->view->level >= 4 && !is_current(slots, task);
+    return slots_is_leaving(slots, task, node) || (newer && node->status == NODE_UP);
 }
 
 /* True when @a deserves the slot more than @b. */
@@ -104,7 +134,9 @@ static bool keeps_slot(const struct slots *slots, const struct task *a, const st
 static void end_surplus(struct slots *slots, const struct task *task, const struct node *node)
 {
     struct planner *planner = slots->planner;
-    if (!slots_are_nodes(slots) || task->slot != task->node_id)
+    if (slots_service(slots)->stopped)
+        planner_end(planner, slots_service(slots), task, "service stopped");
+    else if (!slots_are_nodes(slots) || task->slot != task->node_id)
         planner_end(planner, slots_service(slots), task, "scaled down");
     else if (node->availability == AVAILABLE_DRAIN)
         planner_end(planner, slots_service(slots), task, "node %s is draining",
@@ -115,12 +147,12 @@ static void end_surplus(struct slots *slots, const struct task *task, const stru
 }
 
 /* The slot has a task and here is another, on @node: true when one of them is to take over from the
- * other, which leaves its node, and that is seen to. */
+ * other, and that is seen to. */
 static bool share(struct slots *slots, struct slot *slot, const struct task *task,
                   const struct node *node)
 {
-    bool first = slots_is_leaving(slots, slot->task, slot->node) && is_settled(slots, task, node);
-    bool second = slots_is_leaving(slots, task, node) && is_settled(slots, slot->task, slot->node);
+    bool first = is_passing(slots, slot->task, slot->node) && is_settled(slots, task, node);
+    bool second = is_passing(slots, task, node) && is_settled(slots, slot->task, slot->node);
     if (is_job(slots) || (!first && !second))
         return false;
     const struct task *successor = first ? task : slot->task;
@@ -128,8 +160,12 @@ static bool share(struct slots *slots, struct slot *slot, const struct task *tas
     const struct task *leaving = first ? slot->task : task;
     const struct node *left = first ? slot->node : node;
     if (task_is_healthy(successor) || !task_is_healthy(leaving)) {
-        planner_end(slots->planner, slots_service(slots), leaving, "moved to %s",
-                    str_or_empty(target->name));
+        if (is_current(slots, leaving))
+            planner_end(slots->planner, slots_service(slots), leaving, "moved to %s",
+                        str_or_empty(target->name));
+        else
+            planner_end(slots->planner, slots_service(slots), leaving,
+                        "update to revision %" PRId64, slots_service(slots)->revision);
         slot->task = successor;
         slot->node = target;
         slot->blocked = true;
@@ -138,6 +174,32 @@ static bool share(struct slots *slots, struct slot *slot, const struct task *tas
     slot->task = leaving;
     slot->node = left;
     slot->successor = successor;
+    return true;
+}
+
+/* @task, on @node, gets ready to follow what is in its slot. */
+static void seat_held(struct slots *slots, const struct task *task, const struct node *node)
+{
+    struct slot *slot = slot_of(slots, task);
+    if (!slot)
+        end_surplus(slots, task, node);
+    else if (!is_settled(slots, task, node))
+        planner_end(slots->planner, slots_service(slots), task, "it is not to follow any more");
+    else if (slot->held)
+        planner_end(slots->planner, slots_service(slots), task, "its slot has another successor");
+    else
+        slot->held = task;
+}
+
+/* True when @task may still run where nobody sees it; then its slot, if it has one, stays empty. */
+static bool hold_lease(struct slots *slots, struct slot *slot, const struct task *task)
+{
+    if (!single_holds(slots->planner, slots_service(slots), task))
+        return false;
+    if (slot) {
+        slot->lease_of = task;
+        slot->blocked = true;
+    }
     return true;
 }
 
@@ -157,6 +219,7 @@ static void seat(struct slots *slots, const struct task *task, const struct node
         const struct node *there = wins ? slot->node : node;
         planner_end(slots->planner, slots_service(slots), loser, "its slot has another task");
         slot->blocked |= there->status == NODE_UP && !task_is_terminal(loser->state);
+        hold_lease(slots, slot, loser);
         if (!wins)
             return;
     }
@@ -175,19 +238,22 @@ static void sort_task(struct slots *slots, const struct task *task)
                      task->desired == DESIRED_RUN && is_current(slots, task);
         if (proof) /* keep it, or the job would run again */
             slot->task = task;
-        else
+        else if (!hold_lease(slots, slot, task)) /* else its row stays until that is over */
             planner_remove(planner, slots_service(slots), task, true);
         return;
     }
     const struct node *node = &planner->view->nodes[place];
     if (task->desired == DESIRED_RUN) {
         seat(slots, task, node);
+    } else if (task->desired == DESIRED_READY) {
+        seat_held(slots, task, node);
     } else if (task_is_terminal(task->state)) {
         planner_remove(planner, slots_service(slots), task, false);
-    } else if (node->status == NODE_UP) {
+    } else {
         struct slot *slot = slot_of(slots, task);
+        hold_lease(slots, slot, task);
         if (slot)
-            slot->blocked = true;
+            slot->blocked |= node->status == NODE_UP;
     }
 }
 
@@ -196,7 +262,9 @@ static void vacate(struct slots *slots, struct slot *slot, const char *reason)
 {
     const struct task *task = slot->task;
     planner_end(slots->planner, slots_service(slots), task, "%s", reason);
-    bool stopped = task_is_terminal(task->state) || slot->node->status != NODE_UP;
+    bool stopped = task_is_terminal(task->state) ||
+                   (slot->node->status != NODE_UP &&
+                    !single_holds(slots->planner, slots_service(slots), task));
     slot->state = stopped && !slot->blocked ? SLOT_MISSING : SLOT_ENDING;
     slot->task = NULL;
     slot->node = NULL;
@@ -222,7 +290,10 @@ static void judge(struct slots *slots, struct slot *slot, const struct node *nod
     } else if (slot->node->status != NODE_UP && node) {
         slot->state = SLOT_CLOSED;
     } else if (slot->node->status != NODE_UP && !task_is_terminal(task->state)) {
-        slot->state = slot->blocked ? SLOT_CLOSED : SLOT_LOST;
+        bool waits = slot->blocked ||
+                     patience_holds(slots->planner, slots_service(slots), task, slot->node) ||
+                     hold_lease(slots, slot, task);
+        slot->state = waits ? SLOT_CLOSED : SLOT_LOST;
     } else {
         slot->state = SLOT_HELD;
     }
@@ -231,6 +302,8 @@ static void judge(struct slots *slots, struct slot *slot, const struct node *nod
 /* A global service for which no node will do would be silent: say why. */
 static void explain_no_node(struct slots *slots)
 {
+    if (slots_service(slots)->stopped)
+        return;
     for (size_t i = 0; i < slots->n; i++)
         if (slots->list[i].task || slots->list[i].state != SLOT_CLOSED)
             return;
@@ -254,8 +327,13 @@ void slots_init(struct slots *slots, struct planner *planner, const struct servi
         list_replicas(slots);
     for (size_t i = 0; i < service->n; i++)
         sort_task(slots, service->tasks[i]);
-    for (size_t i = 0; i < slots->n; i++)
-        judge(slots, &slots->list[i], slots_are_nodes(slots) ? &planner->view->nodes[i] : NULL);
+    for (size_t i = 0; i < slots->n; i++) {
+        struct slot *slot = &slots->list[i];
+        judge(slots, slot, slots_are_nodes(slots) ? &planner->view->nodes[i] : NULL);
+        bool empty = !slot->task || slot->task == slot->lease_of;
+        if (slot->wanted && slot->lease_of && empty)
+            single_note(planner, slots_service(slots), slot->lease_of);
+    }
     if (slots_are_nodes(slots))
         explain_no_node(slots);
 }
@@ -269,16 +347,50 @@ void slots_release(struct slots *slots)
 bool slots_overlap(const struct slots *slots, const struct slot *slot)
 {
     return slots->planner->view->overlap && !slots_are_nodes(slots) && !is_job(slots) &&
-           task_is_healthy(slot->task);
+           !slots_exclude(slots) && task_is_healthy(slot->task);
 }
 
-bool slots_succeed(struct slots *slots, struct slot *slot)
+/* Where the task of @slot is told to go. A node that does not fit is said, and it stays. */
+static bool take_told(struct slots *slots, const struct slot *slot, int64_t *ret_node_id)
 {
-    int64_t node_id;
-    check(slot->state == SLOT_HELD && !slot->successor && !slot->blocked);
-    if (!placement_take(slots->placement, &node_id))
+    struct planner *planner = slots->planner;
+    const struct task *task = slot->task;
+    size_t place;
+    if (!lookup_node(&planner->lookup, task->move_to, &place)) {
+        planner_move(planner, slots_service(slots), task, 0, "its node is gone");
         return false;
-    planner_create(slots->planner, slots_service(slots), slot->id, node_id, true);
+    }
+    struct node_ledger *page = &planner->ledger.nodes[place];
+    enum refusal refusal = filter_node(&slots->placement->demand, page);
+    if (refusal != REFUSED_MAX) {
+        planner_move(planner, slots_service(slots), task, 0, "%s %s",
+                     str_or_empty(page->node->name), refusal_text_of_one(refusal));
+        return false;
+    }
+    ledger_take(page, &slots_service(slots)->spec);
+    *ret_node_id = task->move_to;
+    return true;
+}
+
+bool slots_succeed(struct slots *slots, struct slot *slot, bool hold)
+{
+    int64_t node_id = slot->id;
+    int64_t refused[REFUSED_MAX] = {0};
+    bool found;
+    check(slot->state == SLOT_HELD && !slot->successor && !slot->held);
+    if (slots_are_nodes(slots))
+        found = placement_take_on(slots->placement, slot->id, refused);
+    else if (slot->task->move_to > 0 && slot->node->availability != AVAILABLE_DRAIN)
+        found = take_told(slots, slot, &node_id);
+    else
+        found = placement_take_after(slots->placement, slot->node->id, hold, &node_id);
+    if (!found)
+        return false;
+    if (slot->task->move_to < 0 && node_id == slot->node->id) {
+        planner_move(slots->planner, slots_service(slots), slot->task, 0, "no other node fits");
+        return false;
+    }
+    planner_create(slots->planner, slots_service(slots), slot->id, node_id, true, hold);
     return true;
 }
 

@@ -38,9 +38,11 @@ struct slot {
     enum slot_state state;
     const struct task *task;      /* the one meant to run; HELD, LOST and some CLOSED have one */
     const struct node *node;      /* where that is */
-    const struct task *successor; /* of a task that leaves its node: on its way up elsewhere */
+    const struct task *successor; /* of a task that is to go: on its way up beside it */
+    const struct task *held;      /* what is to follow: gets ready, and waits to be released */
     bool wanted;
-    bool blocked; /* a former task has yet to stop */
+    const struct task *lease_of; /* of a single service: it may still run on a node that is lost */
+    bool blocked;                /* a former task has yet to stop */
 };
 
 struct slots {
@@ -65,11 +67,18 @@ void slots_release(struct slots *slots);
  * does. */
 bool slots_overlap(const struct slots *slots, const struct slot *slot);
 
-/* Create a successor beside the task of @slot. Returns false when no node fits. */
-bool slots_succeed(struct slots *slots, struct slot *slot);
+/* Create a successor beside the task of @slot, held or not; where task.move_to says if it does.
+ * Returns false when no node fits. */
+bool slots_succeed(struct slots *slots, struct slot *slot, bool hold);
 
 /* True when @task, on @node, has to leave it: of a replicated service or a job. */
 bool slots_is_leaving(const struct slots *slots, const struct task *task, const struct node *node);
+
+/* Why it does, to @out. */
+void slots_why_leaving(const struct task *task, const struct node *node, char *out, size_t size);
+
+/* True when two tasks of the service cannot run on one node, or never at once. */
+bool slots_exclude(const struct slots *slots);
 
 /* End the task of @slot, which is HELD, for the reason given. */
 void slots_end(struct slots *slots, struct slot *slot, const char *reason);

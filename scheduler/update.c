@@ -3,6 +3,7 @@
 
 #include "scheduler/depends.h"
 #include "scheduler/fill.h"
+#include "scheduler/supervise.h"
 
 #include "base/mem.h"
 
@@ -12,14 +13,10 @@
 
 /* How far it is. */
 struct progress {
-    int64_t moving;     /* slots between two tasks */
+    struct rollout_tally tally;
     int64_t starting;   /* tasks on their first way up */
-    int64_t unsettled;  /* tasks of the new revision that do not serve */
-    int64_t newest_ms;  /* when the last of the new revision changed its state */
-    bool started;       /* there are tasks of the new revision */
     struct slot **todo; /* slots with a task to replace */
     size_t todo_n;
-    bool outdated; /* one of them for its revision */
 };
 
 static bool is_outdated(const struct slots *slots, const struct slot *slot)
@@ -54,40 +51,42 @@ static bool is_starting(const struct task *task)
     return false;
 }
 
-/* Enter a task of the revision that is wanted. */
-static void survey_task(struct progress *progress, const struct task *task)
+static bool can_hold(const struct slots *slots)
 {
-    if (!task_is_healthy(task) && task->state != TASK_COMPLETE)
-        progress->unsettled++;
-    if (!progress->started || task->state_ms > progress->newest_ms)
-        progress->newest_ms = task->state_ms;
-    progress->started = true;
+    return slots->planner->view->level >= 4;
+}
+
+static void survey_held(struct slots *slots, struct progress *progress, struct slot *slot)
+{
+    int64_t now_ms = slots->planner->view->now_ms;
+    bool outdated = is_outdated(slots, slot);
+    bool leaving = is_leaving(slots, slot);
+    progress->tally.outdated |= outdated;
+    if (slot->successor || slot->held) {
+        progress->tally.moving++;
+        supervise_count(&progress->tally, slot->successor ? slot->successor : slot->held, now_ms);
+        return;
+    }
+    if (!outdated)
+        supervise_count(&progress->tally, slot->task, now_ms);
+    if (!outdated && !leaving) {
+        progress->starting += is_starting(slot->task);
+        return;
+    }
+    if (!progress->todo)
+        progress->todo = mem_alloc(slots->n, sizeof(struct slot *));
+    progress->todo[progress->todo_n++] = slot;
 }
 
 static void survey(struct slots *slots, struct progress *progress)
 {
     for (size_t i = 0; i < slots->n; i++) {
         struct slot *slot = &slots->list[i];
+        progress->tally.slots += slot->wanted;
         if (slot->state == SLOT_ENDING || slot->state == SLOT_PLACED)
-            progress->moving++;
-        if (slot->state != SLOT_HELD)
-            continue;
-        if (slot->successor) {
-            progress->moving++;
-            continue;
-        }
-        bool outdated = is_outdated(slots, slot);
-        bool leaving = is_leaving(slots, slot);
-        if (!outdated)
-            survey_task(progress, slot->task);
-        if (!outdated && !leaving) {
-            progress->starting += is_starting(slot->task);
-            continue;
-        }
-        if (!progress->todo)
-            progress->todo = mem_alloc(slots->n, sizeof(struct slot *));
-        progress->todo[progress->todo_n++] = slot;
-        progress->outdated = progress->outdated || outdated;
+            progress->tally.moving++;
+        if (slot->state == SLOT_HELD)
+            survey_held(slots, progress, slot);
     }
 }
 
@@ -103,23 +102,35 @@ static int compare_urgency(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
+static void note_wait(struct slots *slots, const struct slot *slot, const char *waits_for)
+{
+    struct unplaced *unplaced = planner_unplaced(slots->planner, slots_service(slots), slot->id);
+    str_fill(unplaced->waits_for, sizeof(unplaced->waits_for), waits_for);
+}
+
+/* --- steps ----------------------------------------------------------------------------------- */
+
 /* True when the rollout may take its next step now. */
 static bool may_roll(struct slots *slots, const struct progress *progress)
 {
     struct planner *planner = slots->planner;
-    const struct service *service = slots_service(slots);
-    if (!progress->outdated || progress->moving > 0 || progress->unsettled > 0)
+    const struct rollout_tally *tally = &progress->tally;
+    const struct update_policy *policy = rollout_policy(slots_service(slots));
+    /* More than the policy puts up with, and supervise() had said no. */
+    int64_t put_up_with = can_hold(slots) ? tally->failed : 0;
+    if (!tally->outdated || tally->moving > 0)
+        return false;
+    if (tally->unsettled > put_up_with)
         return false;
     char waits_for[WAITS_FOR_BYTES];
     if (!depends_let_update(&planner->lookup, slots->service, waits_for)) {
-        struct unplaced *unplaced = planner_unplaced(planner, service, progress->todo[0]->id);
-        str_fill(unplaced->waits_for, sizeof(unplaced->waits_for), waits_for);
+        note_wait(slots, progress->todo[0], waits_for);
         return false;
     }
     int64_t at_ms = INT64_MAX;
-    if (!progress->started || service->spec.update.delay_ms <= 0)
+    if (!tally->started || policy->delay_ms <= 0)
         return true;
-    if (__builtin_add_overflow(progress->newest_ms, service->spec.update.delay_ms, &at_ms))
+    if (__builtin_add_overflow(tally->newest_ms, policy->delay_ms, &at_ms))
         at_ms = INT64_MAX;
     if (planner->view->now_ms >= at_ms)
         return true;
@@ -130,38 +141,85 @@ static bool may_roll(struct slots *slots, const struct progress *progress)
 /* Have the task in @slot leave its node. Returns false when it has to wait. */
 static bool move(struct slots *slots, struct slot *slot)
 {
-    char reason[sizeof(((struct step *)0)->reason) + 64];
+    char reason[sizeof(((struct step *)0)->reason)];
+    bool told = slot->task->move_to != 0 && slot->node->availability != AVAILABLE_DRAIN;
     bool overlap = slots_overlap(slots, slot);
     if (overlap && slot->blocked)
         return false;
-    if (overlap && slots_succeed(slots, slot))
+    if (overlap && slots_succeed(slots, slot, false))
         return true;
-    snprintf(reason, sizeof(reason), "node %s is draining", str_or_empty(slot->node->name));
+    if (can_hold(slots) && !overlap && !slot->blocked && slots_succeed(slots, slot, true))
+        return true;
+    if (told)
+        return false; /* it stays until there is room */
+    slots_why_leaving(slot->task, slot->node, reason, sizeof(reason));
     slots_end(slots, slot, reason);
     return true;
 }
 
-static void replace(struct slots *slots, const struct progress *progress)
+/* Have a task of the new revision follow the one in @slot. Returns false when it has to wait. */
+static bool roll(struct slots *slots, struct slot *slot)
 {
     const struct service *service = slots_service(slots);
-    int64_t limit = service->spec.update.parallelism > 0 ? service->spec.update.parallelism : 1;
-    bool roll = may_roll(slots, progress);
-    int64_t left = limit - progress->moving;
-    int64_t left_leaving = left - progress->starting;
     char reason[sizeof(((struct step *)0)->reason)];
+    bool over = task_is_terminal(slot->task->state);
+    bool start_first = rollout_policy(service)->order == ORDER_START_FIRST && !slots_exclude(slots);
+    if (can_hold(slots) && !over) {
+        if (slot->blocked)
+            return false;
+        if (slots_succeed(slots, slot, !start_first))
+            return true;
+    }
+    if (!fill_can_follow(slots, slot))
+        return false;
+    snprintf(reason, sizeof(reason), "update to revision %" PRId64, service->revision);
+    slots_end(slots, slot, reason);
+    return true;
+}
+
+static void replace(struct slots *slots, const struct progress *progress, bool goes_on)
+{
+    int64_t parallelism = rollout_policy(slots_service(slots))->parallelism;
+    int64_t limit = parallelism > 0 ? parallelism : 1;
+    bool may = goes_on && may_roll(slots, progress);
+    int64_t left = limit - progress->tally.moving;
+    int64_t left_leaving = left - progress->starting;
     for (size_t i = 0; i < progress->todo_n && left > 0; i++) {
         struct slot *slot = progress->todo[i];
         if (is_leaving(slots, slot)) {
             if (left_leaving <= 0 || !move(slots, slot))
                 continue;
-        } else {
-            if (!roll || !fill_can_follow(slots, slot))
-                continue;
-            snprintf(reason, sizeof(reason), "update to revision %" PRId64, service->revision);
-            slots_end(slots, slot, reason);
+        } else if (!may || !roll(slots, slot)) {
+            continue;
         }
         left--;
         left_leaving--;
+    }
+}
+
+/* What got ready takes the place of the task it was made for. */
+static void hand_over(struct slots *slots)
+{
+    const struct service *service = slots_service(slots);
+    char reason[sizeof(((struct step *)0)->reason)];
+    for (size_t i = 0; i < slots->n; i++) {
+        struct slot *slot = &slots->list[i];
+        if (slot->state != SLOT_HELD || !slot->held)
+            continue;
+        bool over = task_is_terminal(slot->task->state);
+        if (!slot->held->ready && !over) {
+            const char *why = slot->held->message;
+            char waits_for[sizeof(((struct unplaced *)0)->waits_for)];
+            snprintf(waits_for, sizeof(waits_for), "its successor to be ready%s%.60s",
+                     *str_or_empty(why) ? ": " : "", str_or_empty(why));
+            note_wait(slots, slot, waits_for);
+            continue;
+        }
+        if (is_outdated(slots, slot))
+            snprintf(reason, sizeof(reason), "update to revision %" PRId64, service->revision);
+        else
+            slots_why_leaving(slot->task, slot->node, reason, sizeof(reason));
+        slots_end(slots, slot, reason);
     }
 }
 
@@ -169,9 +227,14 @@ void update_step(struct slots *slots)
 {
     struct progress progress = {0};
     survey(slots, &progress);
+    bool goes_on = supervise(slots, &progress.tally);
+    if (goes_on)
+        hand_over(slots);
     if (progress.todo_n > 0) {
         qsort(progress.todo, progress.todo_n, sizeof(*progress.todo), compare_urgency);
-        replace(slots, &progress);
+        if (rollout_is_paused(slots_service(slots)) && progress.tally.outdated)
+            note_wait(slots, progress.todo[0], "its rollout to go on: it is paused");
+        replace(slots, &progress, goes_on);
     }
     free(progress.todo);
 }

@@ -2,8 +2,14 @@
 /*
  * update - replace tasks that run though they should run otherwise, a few at a time.
  *
- * Two reasons: the service has a newer revision, or the node is to be emptied. Always stop first:
- * the old task is over before the new one of its slot is created.
+ * Reasons: the service has a newer revision, the node is to be emptied, the task is to move. From
+ * level 4 on the successor is made first:
+ *
+ *     create beside, held ─► ready ─► end the old one ─► over ─► release       stop-first
+ *     create beside ─► healthy ─► end the old one                              start-first
+ *
+ * Where no node has room for both, and below level 4, the old task is over before the new one of
+ * its slot is created.
  *
  * A node is emptied as fast as spec.update.parallelism lets it: the next task goes when the former
  * has started elsewhere, well or not, since an operator asked for it. A revision is rolled out with

@@ -43,6 +43,13 @@ void apply_event(struct apply *apply, const char *kind, const char *object, cons
 /* Refuse (ERR_INVALID) keys that are not described as keys are. */
 int keys_validate(const struct cluster_keys *keys, struct err *err);
 
+/* --- apply_registry.c ---------------------------------------------------------------------- */
+
+/* A new cluster key takes over: put the passwords of @registries, all there are, in the place of
+ * those sealed by the one before. ERR_CONFLICT when one is missing or has changed. */
+int registries_reseal(struct apply *apply, const struct resealed *registries, size_t n,
+                      int64_t generation, struct err *err);
+
 /* --- apply_node.c -------------------------------------------------------------------------- */
 
 /* Refuse (ERR_INVALID) what no cluster's row can be. */
@@ -54,11 +61,40 @@ int node_join(struct apply *apply, const struct node *given, struct err *err);
 
 /* --- apply_spec.c -------------------------------------------------------------------------- */
 
-/* Refuse (ERR_INVALID) what no node could run. @object names it: "service app.web". */
-int spec_validate(const struct spec *spec, const char *object, struct err *err);
+/* Refuse (ERR_INVALID) what no node could run, at the active @level. @object names it: "service
+ * app.web". */
+int spec_validate(const struct spec *spec, int level, const char *object, struct err *err);
 
-/* True when tasks of @a need not be replaced to become tasks of @b. */
-bool spec_runs_same(const struct spec *a, const struct spec *b);
+/* --- apply_revision.c ---------------------------------------------------------------------- */
+
+/* Give @service the spec @spec (copied) as a new revision, or as the same one when only its number
+ * of replicas or the like differs, and write it; tasks that need not be replaced belong to it then.
+ * @cause: see struct service. Returns false when there was nothing to do. */
+bool service_revise(struct apply *apply, struct service *service, const struct spec *spec,
+                    const char *cause);
+
+/* The spec that @service had as @revision, as a new record. ERR_NOTFOUND: it is not kept. */
+int revision_spec(struct apply *apply, const struct service *service, int64_t revision,
+                  struct spec *ret_spec, struct err *err);
+
+/* Forget revisions of a service that no task runs any more, but for those that are kept. */
+void revisions_trim(struct apply *apply, int64_t service_id);
+
+/* --- apply_rollout.c ----------------------------------------------------------------------- */
+
+/* Make the spec that @service had as @revision its newest one, and write it. ERR_NOTFOUND when it
+ * is not kept, ERR_INVALID when nothing differs; ERR_EXISTS: another service has one of its ports
+ * by now. */
+int service_roll_back(struct apply *apply, struct service *service, int64_t revision,
+                      const char *message, struct err *err);
+
+/* --- apply_job.c --------------------------------------------------------------------------- */
+
+/* @service has a new revision that asks for no new run: those of the one before are of it. */
+void runs_take_over(struct apply *apply, const struct service *service);
+
+/* Forget the runs of a service. */
+void runs_delete(struct apply *apply, int64_t service_id);
 
 /* --- apply_depends.c ----------------------------------------------------------------------- */
 
@@ -67,6 +103,9 @@ bool spec_runs_same(const struct spec *a, const struct spec *b);
 int depends_validate(const char *stack, const struct service *services, size_t n, struct err *err);
 
 /* --- apply_service.c ----------------------------------------------------------------------- */
+
+/* What users call a service ("app.web"), as a new string. */
+char *service_title(const struct service *service);
 
 /* Claim the published ports of @service. ERR_EXISTS names who has one. */
 int service_claim_ports(struct apply *apply, const struct service *service, struct err *err);
@@ -84,6 +123,10 @@ void stack_collect(struct apply *apply, int64_t stack_id);
 
 /* Delete @task: free its addresses, and the revision it ran if it was the last to. */
 void task_delete(struct apply *apply, const struct task *task);
+
+/* Refuse (ERR_CONFLICT) a member that does not exist, is a witness or down, or takes no new tasks;
+ * else *@ret_node is its row. */
+int task_node_get(struct apply *apply, int64_t node_id, struct node *ret_node, struct err *err);
 
 /* What users call a task ("app.web.2"), as a new string. */
 char *task_title(const struct task *task);

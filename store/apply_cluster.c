@@ -25,6 +25,12 @@ int apply_cluster_set(struct apply *apply, const struct change_cluster_set *chan
         else
             apply_event(apply, "cluster", cluster.uuid, "voters are not spread any more");
     }
+    if (change->set_rebalance && cluster.no_rebalance != change->no_rebalance) {
+        cluster.no_rebalance = change->no_rebalance;
+        apply_put(apply, TABLE_CLUSTER, &cluster);
+        apply_event(apply, "cluster", cluster.uuid, "rebalancing is %s",
+                    change->no_rebalance ? "off" : "on");
+    }
     record_release(&cluster_type, &cluster);
     return 0;
 }

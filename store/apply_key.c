@@ -55,15 +55,19 @@ static void replace_keys(struct cluster *cluster, const struct cluster_keys *key
     cluster->keys.revision = revision;
 }
 
-static int set_keys(struct apply *apply, struct cluster *cluster, const struct cluster_keys *keys,
-                    struct err *err)
+static int set_keys(struct apply *apply, struct cluster *cluster,
+                    const struct change_key_set *change, struct err *err)
 {
+    const struct cluster_keys *keys = &change->keys;
     const struct cluster_keys *old = &cluster->keys;
     bool same = keys->generation == old->generation && keys->check.len == old->check.len &&
                 memcmp(keys->check.data, old->check.data, keys->check.len) == 0;
     if (!same && keys->generation != old->generation + 1)
         return err_set(err, ERR_INVALID, "cluster key %" PRId64 " does not come after %" PRId64,
                        keys->generation, old->generation);
+    if (!same && registries_reseal(apply, change->registries, change->registries_n,
+                                   keys->generation, err) < 0)
+        return err->code;
     bool was_locked = old->locked;
     replace_keys(cluster, keys);
     apply_put(apply, TABLE_CLUSTER, cluster);
@@ -83,7 +87,7 @@ int apply_key_set(struct apply *apply, const struct change_key_set *change, stru
         rv = get_cluster(apply, change->expected_revision, &cluster, err);
     if (rv < 0)
         return rv;
-    rv = set_keys(apply, &cluster, &change->keys, err);
+    rv = set_keys(apply, &cluster, change, err);
     record_release(&cluster_type, &cluster);
     return rv;
 }

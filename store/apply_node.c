@@ -28,14 +28,27 @@ static int get_node(struct apply *apply, int64_t id, struct node *ret_node, stru
 
 /* --- one that leaves ----------------------------------------------------------------------- */
 
-/* All but those that are complete: a job that has run must not run again. */
+/* The machine may still run it: its lease tells the leader when that is over. */
+static bool is_single(struct apply *apply, const struct task *task)
+{
+    struct spec spec;
+    if (store_level(apply->store) < 4 || task_is_terminal(task->state) ||
+        store_task_spec(apply->store, task, &spec) < 0)
+        return false;
+    bool single = spec.single;
+    record_release(&spec_type, &spec);
+    return single;
+}
+
+/* All but those that are complete, for a job that has run must not run again, and of single
+ * services, which the leader removes. */
 static void delete_tasks(struct apply *apply, const struct node *node)
 {
     struct task *tasks;
     size_t n;
     store_list(apply->store, TABLE_TASK, BY_NODE_ID, node->id, &tasks, &n);
     for (size_t i = 0; i < n; i++) {
-        if (tasks[i].state == TASK_COMPLETE)
+        if (tasks[i].state == TASK_COMPLETE || is_single(apply, &tasks[i]))
             continue;
         cleanup_free char *title = task_title(&tasks[i]);
         task_delete(apply, &tasks[i]);
@@ -113,6 +126,8 @@ static int node_validate(const struct node *node, struct err *err)
     if (node->cpu_milli < 0 || node->cpu_milli > CPU_MILLI_MAX || node->memory_bytes < 0 ||
         node->memory_bytes > MEMORY_BYTES_MAX)
         return err_set(err, ERR_INVALID, "member %s gives a capacity that no machine has", name);
+    if (!resources_are_valid(node->resources, node->resources_n))
+        return err_set(err, ERR_INVALID, "member %s gives resources that are none", name);
     return 0;
 }
 
@@ -314,6 +329,11 @@ static void set_self(struct node *node, const struct node *given)
     node->labels_n = copy.labels_n;
     copy.labels = NULL;
     copy.labels_n = 0;
+    record_free_list(&resource_type, node->resources, node->resources_n);
+    node->resources = copy.resources;
+    node->resources_n = copy.resources_n;
+    copy.resources = NULL;
+    copy.resources_n = 0;
     record_release(&node_type, &copy);
 }
 

@@ -81,6 +81,8 @@ static void take_observation(struct task *task, const struct task_observation *s
     bool back = seen->run == task->run && place_in_run(seen->state) < place_in_run(task->state);
     task->sequence = seen->sequence;
     task->health = seen->health;
+    task->attempts = seen->attempts;
+    task->ready = seen->ready;
     if (back)
         return;
     task->run = seen->run;

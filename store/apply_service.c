@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static char *service_title(const struct service *service)
+char *service_title(const struct service *service)
 {
     return str_printf("%s.%s", service->stack, service->name);
 }
@@ -65,7 +65,7 @@ static int scale(struct apply *apply, struct service *service, int64_t replicas,
     cleanup_free char *title = service_title(service);
     if (service->removed)
         return err_set(err, ERR_NOTFOUND, "service %s is being removed", title);
-    if (service->spec.mode == MODE_GLOBAL)
+    if (mode_is_global(service->spec.mode))
         return err_set(err, ERR_INVALID,
                        "service %s is global: it runs once on every member and has no replicas",
                        title);
@@ -151,6 +151,7 @@ static void delete_service(struct apply *apply, const struct service *service)
     for (size_t i = 0; i < n; i++)
         apply_delete(apply, TABLE_REVISION, revisions[i].id);
     record_free_list(&revision_type, revisions, n);
+    runs_delete(apply, service->id);
     service_drop_ports(apply, service->id);
     apply_delete(apply, TABLE_SERVICE, service->id);
     apply_event(apply, "service", title, "removed");

@@ -3,7 +3,9 @@
 #include "store/apply.h"
 
 #include "base/cleanup.h"
+#include "base/cron.h"
 #include "base/mem.h"
+#include "store/options.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -66,17 +68,26 @@ static int check_networks(const struct spec *spec, const char *object, struct er
     return 0;
 }
 
-static int check_constraints(const struct spec *spec, const char *object, struct err *err)
+static int check_constraints(const struct spec *spec, int level, const char *object,
+                             struct err *err)
 {
     for (size_t i = 0; i < spec->constraints_n; i++) {
         const char *key = str_or_empty(spec->constraints[i].key);
         bool label = str_starts(key, "node.labels.") && key[strlen("node.labels.")] != '\0';
-        if (!label && strcmp(key, "node.id") != 0 && strcmp(key, "node.hostname") != 0)
+        bool platform = level >= 4 && (strcmp(key, "node.platform.os") == 0 ||
+                                       strcmp(key, "node.platform.arch") == 0);
+        if (!label && !platform && strcmp(key, "node.id") != 0 && strcmp(key, "node.hostname") != 0)
             return err_set(err, ERR_INVALID,
                            "%s: constraint on \"%.80s\": only node.id, node.hostname and "
                            "node.labels.KEY are known",
                            object, key);
     }
+    for (size_t i = 0; i < spec->spread_n; i++)
+        if (!str_starts(str_or_empty(spec->spread[i]), "node.labels.") ||
+            spec->spread_n > SPREAD_MAX)
+            return err_set(err, ERR_INVALID,
+                           "%s: tasks are spread over at most %d labels, node.labels.KEY", object,
+                           SPREAD_MAX);
     return 0;
 }
 
@@ -87,6 +98,9 @@ static int check_strings(const struct spec *spec, const char *object, struct err
         return err_set(err, ERR_INVALID, "%s: has no image", object);
     if (image_len > IMAGE_BYTES_MAX)
         return err_set(err, ERR_INVALID, "%s: its image's name is longer than %d bytes", object,
+                       IMAGE_BYTES_MAX);
+    if (strlen(str_or_empty(spec->image_digest)) > IMAGE_BYTES_MAX)
+        return err_set(err, ERR_INVALID, "%s: its image's digest is longer than %d bytes", object,
                        IMAGE_BYTES_MAX);
     for (size_t i = 0; i < spec->environment_n; i++) {
         const char *pair = str_or_empty(spec->environment[i]);
@@ -124,6 +138,22 @@ static int check_numbers(const struct spec *spec, const char *object, struct err
         {"limits.pids", spec->limits.pids, COUNT_MAX},
         {"update_config.parallelism", spec->update.parallelism, COUNT_MAX},
         {"update_config.delay", spec->update.delay_ms, DURATION_MS_MAX},
+        {"update_config.monitor", spec->update.monitor_ms, DURATION_MS_MAX},
+        {"update_config.max_failure_ratio (thousandths)", spec->update.max_failure_permille, 1000},
+        {"rollback_config.parallelism", spec->rollback.parallelism, COUNT_MAX},
+        {"rollback_config.delay", spec->rollback.delay_ms, DURATION_MS_MAX},
+        {"rollback_config.monitor", spec->rollback.monitor_ms, DURATION_MS_MAX},
+        {"rollback_config.max_failure_ratio (thousandths)", spec->rollback.max_failure_permille,
+         1000},
+        {"healthcheck.start_interval", spec->health.start_interval_ms, DURATION_MS_MAX},
+        {"x-wherry.failover", spec->failover_ms < 0 ? 0 : spec->failover_ms, DURATION_MS_MAX},
+        {"x-wherry.drain", spec->drain_ms < 0 ? 0 : spec->drain_ms, DURATION_MS_MAX},
+        {"x-wherry.rollout-deadline", spec->rollout_deadline_ms, DURATION_MS_MAX},
+        {"parallelism of a job", spec->job.parallelism, COUNT_MAX},
+        {"x-wherry.deadline", spec->job.deadline_ms, DURATION_MS_MAX},
+        {"x-wherry.catch-up", spec->job.catch_up_ms < 0 ? 0 : spec->job.catch_up_ms,
+         DURATION_MS_MAX},
+        {"x-wherry.history", spec->job.history, JOB_HISTORY_MAX},
     };
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (numbers[i].value < 0 || numbers[i].value > numbers[i].max)
@@ -132,22 +162,116 @@ static int check_numbers(const struct spec *spec, const char *object, struct err
     return 0;
 }
 
-int spec_validate(const struct spec *spec, const char *object, struct err *err)
+/* Fields that this release keeps for what it does not do yet. */
+static int check_later(const struct spec *spec, const char *object, struct err *err)
+{
+    bool later = spec->endpoint_mode == ENDPOINT_VIP;
+    if (later)
+        return err_set(err, ERR_UNSUPPORTED, "%s: asks for what this version does not do yet",
+                       object);
+    return 0;
+}
+
+static int check_single(const struct spec *spec, const char *object, struct err *err)
+{
+    if (!spec->single && spec->lease_ms == 0)
+        return 0;
+    if (!spec->single)
+        return err_set(err, ERR_INVALID, "%s: has a lease, but is not single", object);
+    if (spec->mode != MODE_REPLICATED)
+        return err_set(err, ERR_INVALID, "%s: only replicated services are single", object);
+    if (*str_or_empty(spec->options.pid))
+        return err_set(err, ERR_INVALID, "%s: is single, and with 'pid' its end cannot be seen to",
+                       object);
+    if (spec->lease_ms != 0 && (spec->lease_ms < LEASE_MIN_MS || spec->lease_ms > LEASE_MAX_MS))
+        return err_set(err, ERR_INVALID, "%s: lease: is not within %d s to %d s", object,
+                       LEASE_MIN_MS / 1000, LEASE_MAX_MS / 1000);
+    return 0;
+}
+
+static int check_resources(const struct spec *spec, const char *object, struct err *err)
+{
+    if (resources_are_valid(spec->resources, spec->resources_n))
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "%s: generic resources: at most %d kinds, in order and once each, of 1 to %d",
+                   object, RESOURCES_MAX, RESOURCE_COUNT_MAX);
+}
+
+/* Printable text without blanks, which cannot end a line of what is asked. */
+static bool is_plain(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
+static int check_probe(const struct spec *spec, const char *object, struct err *err)
+{
+    const struct health_spec *health = &spec->health;
+    const char *path = str_or_empty(health->path), *host = str_or_empty(health->host);
+    const char *service = str_or_empty(health->service);
+    if (health->probe == PROBE_COMMAND)
+        return 0;
+    if (health->test_n > 0)
+        return err_set(err, ERR_INVALID, "%s: has both a healthcheck with a test and a probe",
+                       object);
+    if (health->port < 1 || health->port > 65535)
+        return err_set(err, ERR_INVALID, "%s: probe: port %" PRId64 " is not within 1 to 65535",
+                       object, health->port);
+    if (strlen(path) > PROBE_PATH_MAX || strlen(host) > PROBE_NAME_MAX ||
+        strlen(service) > PROBE_NAME_MAX)
+        return err_set(err, ERR_INVALID, "%s: probe: its path, host or service is too long",
+                       object);
+    if (!is_plain(path) || !is_plain(host) || !is_plain(service) || (*path && *path != '/'))
+        return err_set(err, ERR_INVALID,
+                       "%s: probe: its path must begin with '/', and path, host and service have "
+                       "neither blanks nor control characters",
+                       object);
+    return 0;
+}
+
+/* What is said of the runs of a job, by a job. */
+static int check_job(const struct spec *spec, const char *object, struct err *err)
+{
+    const struct job_spec *job = &spec->job;
+    bool any = !record_field_is_empty(&(struct field){.name = "job",
+                                                      .kind = FIELD_KIND_RECORD,
+                                                      .offset = offsetof(struct spec, job),
+                                                      .type = &job_spec_type},
+                                      spec);
+    if (any && !mode_is_job(spec->mode))
+        return err_set(err, ERR_INVALID,
+                       "%s: is no job, so that it has no schedule, deadline or parallelism: "
+                       "deploy.mode must be replicated-job or global-job",
+                       object);
+    if (strlen(str_or_empty(job->schedule)) > SCHEDULE_MAX ||
+        strlen(str_or_empty(job->time_zone)) > TIME_ZONE_MAX)
+        return err_set(err, ERR_INVALID, "%s: its schedule is too long", object);
+    struct cron cron;
+    if (*str_or_empty(job->schedule) && cron_parse(job->schedule, &cron, err) < 0)
+        return err_wrap(err, "%s: schedule", object);
+    if (*str_or_empty(job->time_zone) && !zone_name_is_valid(job->time_zone))
+        return err_set(err, ERR_INVALID, "%s: '%.64s' is not the name of a time zone", object,
+                       job->time_zone);
+    return 0;
+}
+
+int spec_validate(const struct spec *spec, int level, const char *object, struct err *err)
 {
     int (*const checks[])(const struct spec *, const char *, struct err *) = {
-        check_strings, check_numbers, check_ports, check_mounts, check_networks, check_constraints,
+        check_strings, check_numbers, check_ports, check_mounts,    check_networks,
+        check_later,   check_job,     check_probe, check_resources, check_single,
     };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         int rv = checks[i](spec, object, err);
         if (rv < 0)
             return rv;
     }
-    return 0;
-}
-
-bool spec_runs_same(const struct spec *a, const struct spec *b)
-{
-    struct spec shallow = *a; /* borrows from @a: only read */
-    shallow.replicas = b->replicas;
-    return record_equal(&spec_type, &shallow, b);
+    int rv = check_constraints(spec, level, object, err);
+    if (rv < 0)
+        return rv;
+    rv = options_validate(spec, err);
+    return rv < 0 ? err_wrap(err, "%s", object) : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "store/level.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -224,28 +225,6 @@ static struct service *find_service(struct deploy *deploy, const char *name)
     return NULL;
 }
 
-/* Tasks go on running the old spec until they are replaced. */
-static void keep_revision(struct apply *apply, const struct service *service)
-{
-    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_OF_REVISION);
-    sql_int(stmt, 1, service->id);
-    sql_int(stmt, 2, service->revision);
-    if (!sql_step(stmt))
-        return;
-    sql_reset(stmt);
-    struct revision revision = {.id = apply_next_id(apply),
-                                .service_id = service->id,
-                                .revision = service->revision,
-                                .spec = service->spec}; /* borrowed */
-    apply_put(apply, TABLE_REVISION, &revision);
-}
-
-static void set_spec(struct service *service, const struct spec *spec)
-{
-    record_release(&spec_type, &service->spec);
-    record_copy(&spec_type, spec, &service->spec);
-}
-
 static void service_create(struct deploy *deploy, const struct deploy_service *given,
                            const char *title)
 {
@@ -258,30 +237,13 @@ static void service_create(struct deploy *deploy, const struct deploy_service *g
                                 .revision = 1,
                                 .created_ms = apply->now_ms,
                                 .updated_ms = apply->now_ms};
-    set_spec(service, &given->spec);
+    record_copy(&spec_type, &given->spec, &service->spec);
+    if (store_level(apply->store) >= 4) {
+        service->cause = str_copy("deployed");
+        service->revision_ms = apply->now_ms;
+    }
     apply_put(apply, TABLE_SERVICE, service);
     apply_event(apply, "service", title, "created");
-}
-
-/* Returns false when there is nothing to do. */
-static bool service_update(struct apply *apply, struct service *service, const struct spec *spec,
-                           const char *title)
-{
-    if (!service->removed && record_equal(&spec_type, &service->spec, spec))
-        return false;
-    if (!service->removed && spec_runs_same(&service->spec, spec)) {
-        apply_event(apply, "service", title, "scaled from %" PRId64 " to %" PRId64,
-                    service->spec.replicas, spec->replicas);
-    } else {
-        keep_revision(apply, service);
-        service->revision++;
-        service->removed = false;
-        apply_event(apply, "service", title, "updated to revision %" PRId64, service->revision);
-    }
-    set_spec(service, spec);
-    service->updated_ms = apply->now_ms;
-    apply_put(apply, TABLE_SERVICE, service);
-    return true;
 }
 
 static int deploy_service(struct deploy *deploy, const struct deploy_service *given,
@@ -289,7 +251,7 @@ static int deploy_service(struct deploy *deploy, const struct deploy_service *gi
 {
     cleanup_free char *title = str_printf("%s.%s", deploy->stack.name, given->name);
     cleanup_free char *object = str_printf("service %s", title);
-    int rv = spec_validate(&given->spec, object, err);
+    int rv = spec_validate(&given->spec, store_level(deploy->apply->store), object, err);
     if (rv == 0)
         rv = check_references(deploy, &given->spec, object, err);
     if (rv < 0)
@@ -298,8 +260,11 @@ static int deploy_service(struct deploy *deploy, const struct deploy_service *gi
     if (!service) {
         service_create(deploy, given, title);
         deploy->touched[deploy->services_n - 1] = true;
-    } else if (service_update(deploy->apply, service, &given->spec, title)) {
-        deploy->touched[service - deploy->services] = true;
+    } else {
+        struct spec spec = given->spec; /* borrowed */
+        spec.restarts = service->spec.restarts;
+        if (service_revise(deploy->apply, service, &spec, "deployed"))
+            deploy->touched[service - deploy->services] = true;
     }
     return 0;
 }

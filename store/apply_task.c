@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "store/level.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,12 +23,15 @@ static int check_service(const struct service *service, const struct change_task
     if (service->removed)
         return err_set(err, ERR_CONFLICT, "service %s.%s is being removed", service->stack,
                        service->name);
+    if (service->stopped)
+        return err_set(err, ERR_CONFLICT, "service %s.%s is stopped", service->stack,
+                       service->name);
     if (service->modified_index != change->service_index)
         return err_set(err, ERR_CONFLICT,
                        "service %s.%s changed at %" PRId64 ", the task was planned from %" PRId64,
                        service->stack, service->name, service->modified_index,
                        change->service_index);
-    bool fits = service->spec.mode == MODE_GLOBAL
+    bool fits = mode_is_global(service->spec.mode)
                     ? change->slot == change->node_id
                     : change->slot >= 1 && change->slot <= service->spec.replicas;
     if (!fits)
@@ -36,7 +40,7 @@ static int check_service(const struct service *service, const struct change_task
     return 0;
 }
 
-static int check_node(struct apply *apply, int64_t node_id, struct node *ret_node, struct err *err)
+int task_node_get(struct apply *apply, int64_t node_id, struct node *ret_node, struct err *err)
 {
     if (store_get(apply->store, TABLE_NODE, node_id, ret_node) < 0)
         return err_set(err, ERR_CONFLICT, "member %" PRId64 " does not exist", node_id);
@@ -63,20 +67,24 @@ static bool is_draining(struct apply *apply, int64_t node_id)
     return draining;
 }
 
-/* With @beside, one that is about to leave its node may still be there. */
-static int check_slot(struct apply *apply, const struct service *service, int64_t slot, bool beside,
-                      struct err *err)
+/* With @beside, another may be there: from level 4 on any, before that one that is about to leave
+ * its node. */
+static int check_slot(struct apply *apply, const struct service *service,
+                      const struct change_task_create *change, struct err *err)
 {
+    int64_t slot = change->slot;
+    bool beside = change->beside;
     int rv = 0;
     int leaving = 0;
+    bool any = store_level(apply->store) >= 4;
     sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_IN_SLOT);
     sql_int(stmt, 1, service->id);
     sql_int(stmt, 2, slot);
     while (sql_step(stmt)) {
         struct task task;
         row_decode(TABLE_TASK, stmt, &task);
-        bool runs = task.desired == DESIRED_RUN;
-        if (runs && beside && is_draining(apply, task.node_id) && ++leaving == 1)
+        bool runs = task.desired != DESIRED_END && task.job_id == change->job_id;
+        if (runs && beside && (any || is_draining(apply, task.node_id)) && ++leaving == 1)
             runs = false;
         if (runs)
             rv = err_set(err, ERR_CONFLICT, "%s.%s.%" PRId64 " has a task already: %" PRId64,
@@ -84,6 +92,23 @@ static int check_slot(struct apply *apply, const struct service *service, int64_
         record_release(&task_type, &task);
     }
     return rv;
+}
+
+/* A task of a job is of a run that is under way. */
+static int check_run(struct apply *apply, const struct service *service, int64_t job_id,
+                     struct err *err)
+{
+    struct job_run run;
+    if (job_id == 0)
+        return 0;
+    if (store_get(apply->store, TABLE_JOB_RUN, job_id, &run) < 0)
+        return err_set(err, ERR_NOTFOUND, "run %" PRId64 " does not exist", job_id);
+    bool fine = run.service_id == service->id && run.state == JOB_RUNNING;
+    record_release(&job_run_type, &run);
+    if (!fine)
+        return err_set(err, ERR_CONFLICT, "run %" PRId64 " of %s.%s is over", job_id,
+                       service->stack, service->name);
+    return 0;
 }
 
 /* The first task that uses a volume makes its node the volume's home. */
@@ -128,10 +153,27 @@ static int take_address(struct apply *apply, struct task *task, const char *shor
     return rv;
 }
 
-static int place(struct apply *apply, const struct service *service, const struct node *node,
-                 int64_t slot, struct err *err)
+/* A task that follows one which failed and leaves its member inherits how often that was so. */
+static int64_t hops_before(struct apply *apply, const struct service *service, int64_t slot)
 {
-    if (service->spec.mode != MODE_GLOBAL) {
+    int64_t hops = 0;
+    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_IN_SLOT);
+    sql_int(stmt, 1, service->id);
+    sql_int(stmt, 2, slot);
+    while (sql_step(stmt)) {
+        struct task task;
+        row_decode(TABLE_TASK, stmt, &task);
+        if (task.move_to != 0 && task.attempts > 0 && task.revision == service->revision)
+            hops = task.hops + 1;
+        record_release(&task_type, &task);
+    }
+    return hops;
+}
+
+static int place(struct apply *apply, const struct service *service, const struct node *node,
+                 const struct change_task_create *change, struct err *err)
+{
+    if (!mode_is_global(service->spec.mode)) {
         int rv = settle_volumes(apply, service, node, err);
         if (rv < 0)
             return rv;
@@ -141,9 +183,12 @@ static int place(struct apply *apply, const struct service *service, const struc
                         .service_id = service->id,
                         .stack = str_copy(service->stack),
                         .service = str_copy(service->name),
-                        .slot = slot,
+                        .slot = change->slot,
                         .node_id = node->id,
                         .revision = service->revision,
+                        .desired = change->hold ? DESIRED_READY : DESIRED_RUN,
+                        .job_id = change->job_id,
+                        .hops = change->beside ? hops_before(apply, service, change->slot) : 0,
                         .addresses = mem_alloc(spec->networks_n, sizeof(struct task_address)),
                         .created_ms = apply->now_ms,
                         .state_ms = apply->now_ms};
@@ -168,11 +213,13 @@ int apply_task_create(struct apply *apply, const struct change_task_create *chan
         return err_set(err, ERR_NOTFOUND, "service %" PRId64 " does not exist", change->service_id);
     int rv = check_service(&service, change, err);
     if (rv == 0)
-        rv = check_slot(apply, &service, change->slot, change->beside, err);
+        rv = check_run(apply, &service, change->job_id, err);
     if (rv == 0)
-        rv = check_node(apply, change->node_id, &node, err);
+        rv = check_slot(apply, &service, change, err);
+    if (rv == 0)
+        rv = task_node_get(apply, change->node_id, &node, err);
     if (rv == 0) {
-        rv = place(apply, &service, &node, change->slot, err);
+        rv = place(apply, &service, &node, change, err);
         record_release(&node_type, &node);
     }
     record_release(&service_type, &service);
@@ -208,33 +255,17 @@ int apply_task_end(struct apply *apply, const struct change_task_end *change, st
 
 /* --- remove -------------------------------------------------------------------------------- */
 
-/* Forget the spec of @revision when no task runs it any more. */
-static void drop_revision(struct apply *apply, int64_t service_id, int64_t number)
-{
-    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_TASK_OF_REVISION);
-    sql_int(stmt, 1, service_id);
-    sql_int(stmt, 2, number);
-    bool used = sql_step(stmt);
-    sql_reset(stmt);
-    if (used)
-        return;
-    stmt = sql(&apply->store->sql, SQL_REVISION_FIND);
-    sql_int(stmt, 1, service_id);
-    sql_int(stmt, 2, number);
-    if (!sql_step(stmt))
-        return; /* it was the service's newest */
-    struct revision revision;
-    row_decode(TABLE_REVISION, stmt, &revision);
-    sql_reset(stmt);
-    apply_delete(apply, TABLE_REVISION, revision.id);
-    record_release(&revision_type, &revision);
-}
-
 void task_delete(struct apply *apply, const struct task *task)
 {
     address_free_all(apply->store, task);
     apply_delete(apply, TABLE_TASK, task->id);
-    drop_revision(apply, task->service_id, task->revision);
+    sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_REVISION_FIND);
+    sql_int(stmt, 1, task->service_id);
+    sql_int(stmt, 2, task->revision);
+    bool older = sql_step(stmt);
+    sql_reset(stmt);
+    if (older)
+        revisions_trim(apply, task->service_id);
 }
 
 /* True when the node of a task cannot say that it ended. */

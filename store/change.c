@@ -13,6 +13,8 @@ static const struct field change_cluster_init_fields[] = {
 static const struct field change_cluster_set_fields[] = {
     FIELD_BOOL(struct change_cluster_set, set_spread),
     FIELD_STRING(struct change_cluster_set, spread),
+    FIELD_BOOL(struct change_cluster_set, set_rebalance, .since = 4),
+    FIELD_BOOL(struct change_cluster_set, no_rebalance, .since = 4),
 };
 
 static const struct field change_node_add_fields[] = {
@@ -98,6 +100,8 @@ static const struct field change_task_create_fields[] = {
     FIELD_INT(struct change_task_create, slot),
     FIELD_INT(struct change_task_create, node_id),
     FIELD_BOOL(struct change_task_create, beside, .since = 2),
+    FIELD_BOOL(struct change_task_create, hold, .since = 4),
+    FIELD_INT(struct change_task_create, job_id, .since = 4),
 };
 
 static const struct field change_task_end_fields[] = {
@@ -119,6 +123,8 @@ static const struct field task_observation_fields[] = {
     FIELD_INT(struct task_observation, exit_code),
     FIELD_STRING(struct task_observation, message),
     FIELD_INT(struct task_observation, state_ms),
+    FIELD_INT(struct task_observation, attempts, .since = 4),
+    FIELD_BOOL(struct task_observation, ready, .since = 4),
 };
 const struct record_type task_observation_type =
     RECORD_TYPE("observation", struct task_observation, task_observation_fields);
@@ -142,9 +148,28 @@ static const struct field change_recovered_fields[] = {
     FIELD_INT(struct change_recovered, node_id),
 };
 
+static const struct field resealed_fields[] = {
+    FIELD_INT(struct resealed, registry_id, .since = 3),
+    FIELD_INT(struct resealed, expected_index, .since = 3),
+    FIELD_RECORD(struct resealed, password, sealed_type, .since = 3),
+};
+const struct record_type resealed_type =
+    RECORD_TYPE("resealed", struct resealed, resealed_fields);
+
 static const struct field change_key_set_fields[] = {
     FIELD_INT(struct change_key_set, expected_revision),
     FIELD_RECORD(struct change_key_set, keys, cluster_keys_type),
+    FIELD_LIST(struct change_key_set, registries, resealed_type, .since = 3),
+};
+
+static const struct field change_registry_set_fields[] = {
+    FIELD_RECORD(struct change_registry_set, registry, registry_type),
+    FIELD_INT(struct change_registry_set, expected_index),
+};
+
+static const struct field change_registry_remove_fields[] = {
+    FIELD_INT(struct change_registry_remove, registry_id),
+    FIELD_INT(struct change_registry_remove, expected_index),
 };
 
 static const struct field change_ca_rotate_fields[] = {
@@ -152,6 +177,61 @@ static const struct field change_ca_rotate_fields[] = {
     FIELD_STRING(struct change_ca_rotate, ca),
     FIELD_STRING(struct change_ca_rotate, cross),
     FIELD_RECORD(struct change_ca_rotate, ca_key, sealed_type),
+};
+
+static const struct field change_service_stop_fields[] = {
+    FIELD_STRING(struct change_service_stop, stack),
+    FIELD_STRING(struct change_service_stop, service),
+    FIELD_BOOL(struct change_service_stop, start),
+};
+
+static const struct field change_service_rollback_fields[] = {
+    FIELD_STRING(struct change_service_rollback, stack),
+    FIELD_STRING(struct change_service_rollback, service),
+    FIELD_INT(struct change_service_rollback, expected_revision),
+    FIELD_INT(struct change_service_rollback, revision),
+};
+
+static const struct field change_service_restart_fields[] = {
+    FIELD_STRING(struct change_service_restart, stack),
+    FIELD_STRING(struct change_service_restart, service),
+};
+
+static const struct field change_service_retire_fields[] = {
+    FIELD_STRING(struct change_service_retire, stack),
+    FIELD_STRING(struct change_service_retire, service),
+};
+
+static const struct field change_rollout_set_fields[] = {
+    FIELD_INT(struct change_rollout_set, service_id),
+    FIELD_INT(struct change_rollout_set, revision),
+    FIELD_ENUM(struct change_rollout_set, state, rollout_state_names),
+    FIELD_STRING(struct change_rollout_set, message),
+};
+
+static const struct field change_task_move_fields[] = {
+    FIELD_INT(struct change_task_move, task_id),
+    FIELD_INT(struct change_task_move, node_id),
+    FIELD_STRING(struct change_task_move, reason),
+};
+
+static const struct field change_task_release_fields[] = {
+    FIELD_INT(struct change_task_release, task_id),
+};
+
+static const struct field change_job_start_fields[] = {
+    FIELD_INT(struct change_job_start, service_id),
+    FIELD_INT(struct change_job_start, service_index),
+    FIELD_INT(struct change_job_start, scheduled_ms),
+    FIELD_STRING(struct change_job_start, cause),
+    FIELD_BOOL(struct change_job_start, skip),
+    FIELD_STRING(struct change_job_start, message),
+};
+
+static const struct field change_job_end_fields[] = {
+    FIELD_INT(struct change_job_end, job_id),
+    FIELD_ENUM(struct change_job_end, state, job_state_names),
+    FIELD_STRING(struct change_job_end, message),
 };
 
 static const struct field change_ca_finish_fields[] = {

@@ -46,7 +46,18 @@
     X(NODE_RENEW, 30, node_renew)                                                                  \
     X(TOKEN_CREATE, 35, token_create)                                                              \
     X(TOKEN_ROTATE, 36, token_rotate)                                                              \
-    X(TOKEN_DELETE, 37, token_delete)
+    X(TOKEN_DELETE, 37, token_delete)                                                              \
+    X(REGISTRY_SET, 40, registry_set)                                                              \
+    X(REGISTRY_REMOVE, 41, registry_remove)                                                        \
+    X(SERVICE_STOP, 42, service_stop)                                                              \
+    X(SERVICE_ROLLBACK, 43, service_rollback)                                                      \
+    X(SERVICE_RESTART, 44, service_restart)                                                        \
+    X(SERVICE_RETIRE, 45, service_retire)                                                          \
+    X(ROLLOUT_SET, 46, rollout_set)                                                                \
+    X(TASK_MOVE, 47, task_move)                                                                    \
+    X(TASK_RELEASE, 48, task_release)                                                              \
+    X(JOB_START, 49, job_start)                                                                    \
+    X(JOB_END, 50, job_end)
 
 enum change_kind {
 #define X(kind, number, body) CHANGE_##kind = (number),
@@ -64,6 +75,8 @@ struct change_cluster_init {
 struct change_cluster_set {
     bool set_spread;
     char *spread; /* key of a node label, "" for none */
+    bool set_rebalance;
+    bool no_rebalance;
 };
 
 /* A machine joins. Refused (ERR_EXISTS) when a member has its name or key, (ERR_DENIED) when no
@@ -166,14 +179,18 @@ struct change_service_remove {
 
 /* The leader places a slot. Refused (ERR_CONFLICT) when the service's modified_index is not
  * @service_index, it is removed, the node is gone or not up, or the slot already has a task that is
- * desired to run; with @beside, unless that one is on a draining node, and the only one. Addresses
- * are given out here. Result id: the task's. */
+ * desired to run; with @beside, unless it is the only one. Such a one is ended before another is
+ * released. Addresses are given out here. Result id: the task's. */
 struct change_task_create {
     int64_t service_id;
     int64_t service_index;
     int64_t slot;
     int64_t node_id;
     bool beside;
+    bool hold; /* it is to get ready only: DESIRED_READY */
+    /* Of a job, from level 4 on: the run, which must not have ended. Tasks of other runs may be in
+     * the slot. */
+    int64_t job_id;
 };
 
 /* The leader wants a task ended. Fine when it already does; ERR_NOTFOUND when it is gone. */
@@ -199,6 +216,8 @@ struct task_observation {
     int64_t exit_code;
     char *message;
     int64_t state_ms;
+    int64_t attempts;
+    bool ready;
 };
 
 /* A batch of observations by one node. Those of tasks that are gone, are not its own, or do not
@@ -231,12 +250,22 @@ struct change_recovered {
     int64_t node_id;
 };
 
+/* The password of a registry, sealed anew. */
+struct resealed {
+    int64_t registry_id;
+    int64_t expected_index; /* modified_index of the row it was in */
+    struct sealed password;
+};
+
 /* The cluster key is made, replaced (its generation is the next one) or locked or unlocked. Refused
  * (ERR_CONFLICT) unless the keys' revision is @expected_revision; that of @keys is given by apply.
- */
+ * A new key comes with all that was sealed by the one before: also refused (ERR_CONFLICT) when the
+ * password of a registry is not in @registries, or is another by now. */
 struct change_key_set {
     int64_t expected_revision;
     struct cluster_keys keys;
+    struct resealed *registries;
+    size_t registries_n;
 };
 
 /* A new CA takes over; the one before stays beside it. Refused (ERR_CONFLICT) as above, or while an
@@ -255,7 +284,98 @@ struct change_ca_finish {
     struct bytes ca_hash; /* of the present CA */
 };
 
-extern const struct record_type task_observation_type, deploy_service_type;
+/* How a registry is reached, as a whole. Refused when a part of it is not as model.h says,
+ * (ERR_CONFLICT) unless the modified_index of the row of its name is @expected_index (0: there must
+ * be none), or when the password was sealed by another key than the cluster's. Result id: the
+ * registry's. */
+struct change_registry_set {
+    struct registry registry; /* without id, times and indexes */
+    int64_t expected_index;
+};
+
+/* It is forgotten, with the login. Refused (ERR_NOTFOUND) when it is not there, (ERR_CONFLICT)
+ * unless its modified_index is @expected_index. */
+struct change_registry_remove {
+    int64_t registry_id;
+    int64_t expected_index;
+};
+
+/* All tasks of a service end and none is placed until it is started again; replicas and revision
+ * stay. Fine when it is so already. */
+struct change_service_stop {
+    char *stack;
+    char *service;
+    bool start;
+};
+
+/* The spec of an earlier revision becomes a new revision of the service. Refused (ERR_NOTFOUND)
+ * when it is not kept any more, (ERR_CONFLICT) when the service's revision is not
+ * @expected_revision. Replicas stay as they are. Result id: the service's. */
+struct change_service_rollback {
+    char *stack;
+    char *service;
+    int64_t expected_revision;
+    int64_t revision; /* 0: the last stable one before the present */
+};
+
+/* All its tasks are replaced, as a rollout. Result id: the service's. */
+struct change_service_restart {
+    char *stack;
+    char *service;
+};
+
+/* One service of a stack is marked removed; the stack goes with its last one. */
+struct change_service_retire {
+    char *stack;
+    char *service;
+};
+
+/* The leader, as the rollout goes, or an operator, who pauses it or has it go on. Refused
+ * (ERR_CONFLICT) when the service's revision is not @revision. ROLLOUT_ROLLING_BACK makes the spec
+ * of stable_revision a new revision. */
+struct change_rollout_set {
+    int64_t service_id;
+    int64_t revision;
+    enum rollout_state state;
+    char *message; /* why */
+};
+
+/* A task is to go to another node: its successor is made ready there first. @node_id as
+ * task.move_to. Refused when the task is to end or (ERR_INVALID) is of a global service. */
+struct change_task_move {
+    int64_t task_id;
+    int64_t node_id;
+    char *reason;
+};
+
+/* The leader: a task that was held (DESIRED_READY) starts. Refused (ERR_CONFLICT) while another of
+ * its slot is meant to run. */
+struct change_task_release {
+    int64_t task_id;
+};
+
+/* A run of a job begins, or is skipped. Refused (ERR_INVALID) when the service is none,
+ * (ERR_CONFLICT) when its modified_index is not @service_index, it is removed or stopped, or as
+ * many runs as may be are under way. The first run takes the tasks that were there before there
+ * were runs. Result id: the run's. */
+struct change_job_start {
+    int64_t service_id;
+    int64_t service_index;
+    int64_t scheduled_ms; /* the time that it is for; 0: none */
+    char *cause;
+    bool skip;     /* only note that it was due */
+    char *message; /* why it is skipped */
+};
+
+/* A run ends as @state, which is not JOB_RUNNING. Fine when it has ended; ERR_NOTFOUND when it is
+ * gone. */
+struct change_job_end {
+    int64_t job_id;
+    enum job_state state;
+    char *message;
+};
+
+extern const struct record_type task_observation_type, deploy_service_type, resealed_type;
 #define X(kind, number, body) extern const struct record_type change_##body##_type;
 CHANGE_KINDS(X)
 #undef X

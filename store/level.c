@@ -9,11 +9,15 @@
 
 enum {
     KIND_LAST_OF_FIRST = 15,
+    KIND_LAST_OF_SECOND = 39,
+    KIND_LAST_OF_THIRD = 41,
 };
 
 int change_kind_level(int kind)
 {
-    return kind <= KIND_LAST_OF_FIRST ? LEVEL_FIRST : 2;
+    if (kind <= KIND_LAST_OF_FIRST)
+        return LEVEL_FIRST;
+    return kind <= KIND_LAST_OF_SECOND ? 2 : kind <= KIND_LAST_OF_THIRD ? 3 : 4;
 }
 
 int change_level(const struct change *change)
@@ -24,9 +28,17 @@ int change_level(const struct change *change)
     return change->begin > 0 && level < CHANGE_BEGIN_LEVEL ? CHANGE_BEGIN_LEVEL : level;
 }
 
+/* True when @f has a value that is younger than the field. */
+static bool is_newer(const struct field *f, const char *record)
+{
+    return f->newer_since > 0 && *(const int *)(const void *)(record + f->offset) >= f->newer;
+}
+
 static int field_level(const struct field *f, const char *record)
 {
     int level = f->since > LEVEL_FIRST ? f->since : LEVEL_FIRST;
+    if (is_newer(f, record))
+        return f->newer_since;
     if (f->kind == FIELD_KIND_RECORD) {
         int inner = record_level(f->type, record + f->offset);
         return inner > level ? inner : level;
@@ -59,7 +71,7 @@ void record_lower(const struct record_type *type, void *record, int level)
     for (size_t i = 0; i < type->fields_n; i++) {
         const struct field *f = &type->fields[i];
         char *at = record;
-        if (f->since > level) {
+        if (f->since > level || (is_newer(f, record) && f->newer_since > level)) {
             record_field_clear(f, record);
         } else if (f->kind == FIELD_KIND_RECORD) {
             record_lower(f->type, at + f->offset, level);

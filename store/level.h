@@ -10,6 +10,8 @@
  *
  *     a new kind of change    change_level() has its number
  *     a new field             FIELD_INT(struct node, level, .since = 2)
+ *     a new value of an enum  FIELD_ENUM(struct spec, mode, names, .newer = MODE_GLOBAL_JOB,
+ *                                        .newer_since = 4)
  *     a new table             at the end of the schema (sql.c); left out of snapshots while empty
  *
  * Pure functions; any thread.
@@ -23,7 +25,7 @@ struct store;
 
 enum {
     LEVEL_FIRST = 1,
-    LEVEL_KNOWN = 2,        /* of this build */
+    LEVEL_KNOWN = 4,        /* of this build */
     CHANGE_BEGIN_LEVEL = 2, /* of a change that says at which index its request began */
 };
 

@@ -51,6 +51,8 @@ struct mount_spec {
     char *source;
     char *target; /* absolute path in the container */
     bool read_only;
+    char *propagation;  /* of a bind mount: "rshared", "rslave" and their like; "": rprivate */
+    bool create_source; /* of a bind mount: make the folder on the node when nothing is there */
 };
 
 enum restart_condition {
@@ -77,25 +79,58 @@ struct depends_spec {
     enum depends_condition condition;
 };
 
-/* A command that tells whether a task is healthy; no test means none is made. */
+enum probe_kind {
+    PROBE_COMMAND, /* health_spec.test, in the container */
+    PROBE_HTTP,    /* GET answers 200 to 399 */
+    PROBE_TCP,     /* a connection is taken */
+    PROBE_GRPC,    /* grpc.health.v1.Health/Check says SERVING */
+};
+
+enum {
+    PROBE_PATH_MAX = 500, /* bytes */
+    PROBE_NAME_MAX = 120, /* bytes of a probe's host or service */
+};
+
+enum unhealthy_action {
+    UNHEALTHY_RESTART, /* the run is ended and begun anew, as restart_policy says */
+    UNHEALTHY_KEEP,    /* it runs on, out of sight of those who look for the service */
+};
+
+/* What tells whether a task is healthy; a command without a test: nothing does. */
 struct health_spec {
     char **test; /* argv to exec in the container */
     size_t test_n;
-    int64_t interval_ms;     /* 0: 30 s */
-    int64_t timeout_ms;      /* 0: 30 s */
-    int64_t retries;         /* 0: 3 */
-    int64_t start_period_ms; /* failures in it do not count */
+    int64_t interval_ms;       /* 0: 30 s */
+    int64_t timeout_ms;        /* 0: 30 s */
+    int64_t retries;           /* 0: 3 */
+    int64_t start_period_ms;   /* failures in it do not count */
+    int64_t start_interval_ms; /* between checks until the first success. 0: 1 s */
+    enum probe_kind probe;
+    int64_t port;  /* of PROBE_HTTP, PROBE_TCP and PROBE_GRPC, at the task's own address */
+    char *path;    /* of PROBE_HTTP; "": "/" */
+    char *host;    /* of PROBE_HTTP: the header Host; "": the address */
+    char *service; /* of PROBE_GRPC: the service asked for; "": the server */
+    enum unhealthy_action on_unhealthy;
 };
 
 enum service_mode {
     MODE_REPLICATED,
     MODE_GLOBAL,         /* one task on every node that fits */
     MODE_REPLICATED_JOB, /* `replicas` tasks, each runs to success once */
+    MODE_GLOBAL_JOB,     /* one such task on every node that fits */
+};
+
+enum endpoint_mode {
+    ENDPOINT_DEFAULT,
+    ENDPOINT_DNSRR, /* the service's name has the addresses of its tasks */
+    ENDPOINT_VIP,   /* … one address of its own */
 };
 
 /* "node.labels.zone == a" and its like. */
 struct constraint {
-    char *key; /* "node.id", "node.hostname" (the node's name) or "node.labels.KEY" */
+    /* "node.id", "node.hostname" (the node's name), "node.platform.os", "node.platform.arch" or
+     * "node.labels.KEY" */
+    char *key;
     bool negated;
     char *value;
 };
@@ -106,14 +141,186 @@ struct resources {
     int64_t pids;
 };
 
-/* Stop-first, `parallelism` at a time. */
+enum {
+    SPREAD_MAX = 8, /* labels that tasks are spread over, one within the other */
+};
+
+enum {
+    RESOURCES_MAX = 8, /* kinds of what a node lends, or a task takes */
+    RESOURCE_COUNT_MAX = 1000000000,
+};
+
+/* So many of what a node has to lend beside processors and memory: GPUs, licences. */
+struct resource {
+    char *name;
+    int64_t count;
+};
+
+enum update_failure {
+    FAILURE_PAUSE, /* the rollout stops where it is until somebody decides */
+    FAILURE_CONTINUE,
+    FAILURE_ROLLBACK, /* the revision before comes back; of a rollback: as FAILURE_PAUSE */
+};
+
+enum update_order {
+    ORDER_STOP_FIRST,
+    ORDER_START_FIRST,
+};
+
+/* How tasks of one revision take the place of another's. */
 struct update_policy {
     int64_t parallelism; /* 0: 1 */
     int64_t delay_ms;    /* between two steps */
+    enum update_failure failure;
+    int64_t monitor_ms;           /* a task that fails so soon after it came up counts; 0: 5 s */
+    int64_t max_failure_permille; /* more of the slots failing are a failed rollout */
+    enum update_order order;
+};
+
+enum concurrency {
+    CONCURRENCY_FORBID, /* a run that is due while one is under way is skipped */
+    CONCURRENCY_ALLOW,
+    CONCURRENCY_REPLACE, /* … ends that one */
+};
+
+/* What MODE_REPLICATED_JOB and MODE_GLOBAL_JOB say of their runs. */
+struct job_spec {
+    int64_t parallelism; /* tasks of a run at once; 0: all */
+    int64_t deadline_ms; /* a run that takes longer has failed; 0: none */
+    char *schedule;      /* crontab(5), "0 3 * * *"; "": one run for each revision */
+    char *time_zone;     /* "Europe/Berlin"; "": UTC */
+    enum concurrency concurrency;
+    int64_t catch_up_ms; /* a run missed by no more than this is made up for; 0: 60 s; -1: never */
+    int64_t history;     /* ended runs that are kept; 0: 5 */
+};
+
+/* A device of the task's node. */
+struct device_spec {
+    char *source; /* absolute path on the node */
+    char *target; /* in the container; "": as on the node */
+    char *access; /* of "rwm"; "": all */
+};
+
+/* A limit of setrlimit(2) by its short name, "nofile"; -1 is unlimited. */
+struct ulimit_spec {
+    char *name;
+    int64_t soft;
+    int64_t hard;
+};
+
+/* A file system in memory. */
+struct tmpfs_spec {
+    char *target;
+    int64_t size_bytes; /* 0: half of the memory, as the kernel has it */
+    int64_t mode;       /* permission bits; 0: 1777 */
+    char **options;     /* further ones of mount(8): "noexec", "uid=1000" */
+    size_t options_n;
+};
+
+/* A limit or weight of one block device of the task's node. */
+struct io_spec {
+    char *path;
+    int64_t value; /* bytes or operations a second, or a weight */
+};
+
+struct blkio_spec {
+    int64_t weight; /* 10 to 1000; 0: not given */
+    struct io_spec *weights;
+    size_t weights_n;
+    struct io_spec *read_bps;
+    size_t read_bps_n;
+    struct io_spec *write_bps;
+    size_t write_bps_n;
+    struct io_spec *read_iops;
+    size_t read_iops_n;
+    struct io_spec *write_iops;
+    size_t write_iops_n;
+};
+
+/* Where the output of a task goes. */
+struct logging_spec {
+    char *driver;         /* "" and "json-file": kept by the node; "none": thrown away */
+    struct pair *options; /* "max-size" in bytes, "max-file": decimal numbers */
+    size_t options_n;
+};
+
+enum init_choice {
+    INIT_DEFAULT, /* of the node: no */
+    INIT_YES,     /* a small init is process 1 of the container, reaping and passing signals on */
+    INIT_NO,
+};
+
+/* What a container may and may not: the keys of a Compose service of the same names. Empty means
+ * the default everywhere. */
+struct container_options {
+    char **group_add; /* names or numbers */
+    size_t group_add_n;
+    char *domainname;
+    char **extra_hosts; /* "NAME ADDRESS"; the address "host-gateway" is the task's node's */
+    size_t extra_hosts_n;
+    char **dns; /* addresses: asked instead of the node's for what the cluster does not know */
+    size_t dns_n;
+    char **dns_search;
+    size_t dns_search_n;
+    char **dns_opt;
+    size_t dns_opt_n;
+    struct tmpfs_spec *tmpfs;
+    size_t tmpfs_n;
+    int64_t shm_bytes;
+    char **cap_add; /* "NET_ADMIN", "ALL" */
+    size_t cap_add_n;
+    char **cap_drop;
+    size_t cap_drop_n;
+    bool privileged;
+    struct device_spec *devices;
+    size_t devices_n;
+    char **device_rules; /* "c 1:3 rwm" */
+    size_t device_rules_n;
+    bool no_new_privileges;
+    char *seccomp;  /* "": the default profile; "unconfined"; else the profile's JSON */
+    char *apparmor; /* "": none; a profile's name */
+    struct pair *sysctls;
+    size_t sysctls_n;
+    struct ulimit_spec *ulimits;
+    size_t ulimits_n;
+    enum init_choice init;
+    bool stdin_open;
+    bool tty;
+    char *pid;              /* "": its own; "host" */
+    char *ipc;              /* "": its own; "private", "host", "none" */
+    char *uts;              /* "": its own; "host" */
+    char *userns;           /* "": the node's, none; "host": none; "auto": a range of its own */
+    char *cgroup;           /* "": its own where cgroups are version 2; "host", "private" */
+    int64_t memswap_bytes;  /* memory and swap together; 0: as the memory limit; -1: unlimited */
+    int64_t swappiness_set; /* 1 + mem_swappiness (0 to 100); 0: not given */
+    int64_t reserved_bytes; /* soft limit of memory */
+    char *cpuset;           /* "0-3,7" */
+    int64_t cpu_shares;
+    struct blkio_spec blkio;
+    int64_t oom_score_adj;
+    bool oom_kill_disable;
+    struct logging_spec logging;
+    char *runtime;         /* "": the node's; "runc", "crun", or one of the node's by name */
+    int64_t storage_bytes; /* of the writable layer; 0: no limit */
+    struct pair *annotations;
+    size_t annotations_n;
+    bool network_host; /* the node's network instead of networks of the stack */
+};
+
+enum pull_policy {
+    PULL_MISSING, /* what is on the node is used */
+    PULL_ALWAYS,  /* each deploy asks the registry what the name stands for */
+    PULL_NEVER,   /* it must be on a member already */
 };
 
 struct spec {
     char *image;
+    /* What the name stood for when the service was deployed, "docker.io/library/web@sha256:…"; "":
+     * nobody knew. Every task runs these bits. */
+    char *image_digest;
+    enum pull_policy pull_policy;
+    char *platform; /* "linux/arm64"; "": the node's own */
+    struct container_options options;
     char **entrypoint; /* with entrypoint_set: instead of the image's */
     size_t entrypoint_n;
     bool entrypoint_set;
@@ -148,6 +355,20 @@ struct spec {
     struct resources reservations;
     struct resources limits;
     struct update_policy update;
+    struct update_policy rollback;
+    struct job_spec job;
+    struct resource *resources; /* taken from the node's */
+    size_t resources_n;
+    char **spread; /* labels, "node.labels.zone": as many tasks for each value, the first first */
+    size_t spread_n;
+    enum endpoint_mode endpoint_mode;
+    bool single;         /* never two tasks of a slot at once, whatever is cut off or frozen */
+    int64_t lease_ms;    /* of a single service; 0: 15 s */
+    int64_t failover_ms; /* tasks of a lost node wait so long for it; 0: not; -1: for ever */
+    int64_t drain_ms;    /* from leaving DNS and ports to the signal; 0: the default; -1: none */
+    int64_t rollout_deadline_ms; /* a rollout without progress for so long failed. 0: 10 min */
+    bool no_rebalance;           /* a task that runs stays where it is */
+    int64_t restarts;            /* counts `restart` by hand, each of which is a rollout */
 };
 
 /* --- rows of the state ------------------------------------------------------------------- */
@@ -178,10 +399,11 @@ struct cluster {
     char *ca_old;   /* while the CA is changed: the one before */
     char *ca_cross; /* … and the new one's key, certified by the one before */
     struct cluster_keys keys;
-    char *pool;       /* range of all networks, "10.192.0.0/10" */
-    int64_t vxlan_id; /* drawn at init, so that two clusters on one link do not mix */
-    char *spread;     /* the node label whose values voters are spread over; "": none */
-    int64_t level;    /* of changes that may be used (level.h); 0 is the first */
+    char *pool;        /* range of all networks, "10.192.0.0/10" */
+    int64_t vxlan_id;  /* drawn at init, so that two clusters on one link do not mix */
+    char *spread;      /* the node label whose values voters are spread over; "": none */
+    int64_t level;     /* of changes that may be used (level.h); 0 is the first */
+    bool no_rebalance; /* tasks stay where they are when there is more room elsewhere */
     /* How often it was recovered from a lost quorum. */
     int64_t epoch;
     int64_t created_ms;
@@ -201,6 +423,17 @@ struct stack {
     int64_t modified_index;
 };
 
+/* Where the replacement of tasks by those of service.revision is. */
+enum rollout_state {
+    ROLLOUT_NONE, /* the first revision, or one before there were states */
+    ROLLOUT_UPDATING,
+    ROLLOUT_PAUSED, /* rollout_message says why; goes on when told to */
+    ROLLOUT_DONE,
+    ROLLOUT_ROLLING_BACK, /* the revision is a copy of an earlier one */
+    ROLLOUT_ROLLBACK_PAUSED,
+    ROLLOUT_ROLLED_BACK,
+};
+
 struct service {
     int64_t id;
     int64_t stack_id;
@@ -208,26 +441,79 @@ struct service {
     char *name;       /* short name, "web"; users say "stack.web" */
     int64_t revision; /* of its spec, from 1; a deploy that changes nothing keeps it */
     bool removed;     /* going away: its tasks are being ended */
+    bool stopped;     /* by hand: it is to have no tasks until it is started */
     struct spec spec;
+    char *cause;         /* of the revision: "deployed", "rolled back to 3", "restarted" */
+    int64_t revision_ms; /* when it was made */
+    enum rollout_state rollout;
+    int64_t rollout_ms;    /* since when */
+    char *rollout_message; /* why it is paused or went back */
+    int64_t
+        stable_revision;  /* the last before it that was rolled out whole; a rollback goes there */
+    int64_t scheduled_ms; /* of a job with a schedule: the last time that was dealt with */
+    int64_t runs;         /* of a job: begun so far */
     int64_t created_ms;
     int64_t updated_ms;
     int64_t created_index;
     int64_t modified_index;
 };
 
-/* A spec that a task still runs though its service has a newer one. */
+enum {
+    REVISIONS_KEPT = 10, /* of a service, besides its newest and those that tasks run */
+};
+
+/* A spec that a service had before. */
 struct revision {
     int64_t id;
     int64_t service_id;
     int64_t revision;
     struct spec spec;
+    char *cause; /* as in struct service */
+    int64_t revision_ms;
     int64_t created_index;
     int64_t modified_index;
 };
 
+enum job_state {
+    JOB_RUNNING,
+    JOB_SUCCEEDED, /* all its tasks completed */
+    JOB_FAILED,    /* a task gave up, or it took too long */
+    JOB_CANCELED,  /* by hand, by a newer run, or its service was stopped or changed */
+    JOB_SKIPPED,   /* due, but not begun: the one before still ran, or nobody was there to begin */
+};
+
+/* One run of a service that is a job. */
+struct job_run {
+    int64_t id;
+    int64_t service_id;
+    int64_t number;       /* counts the service's runs, from 1 */
+    int64_t revision;     /* of the spec it began with */
+    int64_t scheduled_ms; /* when it was due; 0: it follows no schedule */
+    int64_t started_ms;
+    int64_t ended_ms; /* 0: it runs */
+    enum job_state state;
+    char *cause;   /* "schedule", "deployed", "by hand" */
+    char *message; /* why it ended as it did */
+    int64_t created_index;
+    int64_t modified_index;
+};
+
+enum {
+    JOB_HISTORY_DEFAULT = 5, /* ended runs of a service that are kept */
+    JOB_HISTORY_MAX = 100,
+    JOB_ACTIVE_MAX = 16, /* runs of one service at once */
+    CATCH_UP_DEFAULT_MS = 60000,
+    LEASE_DEFAULT_MS = 15000,
+    LEASE_MIN_MS = 5000,
+    LEASE_MAX_MS = 600000,
+    SCHEDULE_MAX = 200, /* bytes of a schedule */
+    TIME_ZONE_MAX = 64,
+};
+
 enum task_desired {
     DESIRED_RUN,
-    DESIRED_END, /* stop it; then the leader removes the task */
+    DESIRED_END,   /* stop it; then the leader removes the task */
+    DESIRED_READY, /* get the image, make the container and wait (TASK_WAITING) to be released */
 };
 
 /* What the task's own node says of it. Within a run it only moves down this list, except that
@@ -271,7 +557,13 @@ struct task {
     int64_t run;       /* starts so far on its node */
     int64_t sequence;  /* of the node's report: (run, sequence) never goes back */
     int64_t exit_code; /* of the last run that ended */
+    int64_t attempts;  /* restarts, and tries to make it, since it last ran for long enough */
+    int64_t hops;      /* how often its slot had left a member because it failed there */
+    bool ready;        /* DESIRED_READY: all is there, it waits to be released */
     char *message;     /* why it waits or failed */
+    int64_t move_to;   /* a node to go to, -1: any other than its own; 0: it stays */
+    char *move_reason; /* "by hand", "n4 has more room" */
+    int64_t job_id;    /* of the run that it belongs to */
     struct task_address *addresses;
     size_t addresses_n;
     int64_t created_ms;
@@ -300,8 +592,10 @@ struct node {
     struct bytes public_key; /* SubjectPublicKeyInfo, DER: who it is */
     struct pair *labels;     /* sorted by key */
     size_t labels_n;
-    int64_t cpu_milli;    /* capacity */
-    int64_t memory_bytes; /* capacity */
+    int64_t cpu_milli;          /* capacity */
+    int64_t memory_bytes;       /* capacity */
+    struct resource *resources; /* further ones, sorted by name */
+    size_t resources_n;
     char *version;
     char *os;     /* "linux" */
     char *arch;   /* "amd64" */
@@ -378,6 +672,32 @@ struct token {
     int64_t modified_index;
 };
 
+enum {
+    REGISTRIES_MAX = 64,
+    REGISTRY_NAME_MAX = 255, /* bytes of its host and port */
+    REGISTRY_USER_MAX = 256,
+    REGISTRY_PASSWORD_MAX = 8192, /* access tokens are long */
+    REGISTRY_CA_MAX = 32 << 10,   /* of certificates in PEM */
+    REGISTRY_MIRRORS_MAX = 8,
+    REGISTRY_MIRROR_MAX = 512, /* bytes of one's URL */
+};
+
+/* How one registry of images is reached, by every member. */
+struct registry {
+    int64_t id;
+    char *name;             /* host and perhaps port, "docker.io", "registry.example:5000" */
+    char *username;         /* "": nobody has logged in */
+    struct sealed password; /* or an access token; none after a restore: a login is due */
+    char *ca;               /* PEM of certificates to trust besides the system's */
+    char **mirrors;         /* base URLs that are tried before it, in order */
+    size_t mirrors_n;
+    bool plain_http; /* no TLS */
+    int64_t created_ms;
+    int64_t modified_ms;
+    int64_t created_index;
+    int64_t modified_index;
+};
+
 /* What a change did. The newest EVENTS_KEPT are kept. */
 struct event {
     int64_t id; /* counts up without gaps */
@@ -394,19 +714,36 @@ enum {
 };
 
 extern const struct record_type pair_type, port_spec_type, attachment_type, mount_spec_type,
-    constraint_type, spec_type, task_address_type, sealed_type, cluster_keys_type;
+    constraint_type, container_options_type, spec_type, task_address_type, sealed_type,
+    cluster_keys_type, resource_type, update_policy_type, job_spec_type, health_spec_type;
 extern const struct record_type cluster_type, stack_type, service_type, revision_type, task_type,
-    node_type, network_type, volume_type, token_type, event_type;
+    node_type, network_type, volume_type, token_type, event_type, registry_type, job_run_type;
 
 /* The names of the enums' values, as users see them. */
-extern const char *const task_state_names[], *const task_desired_names[],
-                                                 *const task_health_names[],
-                                                     *const service_mode_names[],
-                                                         *const node_status_names[],
-                                                             *const availability_names[],
-                                                                 *const protocol_names[],
-                                                                     *const token_kind_names[],
-                                                                         *const token_role_names[];
+extern const char *const task_state_names[];
+extern const char *const task_desired_names[];
+extern const char *const task_health_names[];
+extern const char *const service_mode_names[];
+extern const char *const rollout_state_names[];
+extern const char *const job_state_names[];
+extern const char *const concurrency_names[];
+extern const char *const node_status_names[];
+extern const char *const availability_names[];
+extern const char *const protocol_names[];
+extern const char *const token_kind_names[];
+extern const char *const token_role_names[];
+
+/* True when something tells whether a task is healthy. */
+bool health_is_checked(const struct health_spec *health);
+
+/* How long a lease of a single service is good. */
+int64_t spec_lease_ms(const struct spec *spec);
+
+/* True for services whose tasks run to their end. */
+bool mode_is_job(enum service_mode mode);
+
+/* True for services that have a task on each node that fits. */
+bool mode_is_global(enum service_mode mode);
 
 /* True for the states after which a task never runs again. */
 bool task_is_terminal(enum task_state state);
@@ -422,8 +759,16 @@ bool node_name_is_valid(const char *name);
 /* Keys of labels: 1 to 63 printable characters of ASCII, no blank, no '='. */
 bool label_key_is_valid(const char *key);
 
+/* What a node lends, or a task takes: at most RESOURCES_MAX, in order and once each by name, of 1
+ * to RESOURCE_COUNT_MAX. Names are as those of stacks, in upper case too. */
+bool resources_are_valid(const struct resource *resources, size_t n);
+
 /* Tokens: as nodes, but not digits alone, which are an id. */
 bool token_name_is_valid(const char *name);
+
+/* Registries, as they stand in the names of images: a host of letters, digits, '.' and '-', or an
+ * IPv6 address in brackets, in lower case, and perhaps a port. */
+bool registry_name_is_valid(const char *name);
 
 /* The value of @key in @n sorted or unsorted pairs, or NULL. Borrowed. */
 const char *pair_get(const struct pair *pairs, size_t n, const char *key);

@@ -518,6 +518,12 @@ void record_copy(const struct record_type *type, const void *from, void *to)
         copy_field(&type->fields[i], from, to);
 }
 
+bool record_field_equal(const struct field *f, const void *a, const void *b)
+{
+    const struct record_type only = {.name = f->name, .fields = f, .fields_n = 1};
+    return record_equal(&only, a, b);
+}
+
 bool record_equal(const struct record_type *type, const void *a, const void *b)
 {
     /* The encoding is canonical: fields in the table's order, empty ones left out. */

@@ -57,6 +57,8 @@ struct field {
     const char *const *names;       /* enums: NULL-terminated, by value */
     bool secret;                    /* printed as "***" */
     int since;                      /* the level that knows it (level.h); 0: the first */
+    int newer;                      /* enums: values from this one on … */
+    int newer_since;                /* … are of this level; 0: all are of @since */
 };
 
 struct record_type {
@@ -142,6 +144,9 @@ void record_copy(const struct record_type *type, const void *from, void *to);
 
 /* True when both hold the same values. */
 bool record_equal(const struct record_type *type, const void *a, const void *b);
+
+/* True when field @f of both holds the same. */
+bool record_field_equal(const struct field *f, const void *a, const void *b);
 
 /* True when field @f of @record is not set: it is left out on the wire. */
 bool record_field_is_empty(const struct field *f, const void *record);

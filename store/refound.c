@@ -63,6 +63,25 @@ static void drop_requests(struct apply *apply)
     sql_run(stmt);
 }
 
+/* The new cluster's key opens none of what the old one's sealed. */
+static void drop_logins(struct apply *apply, struct refound_result *result)
+{
+    struct registry *registries;
+    size_t n;
+    size_t dropped = 0;
+    store_list(apply->store, TABLE_REGISTRY, BY_NONE, 0, &registries, &n);
+    result->logins = mem_alloc(n + 1, sizeof(char *));
+    for (size_t i = 0; i < n; i++) {
+        if (registries[i].password.data.len == 0)
+            continue;
+        bytes_set(&registries[i].password.data, NULL, 0);
+        registries[i].password.generation = 0;
+        apply_put(apply, TABLE_REGISTRY, &registries[i]);
+        result->logins[dropped++] = str_copy(registries[i].name);
+    }
+    record_free_list(&registry_type, registries, n);
+}
+
 /* --- volumes ---------------------------------------------------------------------------------- */
 
 static const char *name_of(const struct node *nodes, size_t n, int64_t id)
@@ -140,6 +159,7 @@ static int refound_all(struct apply *apply, const struct refound *refound,
     drop_requests(apply);
     drop_tasks(apply, result);
     drop_tokens(apply, result);
+    drop_logins(apply, result);
     unsettle_volumes(apply, nodes, n, refound, result);
     drop_nodes(apply, nodes, n);
     int rv = put_cluster(apply, &old, refound, err);
@@ -167,5 +187,15 @@ int store_refound(struct store *store, const struct refound *refound,
     store_notify(store, ALL_TABLES);
     if (rv == 0)
         *ret_result = result;
+    else
+        refound_result_release(&result);
     return rv;
+}
+
+void refound_result_release(struct refound_result *result)
+{
+    for (size_t i = 0; result->logins && result->logins[i]; i++)
+        free(result->logins[i]);
+    free(result->logins);
+    *result = (struct refound_result){0};
 }

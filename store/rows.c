@@ -31,6 +31,8 @@ static const struct table_info tables[TABLE_MAX] = {
     [TABLE_VOLUME] = {INFO(volume), .named = true, .columns = {COLUMN(volume, stack_id)}},
     [TABLE_TOKEN] = {INFO(token), .named = true},
     [TABLE_EVENT] = {INFO(event)},
+    [TABLE_REGISTRY] = {INFO(registry), .named = true},
+    [TABLE_JOB_RUN] = {INFO(job_run), .columns = {COLUMN(job_run, service_id)}},
 };
 /* clang-format on */
 
@@ -66,6 +68,8 @@ static char *row_name(enum table table, const void *row)
         return str_copy(str_or_empty(((const struct network *)row)->name));
     case TABLE_VOLUME:
         return str_copy(str_or_empty(((const struct volume *)row)->name));
+    case TABLE_REGISTRY:
+        return str_copy(str_or_empty(((const struct registry *)row)->name));
     case TABLE_TOKEN: {
         const struct bytes *hash = &((const struct token *)row)->hash;
         char *hex = mem_alloc(2 * hash->len + 1, 1);
@@ -76,6 +80,7 @@ static char *row_name(enum table table, const void *row)
     case TABLE_REVISION:
     case TABLE_TASK:
     case TABLE_EVENT:
+    case TABLE_JOB_RUN:
     case TABLE_MAX:
         break;
     }

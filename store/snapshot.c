@@ -14,18 +14,16 @@ void store_snapshot(struct store *store, struct buf *out)
 {
     check(!store->applying);
     meta_save(&store->sql, &store->meta);
-    /* Members of the first release must be able to read it while they may be among us. */
-    bool first = store_level(store) == LEVEL_FIRST;
-    if (first)
-        sql_trim_schema(&store->sql);
+    /* Members of earlier releases must be able to read it while they may be among us. */
+    int level = store_level(store);
+    sql_trim_schema(&store->sql, level);
     sqlite3_int64 len = 0;
     /* No copy of theirs: the pages as they are in the vfs. */
     const unsigned char *image =
         sqlite3_serialize(store->sql.db, "main", &len, SQLITE_SERIALIZE_NOCOPY);
     check(image && len > 0);
     buf_append(out, image, (size_t)len);
-    if (first)
-        sql_fill_schema(&store->sql);
+    sql_fill_schema(&store->sql, level);
 }
 
 static int64_t largest_id(struct sql *sql_, enum table table)
@@ -135,6 +133,17 @@ static void digest_column(struct digest *digest, sqlite3_stmt *stmt, int i)
         digest_update(digest, data, (size_t)len);
 }
 
+static void digest_query(struct store *store, struct digest *digest, const char *query)
+{
+    sqlite3_stmt *stmt = NULL;
+    digest_update(digest, query, strlen(query));
+    sql_cached(&store->sql, &stmt, query);
+    while (sql_step(stmt))
+        for (int column = 0; column < sqlite3_column_count(stmt); column++)
+            digest_column(digest, stmt, column);
+    sqlite3_finalize(stmt);
+}
+
 void store_digest(struct store *store, unsigned char out[32])
 {
     static const char *const queries[] = {
@@ -149,14 +158,12 @@ void store_digest(struct store *store, unsigned char out[32])
     check(!store->applying);
     meta_save(&store->sql, &store->meta);
     struct digest *digest = digest_new();
-    for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
-        sqlite3_stmt *stmt = NULL;
-        digest_update(digest, queries[i], strlen(queries[i]));
-        sql_cached(&store->sql, &stmt, queries[i]);
-        while (sql_step(stmt))
-            for (int column = 0; column < sqlite3_column_count(stmt); column++)
-                digest_column(digest, stmt, column);
-        sqlite3_finalize(stmt);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(queries); i++)
+        digest_query(store, digest, queries[i]);
+    /* Not there in earlier releases: a state without any is the same as theirs. */
+    if (store_count(store, TABLE_REGISTRY) > 0)
+        digest_query(store, digest, "SELECT * FROM registry ORDER BY id");
+    if (store_count(store, TABLE_JOB_RUN) > 0)
+        digest_query(store, digest, "SELECT * FROM job_run ORDER BY id");
     digest_final(digest, out);
 }

@@ -45,7 +45,18 @@ static const char *const schema[] = {
     "CREATE INDEX volume_stack ON volume(stack_id)",
     "CREATE INDEX port_service ON port(service_id)",
     "CREATE INDEX lease_free ON lease(pool, freed, number) WHERE owner = 0",
+    "CREATE TABLE registry(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " record BLOB NOT NULL)",
+    "CREATE TABLE job_run(id INTEGER PRIMARY KEY, service_id INTEGER NOT NULL,"
+    " record BLOB NOT NULL)",
+    "CREATE INDEX job_run_service ON job_run(service_id)",
 };
+
+/* How many of them a release of @level knows. */
+static size_t schema_of(int level)
+{
+    return level < 3 ? SCHEMA_FIRST : level < 4 ? SCHEMA_THIRD : ARRAY_SIZE(schema);
+}
 
 /* Of each connection, not of the database. The log is the durable copy, so there is no journal on
  * anything; what a rollback needs is in memory. */
@@ -114,18 +125,18 @@ static void drop_statement(const char *create, char *out, size_t size)
     snprintf(out, size, "DROP %s %.*s", index ? "INDEX" : "TABLE", (int)strcspn(name, " ("), name);
 }
 
-void sql_trim_schema(struct sql *sql)
+void sql_trim_schema(struct sql *sql, int level)
 {
     char text[80];
-    for (size_t i = ARRAY_SIZE(schema); i > SCHEMA_FIRST; i--) {
+    for (size_t i = ARRAY_SIZE(schema); i > schema_of(level); i--) {
         drop_statement(schema[i - 1], text, sizeof(text));
         execute(sql->db, text);
     }
 }
 
-void sql_fill_schema(struct sql *sql)
+void sql_fill_schema(struct sql *sql, int level)
 {
-    for (size_t i = SCHEMA_FIRST; i < ARRAY_SIZE(schema); i++)
+    for (size_t i = schema_of(level); i < ARRAY_SIZE(schema); i++)
         execute(sql->db, schema[i]);
 }
 

@@ -24,6 +24,7 @@
 enum {
     SCHEMA_VERSION = 1,
     SCHEMA_FIRST = 22,           /* statements of the first release */
+    SCHEMA_THIRD = 23,           /* … of those of level 3 */
     APPLICATION_ID = 0x57485259, /* "WHRY" */
 };
 
@@ -94,10 +95,10 @@ void sql_open(struct sql *sql);
  * pages are checked, the rows are not. ERR_CORRUPT; then there is nothing to close. */
 int sql_open_image(struct sql *sql, const void *image, size_t len, bool trusted, struct err *err);
 
-/* Drop the tables and indexes that the first release does not have, which must be empty, and make
+/* Drop the tables and indexes that releases of @level do not have, which must be empty, and make
  * them again. */
-void sql_trim_schema(struct sql *sql);
-void sql_fill_schema(struct sql *sql);
+void sql_trim_schema(struct sql *sql, int level);
+void sql_fill_schema(struct sql *sql, int level);
 
 /* Close. Fine when zeroed. */
 void sql_close(struct sql *sql);

@@ -126,7 +126,9 @@ int store_task_spec(struct store *store, const struct task *task, struct spec *r
     struct revision revision;
     row_decode(TABLE_REVISION, stmt, &revision);
     sql_reset(stmt);
-    *ret_spec = revision.spec; /* it owns nothing else */
+    *ret_spec = revision.spec;
+    revision.spec = (struct spec){0};
+    record_release(&revision_type, &revision);
     return 0;
 }
 

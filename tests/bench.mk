@@ -4,14 +4,16 @@
 #   sudo make bench-swarm    the same, and the same work on a Docker Swarm (installs docker.io)
 #   sudo make bench-state    the replicated state against etcd (installs etcd-server)
 #   sudo make bench-members  what a member costs where there are twenty
+#   sudo make bench-peers    an image from a registry, and from other members
+#   sudo make bench-runtime  one machine's runtime beside containerd, dockerd and podman (installs them)
 #   sudo make bench-wear     what a change writes to the disks
-#   make bench-scheduler bench-cluster     single rooms
+#   make bench-scheduler bench-cluster bench-commit     single rooms
 #   make bench-snapshot                    100,000 tasks: copy, check, restore, a new member
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-snapshot
+.PHONY: bench bench-runtime bench-peers bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-commit bench-snapshot
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -30,6 +32,9 @@ bench-scheduler: $(O)/tests/bench/scheduler_bench
 	$<
 
 bench-cluster: $(O)/tests/bench/cluster_bench
+	$<
+
+bench-commit: $(O)/tests/bench/commit_bench
 	$<
 
 bench-snapshot: $(O)/tests/bench/state_bench $(O)/tests/bench/join_bench
@@ -63,3 +68,15 @@ bench-state: deps
 bench-members: deps
 	$(MAKE) all
 	tests/bench/members.sh
+
+# An image of 100 MB from a registry, and from other members.
+bench-peers: deps-test
+	$(MAKE) all
+	tests/bench/peers.sh
+
+# The runtime core beside its peers; an image from another member is bench-peers.
+BENCH_PACKAGES = containerd docker.io iptables podman containernetworking-plugins
+bench-runtime: deps-test
+	$(call install,$(BENCH_PACKAGES))
+	$(MAKE) all $(O)/tests/bench/runtime_bench
+	tests/bench/runtime.sh

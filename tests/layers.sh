@@ -9,13 +9,14 @@ declare -A may=(
     [cluster]="cluster store base"
     [runtime]="runtime base"
     [node]="node cluster scheduler runtime store base"
-    [cli]="cli cluster/wire cluster/client cluster/api cluster/backup store/model store/record base"
+    [cli]="cli cluster/wire cluster/client cluster/api cluster/backup store/model store/options store/record base"
 )
 # cli/main.c alone starts the daemon.
 bad=0
 for room in "${!may[@]}"; do
     while IFS=: read -r file line text; do
-        target=$(sed -E 's/.*"([^"]+)".*/\1/' <<<"$text")
+        target=${text#*\"}
+        target=${target%%\"*}
         ok=0
         for prefix in ${may[$room]}; do
             case $target in "$prefix"/* | "$prefix".h) ok=1 ;; esac
@@ -44,5 +45,6 @@ home 'curl/' 'runtime/fetch/'
 home 'msgpack' 'store/record'
 home 'libfyaml' 'cli/'
 home 'ldns/' 'node/'
+home 'seccomp.h' 'runtime/seccomp_bpf.c'
 home 'uv' 'cluster/|node/'
 exit $bad

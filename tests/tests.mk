@@ -43,8 +43,15 @@ $(O)/tests/fault/%: $(O)/tests/fault/%.o $(TEST_LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBS)
 
+# It has more than one file.
+$(O)/tests/fault/rundriver: $(call obj,tests/fault/rundriver.c tests/fault/runfull.c) $(TEST_LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIB) $(LIBS)
+
 # Runs the real programs.
-$(O)/tests/unit/runtime/container_test: | $(O)/bin/wherry-shim $(O)/bin/wherry-image
+$(O)/tests/unit/runtime/container_test $(O)/tests/unit/runtime/options_test \
+  $(O)/tests/unit/runtime/exec_test: \
+  | $(O)/bin/wherry-shim $(O)/bin/wherry-image
 $(O)/tests/unit/runtime/image_load_test: | $(O)/bin/wherry-image
 
 include tests/fuzz.mk
@@ -56,7 +63,7 @@ COUNTS = $(CURDIR)/build/counts
 E2E = $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
 FAULT = $(filter-out tests/fault/lib.sh,$(wildcard tests/fault/*.sh))
 
-.PHONY: check check-all check-san check-e2e check-fault check-nemesis
+.PHONY: check check-all check-san check-e2e check-fault check-vm check-nemesis
 
 check: deps-test
 	@mkdir -p build && rm -f $(COUNTS)
@@ -71,6 +78,7 @@ check: deps-test
 	$(MAKE) -k -j$$(nproc) fuzz FUZZ_SECONDS=5 || status=1; \
 	$(MAKE) -k check-e2e || status=1; \
 	$(MAKE) -k check-fault || status=1; \
+	$(MAKE) -k check-vm || status=1; \
 	awk -v status=$$status '{p += $$1; f += $$2; s += $$3} END {if (status && !f) f = 1; \
 	  printf "%d passed, %d failed, %d skipped\n", p, f, s}' $(COUNTS); \
 	exit $$status
@@ -82,5 +90,10 @@ check-e2e: all $(O)/tests/e2e/netdriver $(O)/tests/e2e/imagedriver $(O)/tests/e2
 check-nemesis: all $(O)/tests/fault/linear
 	NEMESIS_SECONDS=$(or $(NEMESIS_SECONDS),600) bash tests/fault/nemesis.sh
 
-check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear $(O)/tests/fault/writer
+# The runtime on cgroup2 in a virtual machine: power cut and reboot.
+check-vm: all $(O)/tests/unit/runtime/container_test
+	tests/run_scripts.sh tests/vm/check.sh
+
+check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear $(O)/tests/fault/writer \
+  $(O)/tests/fault/rundriver
 	tests/run_scripts.sh $(FAULT)

@@ -121,12 +121,14 @@ static int copy_resolver_files(struct err *err)
 }
 
 /* A small read-only root with the resolver's files and @folder as /ingest. */
-static int root_with_resolver(const char *folder, struct err *err)
+static int root_with_resolver(const char *folder, bool read_only, struct err *err)
 {
     cleanup_close int tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return err_errno(err, errno, "open %s", folder);
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+    if (read_only)
+        attr.attr_set |= MOUNT_ATTR_RDONLY;
     if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return err_errno(err, errno, "restrict %s", folder);
     unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOEXEC;
@@ -193,12 +195,13 @@ int confine_enter(const struct confine *c, struct err *err)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return err_errno(err, errno, "tie wherry-image to its parent");
-    if (close_range(FIRST_FREE_FD, ~0U, 0) < 0)
+    if (close_range(FIRST_FREE_FD + c->keep_fds, ~0U, 0) < 0)
         return err_errno(err, errno, "close files");
     int rv = enter_namespaces(c->network, err);
     if (rv < 0)
         return rv;
-    rv = c->network ? root_with_resolver(c->folder, err) : root_is_folder(c->folder, err);
+    rv = c->network ? root_with_resolver(c->folder, c->read_only, err)
+                    : root_is_folder(c->folder, err);
     if (rv < 0 || (rv = set_limits(c->max_file_bytes, err)) < 0 ||
         (rv = drop_capabilities(c->capabilities, err)) < 0)
         return rv;

@@ -17,10 +17,12 @@ struct err;
 
 struct confine {
     const char *folder;     /* the only place that stays writable */
+    bool read_only;         /* ...with @network: not even that */
     bool network;           /* keep the network; @folder is then /ingest, beside /etc's
                              * resolver files on a read-only root. Else @folder is / itself */
     uint64_t capabilities;  /* bits to keep */
     int64_t max_file_bytes; /* of any file it writes */
+    unsigned keep_fds;      /* descriptors from 4 on that stay open */
 };
 
 /* Returns in a confined child. The parent waits for it and ends as it ends. */

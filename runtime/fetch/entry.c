@@ -9,8 +9,11 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl_xattr.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -20,7 +23,11 @@
 enum {
     XATTR_SIZE_MAX = 65536, /* the kernel's */
     XATTRS_MAX = 256,
+    ACL_MAX = 1024,
 };
+
+#define ACL_ACCESS  "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
 
 struct timespec entry_time(struct archive_entry *entry)
 {
@@ -42,13 +49,85 @@ static int get_owner(struct archive_entry *entry, const char *path, uid_t *uid, 
     return 0;
 }
 
-/* Programs' own attributes and file capabilities. The rest speaks to the kernel of the machine:
- * trusted.overlay.* would steer the overlay, security.selinux its policy, system.* its ACLs. */
+/* Programs' own attributes, file capabilities and POSIX ACLs. The rest speaks to the kernel of the
+ * machine: trusted.overlay.* would steer the overlay, security.selinux its policy. */
 static bool xattr_wanted(const char *name)
 {
     if (str_starts(name, "user."))
         return !str_starts(name, "user.overlay.");
-    return strcmp(name, "security.capability") == 0;
+    return strcmp(name, "security.capability") == 0 || strcmp(name, ACL_ACCESS) == 0;
+}
+
+/* A file system without ACLs does without. */
+static int set_xattr(int fd, const char *name, const void *value, size_t size, const char *path,
+                     struct err *err)
+{
+    if (fsetxattr(fd, name, value, size, 0) == 0 ||
+        (errno == EOPNOTSUPP && str_starts(name, "system.")))
+        return 0;
+    return err_errno(err, errno, "set xattr %.60s of '%.100s'", name, path);
+}
+
+static uint16_t acl_tag(int tag)
+{
+    switch (tag) {
+    case ARCHIVE_ENTRY_ACL_USER:
+        return 0x02;
+    case ARCHIVE_ENTRY_ACL_GROUP_OBJ:
+        return 0x04;
+    case ARCHIVE_ENTRY_ACL_GROUP:
+        return 0x08;
+    case ARCHIVE_ENTRY_ACL_MASK:
+        return 0x10;
+    case ARCHIVE_ENTRY_ACL_OTHER:
+        return 0x20;
+    default: /* libarchive's numbers are no enum */
+        return 0x01;
+    }
+}
+
+static int compare_acl(const void *a, const void *b)
+{
+    const struct posix_acl_xattr_entry *x = a;
+    const struct posix_acl_xattr_entry *y = b;
+    if (x->e_tag != y->e_tag)
+        return le16toh(x->e_tag) < le16toh(y->e_tag) ? -1 : 1;
+    return le32toh(x->e_id) < le32toh(y->e_id) ? -1 : le32toh(x->e_id) > le32toh(y->e_id);
+}
+
+/* SCHILY.acl.access and .default of PAX, in the kernel's form (linux/posix_acl_xattr.h: in the
+ * order of tags, then ids). Names of users that have no number there stand for nobody here. */
+static int set_acl(struct archive_entry *entry, int fd, int type, const char *name,
+                   const char *path, struct err *err)
+{
+    struct {
+        struct posix_acl_xattr_header header;
+        struct posix_acl_xattr_entry entries[ACL_MAX];
+    } acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
+    size_t n = 0;
+    int kind, permset, tag, id;
+    const char *who;
+    if (archive_entry_acl_reset(entry, type) == 0)
+        return 0;
+    while (archive_entry_acl_next(entry, type, &kind, &permset, &tag, &id, &who) == ARCHIVE_OK) {
+        if (n == ACL_MAX)
+            return err_set(err, ERR_TOOBIG, "'%.100s' has an ACL of more than %d entries", path,
+                           ACL_MAX);
+        bool numbered = tag == ARCHIVE_ENTRY_ACL_USER || tag == ARCHIVE_ENTRY_ACL_GROUP;
+        if (numbered && id < 0)
+            continue;
+        acl.entries[n++] =
+            (struct posix_acl_xattr_entry){.e_tag = htole16(acl_tag(tag)),
+                                           .e_perm = htole16((uint16_t)(permset & 7)),
+                                           .e_id = htole32(numbered ? (uint32_t)id : UINT32_MAX)};
+    }
+    qsort(acl.entries, n, sizeof(acl.entries[0]), compare_acl);
+    return set_xattr(fd, name, &acl, sizeof(acl.header) + n * sizeof(acl.entries[0]), path, err);
+}
+
+int entry_set_default_acl(struct archive_entry *entry, int fd, const char *path, struct err *err)
+{
+    return set_acl(entry, fd, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, ACL_DEFAULT, path, err);
 }
 
 static int set_xattrs(struct archive_entry *entry, int fd, const char *path, struct err *err)
@@ -63,10 +142,11 @@ static int set_xattrs(struct archive_entry *entry, int fd, const char *path, str
             continue;
         if (size > XATTR_SIZE_MAX || strlen(name) > TREE_NAME_MAX || ++n > XATTRS_MAX)
             return err_set(err, ERR_TOOBIG, "'%.100s' has too many or too large xattrs", path);
-        if (fsetxattr(fd, name, value, size, 0) < 0)
-            return err_errno(err, errno, "set xattr %.60s of '%.100s'", name, path);
+        int rv = set_xattr(fd, name, value, size, path, err);
+        if (rv < 0)
+            return rv;
     }
-    return 0;
+    return set_acl(entry, fd, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, ACL_ACCESS, path, err);
 }
 
 static mode_t mode_of(struct archive_entry *entry)

@@ -19,6 +19,10 @@ struct tree;
 int entry_make(const struct tree *tree, struct archive *archive, struct archive_entry *entry,
                int parent_fd, const char *base, const char *path, int64_t *left, struct err *err);
 
+/* Give the folder @fd the ACL that what is made in it inherits, if the entry has one: when nothing
+ * more is made in it. */
+int entry_set_default_acl(struct archive_entry *entry, int fd, const char *path, struct err *err);
+
 /* Give the folder @base, which is there, the entry's owner, mode and xattrs. */
 int entry_set_folder(struct archive_entry *entry, int parent_fd, const char *base, const char *path,
                      struct err *err);

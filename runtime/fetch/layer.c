@@ -24,10 +24,16 @@
 #define WHITEOUT_META   ".wh..wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 
-/* A folder whose time is set at the end: what is put into it later would change it. */
+enum {
+    ACL_BYTES = 16384, /* that remembering a folder's entry takes, as good as */
+};
+
+/* A folder whose time is set at the end: what is put into it later would change it. So is the ACL
+ * that what is put into it would inherit. */
 struct folder {
     char *path;
     struct timespec time;
+    struct archive_entry *acl; /* the entry, NULL without such an ACL */
 };
 
 struct layer {
@@ -53,18 +59,28 @@ static int remember_folder(struct layer *l, const char *path, struct archive_ent
         l->folders_cap = l->folders_cap ? 2 * l->folders_cap : 64;
         l->folders = mem_resize(l->folders, l->folders_cap, sizeof(*l->folders));
     }
-    l->folders[l->folders_n++] = (struct folder){.path = str_copy(path), .time = entry_time(entry)};
+    struct folder *folder = &l->folders[l->folders_n++];
+    *folder = (struct folder){.path = str_copy(path), .time = entry_time(entry)};
+    if (archive_entry_acl_types(entry) & ARCHIVE_ENTRY_ACL_TYPE_DEFAULT) {
+        l->folder_bytes += ACL_BYTES;
+        folder->acl = archive_entry_clone(entry);
+        check(folder->acl);
+    }
     return 0;
 }
 
 /* Folders that were replaced meanwhile are no longer there, or are no folders. */
 static int set_folder_times(struct layer *l, struct err *err)
 {
+    int rv;
     for (size_t i = 0; i < l->folders_n; i++) {
         cleanup_close int fd = -1;
         struct err gone;
         if (tree_open_folder(&l->tree, l->folders[i].path, &fd, &gone) < 0)
             continue;
+        if (l->folders[i].acl &&
+            (rv = entry_set_default_acl(l->folders[i].acl, fd, l->folders[i].path, err)) < 0)
+            return rv;
         struct timespec times[2] = {l->folders[i].time, l->folders[i].time};
         if (futimens(fd, times) < 0)
             return err_errno(err, errno, "set the time of '%.100s'", l->folders[i].path);
@@ -218,8 +234,10 @@ int layer_unpack(const struct layer_job *job, struct err *err)
     if (rv == 0)
         rv = verify(job, stream, err);
     stream_free(stream);
-    for (size_t i = 0; i < l.folders_n; i++)
+    for (size_t i = 0; i < l.folders_n; i++) {
         free(l.folders[i].path);
+        archive_entry_free(l.folders[i].acl);
+    }
     free(l.folders);
     return rv;
 }

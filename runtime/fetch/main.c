@@ -2,19 +2,33 @@
 /*
  * wherry-image - fetch and unpack images, confined. Started by the runtime only:
  *
- *     wherry-image pull FOLDER MAX-BYTES NAME                   from a registry to the ingest
- * folder wherry-image load FOLDER MAX-BYTES                        from the archive at descriptor 3
+ *     wherry-image pull FOLDER MAX-BYTES NAME        from a registry to the ingest folder
+ *     wherry-image push FOLDER MAX-BYTES NAME        the blobs of FOLDER to a registry
+ *     wherry-image resolve FOLDER MAX-BYTES NAME     what the name stands for
+ *     wherry-image check FOLDER MAX-BYTES REGISTRY   does it let us in
+ *     wherry-image load FOLDER MAX-BYTES             the archive at descriptor 3 to FOLDER
  *     wherry-image unpack FOLDER MAX-BYTES DIGEST SIZE DIFF-ID  the layer at descriptor 3 to FOLDER
+ *
+ *     wherry-image tar-look FOLDER MAX-BYTES live|tree PATH 0        what is at PATH of the tree at
+ * 3 wherry-image tar-out FOLDER MAX-BYTES live|tree PATH 0         PATH to the archive at 4
+ *     wherry-image tar-in FOLDER MAX-BYTES live|tree PATH OWNERS     the archive at 4 to PATH
+ *     wherry-image tar-layer FOLDER MAX-BYTES tree / 0               the tree to a layer at 4
+ *
+ * Those that speak with registries have their settings (settings.h) at descriptor 3.
  *
  * What it says and hears is in report.h, what it gives up first in confine.h.
  */
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "runtime/fetch/ask.h"
 #include "runtime/fetch/confine.h"
 #include "runtime/fetch/layer.h"
 #include "runtime/fetch/load.h"
 #include "runtime/fetch/pull.h"
+#include "runtime/fetch/push.h"
 #include "runtime/fetch/report.h"
+#include "runtime/fetch/settings.h"
+#include "runtime/fetch/tarball.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,12 +80,44 @@ static int enter(const struct confine *confine, int *ret_fd, struct err *err)
     return 0;
 }
 
-static int run_pull(char **argv, int64_t max_bytes, struct err *err)
+/* Read the settings, give up everything but the network and the folder, and do @work. */
+static int run_online(char **argv, int64_t max_bytes, bool read_only,
+                      int (*work)(const struct settings *settings, const char *name, int folder_fd,
+                                  int64_t max_bytes, struct err *err),
+                      struct err *err)
 {
     cleanup_close int fd = -1;
-    struct confine confine = {.folder = argv[2], .network = true, .max_file_bytes = max_bytes};
-    int rv = enter(&confine, &fd, err);
-    return rv < 0 ? rv : pull_image(argv[4], fd, max_bytes, err);
+    struct settings settings;
+    struct confine confine = {
+        .folder = argv[2], .read_only = read_only, .network = true, .max_file_bytes = max_bytes};
+    int rv = settings_read(INPUT_FD, &settings, err);
+    if (rv < 0)
+        return rv;
+    rv = enter(&confine, &fd, err);
+    if (rv == 0)
+        rv = work(&settings, argv[4], fd, max_bytes, err);
+    settings_release(&settings);
+    return rv;
+}
+
+static int run_pull(char **argv, int64_t max_bytes, struct err *err)
+{
+    return run_online(argv, max_bytes, false, pull_image, err);
+}
+
+static int run_push(char **argv, int64_t max_bytes, struct err *err)
+{
+    return run_online(argv, max_bytes, true, push_image, err);
+}
+
+static int run_resolve(char **argv, int64_t max_bytes, struct err *err)
+{
+    return run_online(argv, max_bytes, true, ask_digest, err);
+}
+
+static int run_check(char **argv, int64_t max_bytes, struct err *err)
+{
+    return run_online(argv, max_bytes, true, ask_entry, err);
 }
 
 static int run_load(char **argv, int64_t max_bytes, struct err *err)
@@ -120,14 +166,61 @@ static int run_unpack(char **argv, int64_t max_bytes, struct err *err)
     return layer_unpack(&job, err);
 }
 
+static int look(const char *path, bool flag, int64_t max_bytes, struct err *err)
+{
+    (void)flag;
+    (void)max_bytes;
+    return tarball_look(path, err);
+}
+
+static int out(const char *path, bool flag, int64_t max_bytes, struct err *err)
+{
+    (void)flag;
+    return tarball_out(path, max_bytes, err);
+}
+
+static int layer(const char *path, bool flag, int64_t max_bytes, struct err *err)
+{
+    (void)path;
+    (void)flag;
+    return tarball_layer(max_bytes, err);
+}
+
+/* The tar modes: FOLDER is an empty one, to have nothing else in reach. */
+static int run_tarball(char **argv, int64_t max_bytes, struct err *err)
+{
+    static const struct {
+        const char *name;
+        int (*run)(const char *path, bool flag, int64_t max_bytes, struct err *err);
+        uint64_t capabilities;
+    } works[] = {{"tar-look", look, CAP(DAC_READ_SEARCH)},
+                 {"tar-out", out, CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH)},
+                 {"tar-layer", layer, CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH)},
+                 {"tar-in", tarball_in, UNPACK_CAPABILITIES & ~CAP(MKNOD)}};
+    int rv = tarball_open_tree(strcmp(argv[4], "live") == 0, err);
+    for (size_t i = 0; rv == 0 && i < ARRAY_SIZE(works); i++) {
+        cleanup_close int fd = -1;
+        struct confine confine = {.folder = argv[2],
+                                  .capabilities = works[i].capabilities,
+                                  .max_file_bytes = max_bytes,
+                                  .keep_fds = 1};
+        if (strcmp(argv[1], works[i].name) != 0)
+            continue;
+        rv = enter(&confine, &fd, err);
+        return rv < 0 ? rv : works[i].run(argv[5], argv[6][0] == '1', max_bytes, err);
+    }
+    return rv;
+}
+
 static const struct mode {
     const char *name;
     int argc;
     int (*run)(char **argv, int64_t max_bytes, struct err *err);
 } modes[] = {
-    {"pull", 5, run_pull},
-    {"load", 4, run_load},
-    {"unpack", 7, run_unpack},
+    {"pull", 5, run_pull},         {"push", 5, run_push},       {"resolve", 5, run_resolve},
+    {"check", 5, run_check},       {"load", 4, run_load},       {"unpack", 7, run_unpack},
+    {"tar-look", 7, run_tarball},  {"tar-out", 7, run_tarball}, {"tar-in", 7, run_tarball},
+    {"tar-layer", 7, run_tarball},
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pull - fetch an image from its registry (OCI distribution specification) over plain HTTP.
+ * pull - fetch an image from its registry or a mirror (OCI distribution specification).
  */
 #ifndef WHERRY_RUNTIME_FETCH_PULL_H
 #define WHERRY_RUNTIME_FETCH_PULL_H
@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 struct err;
+struct settings;
 
-/* Fetch what the runtime lacks of image @name (normalized) into the folder @ingest_fd and report
- * blobs and image. Partial downloads stay there as HEX.part and are resumed; several processes may
- * pull into the same folder. */
-int pull_image(const char *name, int ingest_fd, int64_t max_bytes, struct err *err);
+/* Fetch what the runtime lacks of image @name (normalized), for the platform of @settings, into the
+ * folder @ingest_fd and report blobs and image. At most @max_bytes in all. */
+int pull_image(const struct settings *settings, const char *name, int ingest_fd, int64_t max_bytes,
+               struct err *err);
 
 #endif

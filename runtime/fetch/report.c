@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    PROGRESS_EACH_MS = 100,
+};
+
 /* One line, and its answer, at a time: several threads pull. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -33,18 +37,40 @@ static void put_encoded(struct buf *line, const char *s)
     }
 }
 
-void report_progress(int64_t done, int64_t total)
+/* Send a line about progress, unless the last one was a moment ago. */
+static void send_progress(struct buf *line)
 {
     static int64_t last_ms;
     int64_t now_ms = clock_boot_ms();
     pthread_mutex_lock(&lock);
-    if (now_ms - last_ms >= 100) {
-        cleanup_buf struct buf line = BUF_INIT;
-        buf_printf(&line, "progress %lld %lld", (long long)done, (long long)total);
+    if (now_ms - last_ms >= PROGRESS_EACH_MS) {
         last_ms = now_ms;
-        send_line(&line);
+        send_line(line);
     }
     pthread_mutex_unlock(&lock);
+}
+
+void report_progress(int64_t done, int64_t total)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "progress %lld %lld", (long long)done, (long long)total);
+    send_progress(&line);
+}
+
+void report_transfer(int64_t done, int64_t total, unsigned layers_done, unsigned layers,
+                     int64_t speed)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "progress %lld %lld %u %u %lld", (long long)done, (long long)total,
+               layers_done, layers, (long long)speed);
+    send_progress(&line);
+}
+
+void report_digest(const char *digest)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "digest %s", digest);
+    send_line(&line);
 }
 
 /* Send a question and wait for what the runtime says. */
@@ -93,6 +119,14 @@ void report_path(const char *kind, const char *path)
     buf_printf(&line, "%s ", kind);
     put_encoded(&line, path);
     send_line(&line);
+}
+
+bool report_ask(const char *kind, const char *path)
+{
+    cleanup_buf struct buf line = BUF_INIT;
+    buf_printf(&line, "%s ", kind);
+    put_encoded(&line, path);
+    return ask(&line);
 }
 
 void report_end(const struct err *err)

@@ -15,6 +15,8 @@
 
 enum {
     STREAM_BLOCK = 256 << 10,
+    BOMB_MIN = 1 << 30, /* bytes that come out before the ratio counts */
+    BOMB_RATIO = 2000,  /* gzip's best is 1032, that of zstd has no end */
 };
 
 struct stream {
@@ -25,8 +27,9 @@ struct stream {
     int64_t outer_bytes;
     int64_t inner_bytes;
     int64_t max_bytes;
-    int error; /* errno of a failed read */
-    bool too_big;
+    int error;    /* errno of a failed read */
+    bool too_big; /* more than max_bytes */
+    bool bomb;    /* more than anything real packs */
     stream_progress_cb progress;
     void *progress_arg;
     char block[STREAM_BLOCK];
@@ -96,6 +99,10 @@ static la_ssize_t read_unpacked(struct archive *a, void *arg, const void **ret)
         s->too_big = true;
         return -1;
     }
+    if (s->inner_bytes > BOMB_MIN && s->inner_bytes / BOMB_RATIO > s->outer_bytes) {
+        s->bomb = true;
+        return -1;
+    }
     return (la_ssize_t)n;
 }
 
@@ -158,6 +165,8 @@ static int stream_err(struct stream *s, struct err *err)
         return err_set(err, ERR_TOOBIG,
                        "it unpacks to more than the %lld bytes that are free or allowed",
                        (long long)s->max_bytes);
+    if (s->bomb)
+        return err_set(err, ERR_TOOBIG, "it unpacks to more than %d times its size", BOMB_RATIO);
     if (s->error)
         return err_errno(err, s->error, "read");
     if (s->unpacker && archive_errno(s->unpacker) != 0)
@@ -171,7 +180,7 @@ static la_ssize_t read_for_tar(struct archive *a, void *arg, const void **ret)
     la_ssize_t n = read_unpacked(a, arg, ret);
     struct err why;
     if (n < 0 && stream_err(s, &why) < 0)
-        archive_set_error(a, s->too_big ? EFBIG : EINVAL, "%s", why.msg);
+        archive_set_error(a, s->too_big || s->bomb ? EFBIG : EINVAL, "%s", why.msg);
     return n;
 }
 

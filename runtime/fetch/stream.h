@@ -9,7 +9,8 @@
  *     stream_free(stream);
  *
  * One gzip or zstd layer is taken off, chosen by the first bytes; never more than one, so that
- * nested bombs stay packed. What comes out is limited. A stream must not move while in use.
+ * nested bombs stay packed. What comes out is limited, and how much more it is than what went in. A
+ * stream must not move while in use.
  */
 #ifndef WHERRY_RUNTIME_FETCH_STREAM_H
 #define WHERRY_RUNTIME_FETCH_STREAM_H

@@ -46,7 +46,8 @@ static int open_in_root(const struct tree *tree, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (unsigned)(flags | O_CLOEXEC | O_DIRECTORY),
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
+                   (tree->crosses ? 0U : (unsigned)RESOLVE_NO_XDEV),
     };
     long fd;
     int tries = 0;

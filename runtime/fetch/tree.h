@@ -23,6 +23,7 @@ enum {
 /* Where files are made. */
 struct tree {
     int root_fd;
+    bool crosses; /* into what is mounted below the root, too */
     /* A folder was made that the archive did not name. May be NULL. */
     void (*on_implied)(void *arg, const char *path);
     /* A folder took the place of a whiteout. May be NULL. */

@@ -30,17 +30,18 @@ static int join_group(const char *path)
     return rv;
 }
 
-/* A private view of the mounts: the container's root is attached in it, and gone from it with the
- * OCI runtime. Only the container's own namespace keeps it, so nothing is left to unmount. */
+/* A private view of the mounts: a run's root is attached in it, and gone from it with the OCI
+ * runtime. Only the container's own namespace keeps it, so nothing is left to unmount. */
 static int private_mounts(const struct shim *shim, const char **ret_what)
 {
     *ret_what = "make a mount namespace";
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         return -errno;
-    const char *hide = shim->argv[SHIM_ARG_HIDE];
     *ret_what = "unmount the cgroup2 hierarchy";
-    if (*hide && umount2(hide, MNT_DETACH) < 0 && errno != EINVAL)
+    if (*shim->hide && umount2(shim->hide, MNT_DETACH) < 0 && errno != EINVAL)
         return -errno;
+    if (shim->exec)
+        return 0;
     *ret_what = "attach the root file system";
     char rootfs[SHIM_PATH_MAX];
     /* By its path: a descriptor would lead to the mounts of the namespace we came from. */
@@ -59,37 +60,40 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void run_oci(struct shim *shim, int stdout_fd, int stderr_fd)
+static void run_oci(struct shim *shim, int in_fd, int out_fd, int err_fd)
 {
     /* An OCI runtime whose shim was killed must not go on and make an orphan. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* A command and what it starts are a process group by which they can be ended. */
+    if (shim->exec)
+        setsid();
     const char *what = "enter the cgroup2 group";
-    const char *join = shim->argv[SHIM_ARG_JOIN];
-    int rv = *join ? join_group(join) : 0;
+    int rv = *shim->join ? join_group(shim->join) : 0;
     if (rv == 0)
         rv = private_mounts(shim, &what);
     if (rv == 0) {
         what = "set up stdio";
-        if (dup2(stdout_fd, STDOUT_FILENO) < 0 || dup2(stderr_fd, STDERR_FILENO) < 0)
+        if (dup2(in_fd, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0 ||
+            dup2(err_fd, STDERR_FILENO) < 0)
             rv = -errno;
     }
     if (rv == 0) {
         reset_signals();
-        what = shim->argv[SHIM_ARG_OCI];
-        execv(shim->argv[SHIM_ARG_OCI], &shim->argv[SHIM_ARG_OCI]);
+        what = shim->oci_argv[0];
+        execv(shim->oci_argv[0], shim->oci_argv);
         rv = -errno;
     }
     shim_say_failed(shim, what, -rv);
     _exit(SHIM_EXIT_START_FAILED);
 }
 
-int shim_launch(struct shim *shim, int stdout_fd, int stderr_fd)
+int shim_launch(struct shim *shim, int in_fd, int out_fd, int err_fd)
 {
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        run_oci(shim, stdout_fd, stderr_fd);
+        run_oci(shim, in_fd, out_fd, err_fd);
     shim->oci = pid;
     return 0;
 }

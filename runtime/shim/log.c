@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,6 +30,8 @@ static struct {
     int fd; /* -1: must be opened */
     long long run;
     int64_t max_bytes;
+    int files;
+    bool none; /* the file stays empty: it only shows that the run was */
     int64_t size;
     uint64_t lost; /* lines dropped since the last successful write */
     int lost_errno;
@@ -62,20 +65,29 @@ static bool open_file(void)
 static void rotate(void)
 {
     char from[64], to[64];
-    for (int age = SHIM_LOG_FILES - 1; age > 0; age--) {
+    for (int age = log_file.files - 1; age > 0; age--) {
         file_name(from, sizeof(from), age - 1);
         file_name(to, sizeof(to), age);
         renameat(log_file.dir_fd, from, log_file.dir_fd, to);
     }
+    /* The only file begins anew under another identity: a reader is not to go on in its middle. */
+    file_name(from, sizeof(from), 0);
+    if (log_file.files == 1)
+        unlinkat(log_file.dir_fd, from, 0);
     close(log_file.fd);
     log_file.fd = -1;
 }
 
-void shim_log_open(int data_fd, long long run, int64_t max_bytes)
+void shim_log_open(int data_fd, long long run, const char *options)
 {
+    char *rest;
     log_file.dir_fd = openat(data_fd, SHIM_DIR_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     log_file.run = run;
-    log_file.max_bytes = max_bytes;
+    log_file.max_bytes = strtoll(options, &rest, 10);
+    log_file.files = (int)strtol(rest, &rest, 10);
+    if (log_file.files < 1 || log_file.files > SHIM_LOG_FILES_MAX)
+        log_file.files = SHIM_LOG_FILES;
+    log_file.none = strchr(rest, SHIM_FLAG_NO_LOG) != NULL;
     log_file.fd = -1;
     open_file();
 }
@@ -142,8 +154,10 @@ void shim_log_flush(void)
     log_file.lines = 0;
 }
 
-static void put_line(const char *stream, char tag, const char *text, size_t len)
+void shim_log_line(const char *stream, char tag, const char *text, size_t len)
 {
+    if (log_file.none)
+        return;
     size_t most = len + HEADER_MAX + 1;
     int64_t in_file = log_file.size + (int64_t)log_file.len;
     if (log_file.len + most > OUT_MAX ||
@@ -155,46 +169,4 @@ static void put_line(const char *stream, char tag, const char *text, size_t len)
     to[(size_t)head + len] = '\n';
     log_file.len += (size_t)head + len + 1;
     log_file.lines++;
-}
-
-bool shim_stream_read(struct shim_stream *stream)
-{
-    if (stream->fd < 0)
-        return false;
-    ssize_t n = read(stream->fd, stream->line + stream->len, sizeof(stream->line) - stream->len);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
-    if (n <= 0) {
-        shim_stream_end(stream);
-        return false;
-    }
-    size_t start = 0, scanned = stream->len;
-    stream->len += (size_t)n;
-    for (;;) {
-        char *end = memchr(stream->line + scanned, '\n', stream->len - scanned);
-        if (!end)
-            break;
-        size_t at = (size_t)(end - stream->line);
-        put_line(stream->name, 'F', stream->line + start, at - start);
-        start = scanned = at + 1;
-    }
-    if (start == 0 && stream->len == sizeof(stream->line)) {
-        put_line(stream->name, 'P', stream->line, stream->len);
-        start = stream->len;
-    }
-    stream->len -= start;
-    memmove(stream->line, stream->line + start, stream->len);
-    shim_log_flush();
-    return true;
-}
-
-void shim_stream_end(struct shim_stream *stream)
-{
-    if (stream->len > 0)
-        put_line(stream->name, 'F', stream->line, stream->len);
-    stream->len = 0;
-    shim_log_flush();
-    if (stream->fd >= 0)
-        close(stream->fd);
-    stream->fd = -1;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wherry-shim - keeps one run of one container: its stdio, its log, its exit status.
+ * main - wherry-shim: starts one run of a container and outlives the daemon with it.
+ *
+ * A child subreaper, so that the container's first process becomes its child once the OCI runtime
+ * has ended; that is how it learns its exit status.
  *
  *     main → shim_launch → [OCI runtime ends] → on_oci_end → RUNNING → [first process ends]
  *                                │                                          │
@@ -15,10 +18,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -31,11 +34,10 @@ enum {
 };
 
 static struct shim shim;
-static struct shim_stream streams[2]; /* stdout, stderr */
 
-_Noreturn static void give_up(const char *what, int errnum)
+_Noreturn void shim_give_up(struct shim *s, const char *what, int errnum)
 {
-    shim_say_failed(&shim, what, errnum);
+    shim_say_failed(s, what, errnum);
     _exit(SHIM_EXIT_START_FAILED);
 }
 
@@ -43,22 +45,15 @@ static int open_dir(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        give_up(path, errno);
+        shim_give_up(&shim, path, errno);
     return fd;
 }
 
-static void set_up(char **argv)
+/* --- what a run and an exec begin with ----------------------------------------------------------
+ */
+
+static void set_up_signals(struct shim *s)
 {
-    shim.argv = argv;
-    shim.run = strtoll(argv[SHIM_ARG_RUN], NULL, 10);
-    shim.status_fd = SHIM_FD_STATUS;
-    fcntl(SHIM_FD_STATUS, F_SETFD, FD_CLOEXEC);
-    fcntl(SHIM_FD_ROOTFS, F_SETFD, FD_CLOEXEC);
-    shim.state_fd = open_dir(argv[SHIM_ARG_STATE_DIR]);
-    shim.data_fd = open_dir(argv[SHIM_ARG_DATA_DIR]);
-    shim.exits_fd = open_dir(argv[SHIM_ARG_EXITS_DIR]);
-    if (!shim_lock(&shim))
-        give_up("a shim of this container still runs", EBUSY);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
@@ -67,47 +62,104 @@ static void set_up(char **argv)
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, NULL);
-    shim.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (shim.signal_fd < 0)
-        give_up("signalfd", errno);
+    s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (s->signal_fd < 0)
+        shim_give_up(s, "signalfd", errno);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-        give_up("become a subreaper", errno);
-    shim_log_open(shim.data_fd, shim.run, strtoll(argv[SHIM_ARG_LOG_MAX], NULL, 10));
+        shim_give_up(s, "become a subreaper", errno);
 }
 
-static void start(void)
+/* Its end of a pipe for stream @i; a terminal's output does not come through one, but what the OCI
+ * runtime itself says does. */
+static int make_output(struct shim *s, int i)
 {
-    int out[2], err[2];
-    if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
-        give_up("make pipes", errno);
-    fcntl(out[0], F_SETFL, O_NONBLOCK);
-    fcntl(err[0], F_SETFL, O_NONBLOCK);
-    int rv = shim_launch(&shim, out[1], err[1]);
-    if (rv < 0)
-        give_up("fork", -rv);
-    close(out[1]);
-    close(err[1]);
-    close(SHIM_FD_ROOTFS);
-    streams[0].name = "stdout";
-    streams[0].fd = out[0];
-    streams[1].name = "stderr";
-    streams[1].fd = err[0];
+    int ends[2];
+    if (i == 0 && s->tty)
+        return STDOUT_FILENO;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        shim_give_up(s, "make a pipe", errno);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    s->streams[i].fd = ends[0];
+    return ends[1];
 }
+
+static int make_input(struct shim *s)
+{
+    int ends[2];
+    s->input.fd = -1;
+    if (!s->has_input || s->tty)
+        return STDIN_FILENO;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        shim_give_up(s, "make a pipe", errno);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    s->input.fd = ends[1];
+    s->input.owned = true;
+    return ends[0];
+}
+
+static void start(struct shim *s)
+{
+    int in = make_input(s), out = make_output(s, 0), err = make_output(s, 1);
+    int rv = s->tty ? shim_console_open(s) : 0;
+    if (rv < 0)
+        shim_give_up(s, "listen for the terminal", -rv);
+    if ((rv = shim_launch(s, in, out, err)) < 0)
+        shim_give_up(s, "fork", -rv);
+    const int given[] = {in, out, err};
+    for (int i = 0; i < 3; i++)
+        if (given[i] > STDERR_FILENO)
+            close(given[i]);
+    if (!s->exec)
+        close(SHIM_FD_ROOTFS);
+}
+
+void shim_begin(struct shim *s, const char *flags, size_t ring_bytes)
+{
+    s->status_fd = SHIM_FD_STATUS;
+    s->tty = strchr(flags, SHIM_FLAG_TTY) != NULL;
+    s->has_input = strchr(flags, SHIM_FLAG_INPUT) != NULL;
+    s->logs = !s->exec && !strchr(flags, SHIM_FLAG_NO_LOG);
+    s->console_fd = s->tty_fd = s->tty_hold = -1;
+    s->streams[0] = (struct shim_stream){.name = "stdout", .number = 1, .fd = -1};
+    s->streams[1] = (struct shim_stream){.name = "stderr", .number = 2, .fd = -1};
+    if (!shim_lock(s))
+        shim_give_up(s, "a shim of this container still runs", EBUSY);
+    set_up_signals(s);
+    s->ring.size = ring_bytes;
+    s->ring.memory =
+        mmap(NULL, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s->ring.memory == MAP_FAILED)
+        shim_give_up(s, "take memory", errno);
+    if (fchdir(s->state_fd) < 0)
+        shim_give_up(s, "enter the state folder", errno);
+    int rv = shim_clients_listen(s);
+    if (rv < 0)
+        shim_give_up(s, "listen for those who attach", -rv);
+    start(s);
+}
+
+/* --- a run --------------------------------------------------------------------------------------
+ */
 
 static void drain(void)
 {
     int64_t deadline = shim_boot_ms() + DRAIN_MAX_MS;
     for (int i = 0; i < 2; i++) {
-        while (shim_stream_read(&streams[i]) && shim_boot_ms() < deadline)
-            ;
-        shim_stream_end(&streams[i]);
+        while (shim_stream_read(&shim, &shim.streams[i]) > 0 && shim_boot_ms() < deadline)
+            shim_clients_pump(&shim);
+        shim_stream_end(&shim, &shim.streams[i]);
     }
 }
 
 _Noreturn static void finish(int code)
 {
     drain();
-    shim_record_exit(&shim, code, code != 0 && shim_oom_killed(shim.argv[SHIM_ARG_OOM_FILE]));
+    long long kills = shim_oom_kills(shim.argv[SHIM_ARG_OOM_FILE]);
+    shim_record_exit(&shim, code, kills);
+    shim.ended = true;
+    shim.code = code;
+    shim_clients_pump(&shim);
+    unlink(SHIM_SOCKET);
     /* Only now may the pid be another's. */
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ;
@@ -115,75 +167,74 @@ _Noreturn static void finish(int code)
     _exit(0);
 }
 
-static void on_oci_end(int status)
+void shim_on_end(struct shim *s, int code)
 {
-    shim.oci = 0;
-    long long pid = status == 0 ? shim_read_number(shim.state_fd, SHIM_FILE_PID) : -1;
+    if (s->exec) {
+        s->ended = true;
+        s->code = code;
+    } else {
+        finish(code);
+    }
+}
+
+void shim_on_oci_end(struct shim *s, int status)
+{
+    /* What it sent before it ended is there. */
+    if (s->console_fd >= 0)
+        shim_console_accept(s);
+    shim_console_close(s);
+    long long pid = status == 0 ? shim_read_number(s->state_fd, SHIM_FILE_PID) : -1;
     if (pid > 0) {
-        shim.pid = (pid_t)pid;
-        shim_say_started(&shim);
+        s->pid = (pid_t)pid;
+        shim_say_started(s);
         return;
     }
+    if (s->exec)
+        shim_give_up(s, "", 0);
     /* The exit first: who reads the failure may look at the state at once. */
     drain();
-    shim_record_exit(&shim, SHIM_EXIT_START_FAILED, false);
-    shim_say_failed(&shim, "", 0);
-    shim_keep_exit(&shim);
+    shim_record_exit(s, SHIM_EXIT_START_FAILED, 0);
+    shim_say_failed(s, "", 0);
+    unlink(SHIM_SOCKET);
+    shim_keep_exit(s);
     _exit(0);
 }
 
-/* Reap everything but the container's first process, whose end ends the shim. */
-static void reap(void)
+static void run(char **argv)
 {
-    int status;
-    if (shim.oci && waitpid(shim.oci, &status, WNOHANG) == shim.oci)
-        on_oci_end(status);
-    if (shim.oci)
-        return;
-    for (;;) {
-        siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-            break;
-        if (info.si_pid == shim.pid)
-            finish(info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
-        waitpid(info.si_pid, NULL, WNOHANG);
-    }
+    shim.argv = argv;
+    shim.oci_argv = &argv[SHIM_ARG_OCI];
+    shim.hide = argv[SHIM_ARG_HIDE];
+    shim.join = argv[SHIM_ARG_JOIN];
+    shim.run = strtoll(argv[SHIM_ARG_RUN], NULL, 10);
+    shim.status_fd = SHIM_FD_STATUS;
+    fcntl(SHIM_FD_STATUS, F_SETFD, FD_CLOEXEC);
+    fcntl(SHIM_FD_ROOTFS, F_SETFD, FD_CLOEXEC);
+    shim.state_fd = open_dir(argv[SHIM_ARG_STATE_DIR]);
+    shim.data_fd = open_dir(argv[SHIM_ARG_DATA_DIR]);
+    shim.exits_fd = open_dir(argv[SHIM_ARG_EXITS_DIR]);
+    long long deadline = shim_read_number(shim.state_fd, SHIM_FILE_DEADLINE);
+    shim.deadline_ms = deadline > 0 ? deadline : 0;
+    shim_log_open(shim.data_fd, shim.run, argv[SHIM_ARG_LOG]);
+    shim_begin(&shim, argv[SHIM_ARG_LOG], SHIM_RING_BYTES);
+    shim_loop(&shim);
 }
 
-static void loop(void)
+static bool is_mode(int argc, char **argv, const char *mode)
 {
-    int64_t deadline = shim_boot_ms() + SHIM_START_MAX_MS;
-    for (;;) {
-        struct pollfd fds[3] = {
-            {.fd = shim.signal_fd, .events = POLLIN},
-            {.fd = streams[0].fd, .events = POLLIN},
-            {.fd = streams[1].fd, .events = POLLIN},
-        };
-        int n = poll(fds, 3, shim.oci ? 1000 : -1);
-        if (n < 0 && errno != EINTR)
-            abort();
-        if (shim.oci && shim_boot_ms() > deadline)
-            kill(shim.oci, SIGKILL);
-        for (int i = 0; i < 2 && n > 0; i++) {
-            if (fds[i + 1].revents)
-                shim_stream_read(&streams[i]);
-        }
-        if (n > 0 && fds[0].revents) {
-            struct signalfd_siginfo info;
-            while (read(shim.signal_fd, &info, sizeof(info)) > 0)
-                ;
-            reap();
-        }
-    }
+    /* No run is called so: a run's second argument is a number. */
+    return argc > 3 && strcmp(argv[1], mode) == 0 && strcmp(argv[2], "--") == 0;
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], SHIM_PROBE) == 0)
         return 0;
+    if (is_mode(argc, argv, SHIM_MODE_INIT))
+        return shim_init_main(argv + 3);
+    if (is_mode(argc, argv, SHIM_MODE_EXEC) && argc > SHIM_EXEC_OCI)
+        return shim_exec_main(&shim, argv);
     if (argc <= SHIM_ARG_OCI)
         return 2;
-    set_up(argv);
-    start();
-    loop();
+    run(argv);
 }

@@ -81,17 +81,18 @@ void shim_say_started(struct shim *shim)
     char text[96];
     snprintf(text, sizeof(text), "%lld %d %lld\n", shim->run, (int)shim->pid,
              (long long)shim_wall_ms());
-    replace(shim->state_fd, SHIM_FILE_STARTED, text, false);
+    if (!shim->exec)
+        replace(shim->state_fd, SHIM_FILE_STARTED, text, false);
     snprintf(text, sizeof(text), "S %d\n", (int)shim->pid);
     say(shim, text);
 }
 
 static char exit_text[96];
 
-void shim_record_exit(const struct shim *shim, int code, bool oom_killed)
+void shim_record_exit(const struct shim *shim, int code, long long oom_kills)
 {
-    snprintf(exit_text, sizeof(exit_text), "%lld %d %d %lld\n", shim->run, code, oom_killed,
-             (long long)shim_wall_ms());
+    snprintf(exit_text, sizeof(exit_text), "%lld %d %d %lld %lld\n", shim->run, code,
+             code != 0 && oom_kills > 0, (long long)shim_wall_ms(), oom_kills);
     replace(shim->state_fd, SHIM_FILE_EXIT, exit_text, false);
     replace(shim->exits_fd, shim->argv[SHIM_ARG_ID], exit_text, false);
 }
@@ -120,11 +121,11 @@ long long shim_read_number(int dir_fd, const char *name)
     return strtoll(text, NULL, 10);
 }
 
-bool shim_oom_killed(const char *oom_file)
+long long shim_oom_kills(const char *oom_file)
 {
     char text[512];
     if (!*oom_file || !read_text(AT_FDCWD, oom_file, text, sizeof(text)))
-        return false;
+        return 0;
     const char *count = strstr(text, "oom_kill ");
-    return count && strtoll(count + strlen("oom_kill "), NULL, 10) > 0;
+    return count ? strtoll(count + strlen("oom_kill "), NULL, 10) : 0;
 }

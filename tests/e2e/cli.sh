@@ -131,8 +131,8 @@ test_case "and goes with --prune" w 1 deploy --prune -f "$LAB_RUN/projects/other
 test_case "it is gone" exits 3 w 1 ps app.web2
 test_case "a mistyped command" says "did you mean 'deploy'" w 1 deplyo
 test_case "a command of another tool" says 'wherry deploy' w 1 stack deploy
-test_case "a command that only looks like another one" says 'there is none: .wherry scale' w 1 restart app.web
-test_case "an unknown option says where the options are" says "'wherry help deploy' lists them" w 1 deploy --dry-run
+test_case "a command that only looks like another one" says "did you mean 'node drain'" w 1 drain n1
+test_case "an unknown option says where the options are" says "'wherry help deploy' lists them" w 1 deploy --dry-runs-only
 test_case "a member that is recovered is not called" says 'calls no member' w 1 recover -H "$PREFIX.1" --show
 offers_a_member() { w 1 help "$1" | grep -q -e --host; }
 test_case "help of a command that calls a member" offers_a_member ls

@@ -169,8 +169,7 @@ is "nothing is left of it" "$(ls "$data/images/ingest/pull")" ""
 refuses "a missing tag is named" "registry $here has no image team/app:nope" pull $here/team/app:nope
 refuses "a missing repository too" "registry $here has no image gone:latest" pull $here/gone
 refuses "a dead registry is said" "Connection refused" pull 127.0.0.1:5999/app
-refuses "credentials are asked for in words" "asks for credentials" pull 127.0.0.1:5001/team/app:1
-refuses "HTTPS is said to be missing" "HTTPS, which is not supported yet" pull registry.example/app
+refuses "a registry that says nonsense about credentials" "names no valid token service" pull 127.0.0.1:5001/team/app:1
 refuses "a name that leads nowhere is said" "cannot be resolved" pull registry.test:5000/app
 drive rm $here/redis:1
 cp "$stored" "$dir/stored"
@@ -229,9 +228,9 @@ busybox nc -ll -p 5002 -e "$dir/rogue" 2>/dev/null &
 servers+=($!)
 until_up 5002
 rogue=127.0.0.1:5002
-refuses "a redirect to HTTPS is said" "redirects to another protocol" pull $rogue/tls
+refuses "where a redirect leads is said" "registry.example" pull $rogue/tls
 refuses "a redirect to a file is refused" "redirects to another protocol" pull $rogue/file
-refuses "endless redirects end" "redirects followed" pull $rogue/loop
+refuses "endless redirects end" "redirects more than 5 times" pull $rogue/loop
 refuses "an endless manifest ends" "larger than 4194304 bytes" pull $rogue/huge
 refuses "junk is no HTTP" "registry $rogue" pull $rogue/junk
 refuses "a digest that is a path is refused" "no valid digest" pull $rogue/lie

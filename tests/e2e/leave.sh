@@ -40,6 +40,8 @@ daemon_start "$l"
 wait_for 20 "three" members_up "$f" 3
 wait_for 20 "three voters" voters_are "$f" 3
 
+wait_for 20 "its leader" has_leader 1
+
 # --- leave ----------------------------------------------------------------------------------------
 l=$(leader 1)
 f=$(follower 1 2 3)

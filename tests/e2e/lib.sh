@@ -119,3 +119,78 @@ says() { # says PATTERN COMMAND...: fails, and its message has the pattern
     fi
     grep -qE -- "$pattern" <<<"$out" || { echo "it said: $out"; return 1; }
 }
+
+# --- images that nobody has -----------------------------------------------------------------------
+
+# registry_start ADDRESS: a registry on the disk of the lab, its process in registry_pid, what it is
+# asked in $LAB_RUN/registry.log; the same again after registry_stop
+registry_start() {
+    mkdir -p "$LAB_DATA/store"
+    cat >"$LAB_RUN/registry.yaml" <<YAML
+version: 0.1
+storage: {filesystem: {rootdirectory: $LAB_DATA/store}}
+http: {addr: $1}
+log: {level: error}
+YAML
+    docker-registry serve "$LAB_RUN/registry.yaml" >>"$LAB_RUN/registry.log" 2>&1 &
+    registry_pid=$!
+    wait_for 10 "registry" curl -fsS "http://$1/v2/"
+}
+
+registry_stop() {
+    [ -z "${registry_pid:-}" ] || kill "$registry_pid" 2>/dev/null
+    wait "${registry_pid:-}" 2>/dev/null
+    registry_pid=
+}
+
+# noise_push ADDRESS NAME MEGABYTES...: push NAME:1, busybox and a layer of noise for each number; sets
+# noise_bytes (of all blobs) and noise_largest (a digest)
+noise_push() {
+    local dir=$LAB_RUN/push registry=$1 name=$2 size layers='[]' diffs='[]' hex digest location
+    local oci=application/vnd.oci.image blob
+    rm -rf "$dir" && mkdir -p "$dir/blobs" "$dir/busybox"
+    tar -C "$dir/busybox" -xf "$images/busybox.tar"
+    digest=$(jq -r '.manifests[0].digest' "$dir/busybox/index.json")
+    layers=$(jq -c .layers "$dir/busybox/blobs/sha256/${digest#sha256:}")
+    digest=$(jq -r .config.digest "$dir/busybox/blobs/sha256/${digest#sha256:}")
+    diffs=$(jq -c .rootfs.diff_ids "$dir/busybox/blobs/sha256/${digest#sha256:}")
+    for hex in $(jq -r '.[].digest' <<<"$layers"); do
+        mv "$dir/busybox/blobs/sha256/${hex#sha256:}" "$dir/blobs/"
+    done
+    shift 2
+    for size; do
+        mkdir -p "$dir/root"
+        head -c "${size}000000" /dev/urandom >"$dir/root/noise.$RANDOM"
+        tar -C "$dir/root" -cf "$dir/layer" .
+        rm -r "$dir/root"
+        hex=$(sha256sum "$dir/layer" | cut -d' ' -f1)
+        mv "$dir/layer" "$dir/blobs/$hex"
+        layers=$(jq -c --arg d "sha256:$hex" --argjson s "$(stat -c %s "$dir/blobs/$hex")" \
+            --arg m $oci.layer.v1.tar '.+[{mediaType:$m,digest:$d,size:$s}]' <<<"$layers")
+        diffs=$(jq -c --arg d "sha256:$hex" '.+[$d]' <<<"$diffs")
+    done
+    jq -cn --argjson d "$diffs" --arg a "$(dpkg --print-architecture)" \
+        '{architecture:$a,os:"linux",config:{Cmd:["sleep","100000"]},rootfs:{type:"layers",diff_ids:$d}}' >"$dir/config"
+    hex=$(sha256sum "$dir/config" | cut -d' ' -f1)
+    jq -cn --arg d "sha256:$hex" --argjson s "$(stat -c %s "$dir/config")" --argjson l "$layers" \
+        --arg m $oci.manifest.v1+json --arg c $oci.config.v1+json \
+        '{schemaVersion:2,mediaType:$m,config:{mediaType:$c,digest:$d,size:$s},layers:$l}' >"$dir/manifest"
+    mv "$dir/config" "$dir/blobs/$hex"
+    for blob in "$dir"/blobs/*; do
+        location=$(curl -fsS -X POST -D - -o /dev/null "http://$registry/v2/$name/blobs/uploads/" |
+            tr -d '\r' | awk 'tolower($1) == "location:" {print $2}')
+        curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$blob" \
+            "$location&digest=sha256:$(basename "$blob")" || return 1
+    done
+    curl -fsS -X PUT -H "Content-Type: $oci.manifest.v1+json" --data-binary "@$dir/manifest" \
+        "http://$registry/v2/$name/manifests/1" || return 1
+    noise_largest=$(jq -r '.layers | max_by(.size).digest' "$dir/manifest")
+    noise_bytes=$(jq '[.config.size, .layers[].size] | add' "$dir/manifest")
+    rm -rf "$dir"
+}
+
+# registry_gave NAME: bytes of its blobs, by the registry's log
+registry_gave() {
+    grep "GET /v2/$1/blobs/" "$LAB_RUN/registry.log" |
+        sed -n 's/.*HTTP\/1\.[01]" 20[06] \([0-9]*\).*/\1/p' | awk '{n += $1} END {print n + 0}'
+}

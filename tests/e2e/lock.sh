@@ -46,7 +46,7 @@ daemon_start 2
 test_case "a member that starts again is locked" wait_for 30 "it is locked" state_is 2 locked
 test_case "the status says what to do" grep -q "wherry unlock" <(w 2 status)
 test_case "it votes and is up" wait_for 30 "members" members_up 1 4
-test_case "its task runs on" wait_for 30 "tasks" running_is 2 app.web 3
+test_case "its task runs on; the new member got the image from the others" wait_for 30 "tasks" running_is 2 app.web 4
 test_case "it shows no unlock key" says 'is locked since it started' w 2 lock key
 test_case "it changes no key" says 'is locked since it started' w 2 key rotate
 test_case "it makes nobody a member" says 'is locked since it started' eval 'token=$(w 1 token -q) && host_up 5 && w 5 join "$PREFIX.2" --token "$token"'

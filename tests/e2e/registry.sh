@@ -38,6 +38,16 @@ host_up 2 --plain-http "$registry"
 host_up 3
 cluster_form 1 2 3
 test_case "push" push "$images/busybox.tar" team/app
+test_case "push another" push "$images/redis.tar" team/other # that no member gets
+load busybox 1
+test_case "an image gets the registry's name" w 1 image tag demo/busybox:1 "$registry/mine/app:1"
+test_case "and is pushed by the command" w 1 image push "$registry/mine/app:1"
+test_case "the registry has the same bits" \
+    [ "$(w 1 image ls --json | jq -r '.[] | select(.name | endswith("mine/app:1")) | .digest')" = \
+    "sha256:$(curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+        "http://$registry/v2/mine/app/manifests/1" | sha256sum | cut -d' ' -f1)" ]
+w 1 image rm "$registry/mine/app:1" demo/busybox:1 >/dev/null
+test_case "what is not there is not pushed" says 'mine/app' w 2 image push "$registry/mine/app:1"
 file=$(compose app <<YAML
 name: app
 services:
@@ -50,8 +60,8 @@ YAML
 )
 test_case "a deploy pulls what it needs" w 3 deploy -f "$file"
 test_case "the image is listed" grep -q "$registry/team/app:1" <(w 1 image ls)
-test_case "a registry that was not named is not spoken to" says 'plain-http' w 3 image pull "$registry/team/app:1"
-test_case "named with the pull it is" w 3 image pull --plain-http "$registry" "$registry/team/app:1"
+test_case "a registry that was not named is not spoken to" says 'plain HTTP' w 3 image pull "$registry/team/other:1"
+test_case "named with the pull it is" w 3 image pull --plain-http "$registry" "$registry/team/other:1"
 test_case "an image that is not there" says 'no/such' w 1 image pull "$registry/no/such:1"
 test_case "an image in use is not removed" says 'use' w 1 image rm "$registry/team/app:1"
 w 1 rm app >/dev/null

@@ -37,7 +37,7 @@ strike() { # strike N...: these at once
 RANDOM=$seed
 killed=0
 while [ $killed -lt "$kills" ]; do
-    sleep "0.$((RANDOM % 25 + 12))"
+    sleep "0.$((RANDOM % 35 + 35))" # a leader is elected now and then
     victim=$((RANDOM % 3 + 1))
     case $((RANDOM % 10)) in
     0) strike 1 2 3 ;; # all

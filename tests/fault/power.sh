@@ -57,6 +57,8 @@ for cycle in $(seq "$cycles"); do
     kill $one $two 2>/dev/null
     wait $one $two 2>/dev/null
     for n in $victims; do on "$n"; done
+    # Members know what was committed when one of them leads, not before: a read that is not stale.
+    wait_for 60 "a leader" w 1 ls >/dev/null || { bad+=" $cycle:leaderless"; break; }
     wait_for 60 "the same index" alike >/dev/null || { bad+=" $cycle:apart"; break; }
     all_there >"$LAB_RUN/lost" || { bad+=" $cycle:lost"; cat "$LAB_RUN/lost"; break; }
 done

@@ -23,6 +23,8 @@ struct container {
     enum task_state state;
     bool job;
     bool ending;
+    bool held; /* it is not to start before it is released */
+    bool ready;
     int64_t exit_code;
     raft_time due; /* of what happens next to it, 0: nothing by itself */
 };
@@ -82,6 +84,7 @@ static void tell(struct agents *a, struct container *c)
                                                                  .run = c->run,
                                                                  .sequence = c->sequence,
                                                                  .exit_code = c->exit_code,
+                                                                 .ready = c->ready,
                                                                  .message = (char[]){""},
                                                                  .state_ms = clock_wall_ms()});
 }
@@ -135,6 +138,12 @@ static void look(struct agents *a, const struct task *task)
     } else if (task->sequence < c->sequence) {
         tell(a, c);
     }
+    bool held = task->desired == DESIRED_READY;
+    if (c->held && !held) {
+        c->ready = false;
+        c->due = later(a, 5, 50);
+    }
+    c->held = held;
     if (task->desired == DESIRED_END && !c->ending && !task_is_terminal(c->state)) {
         c->ending = true;
         c->due = later(a, 5, 400);
@@ -176,6 +185,9 @@ static void run_container(struct agents *a, struct container *c)
     c->due = 0;
     if (c->ending) {
         become(a, c, TASK_ENDED);
+    } else if (c->held) {
+        c->ready = true;
+        become(a, c, TASK_WAITING);
     } else if (c->state != TASK_RUNNING) {
         c->run++;
         become(a, c, TASK_RUNNING);

@@ -214,10 +214,10 @@ static bool is_draining(const struct node *nodes, size_t n, int64_t id)
 static bool share_slot(const struct task *a, const struct task *b)
 {
     return a->desired == DESIRED_RUN && b->desired == DESIRED_RUN &&
-           a->service_id == b->service_id && a->slot == b->slot;
+           a->service_id == b->service_id && a->slot == b->slot && a->job_id == b->job_id;
 }
 
-/* One task a slot is to run; a second one is placed only beside one that leaves a draining node. */
+/* One task a slot is to run; a second one is placed only beside one that leaves its node. */
 static void check_slots(struct checks *k, const struct task *tasks, size_t n,
                         const struct node *nodes, size_t nodes_n, int64_t index)
 {
@@ -227,7 +227,7 @@ static void check_slots(struct checks *k, const struct task *tasks, size_t n,
             if (!share_slot(&tasks[i], &tasks[j]))
                 continue;
             SIM_CHECK(k->sim,
-                      ++others == 1 && (tasks[j].created_index != index ||
+                      ++others == 1 && (tasks[j].created_index != index || tasks[i].move_to != 0 ||
                                         is_draining(nodes, nodes_n, tasks[i].node_id)),
                       "tasks %" PRId64 " and %" PRId64 " are both to run in slot %" PRId64
                       " at index %" PRId64,

@@ -2,7 +2,14 @@
 /* What a healthy cluster comes to when it is left alone. */
 #include "sim.h"
 
+#include "node/leader.h"
+#include "scheduler/scheduler.h"
+
 #include <stdio.h>
+
+enum {
+    QUIET_MS = 60 * 1000, /* what the scheduler does later than that is not waited for */
+};
 
 /* Members are those that the table of nodes has, all up, all as far as the leader. */
 static bool members_agree(struct sim *s, struct member *leader, char *why, size_t size)
@@ -59,7 +66,7 @@ static size_t count_running(const struct service *service, const struct task *ta
     return running;
 }
 
-/* Every slot has its task, of the newest revision, and nothing else is there. */
+/* Every slot has its task, of the newest revision, and nothing else is there; rollouts are over. */
 static bool tasks_run(struct store *store, char *why, size_t size)
 {
     struct service *services;
@@ -73,8 +80,10 @@ static bool tasks_run(struct store *store, char *why, size_t size)
         size_t want = spec->mode == MODE_GLOBAL ? (size_t)store_count(store, TABLE_NODE)
                                                 : (size_t)spec->replicas;
         size_t run = count_running(&services[i], tasks, tasks_n);
+        bool rolls =
+            services[i].rollout == ROLLOUT_UPDATING || services[i].rollout == ROLLOUT_ROLLING_BACK;
         wanted += want;
-        all = run == want;
+        all = run == want && !rolls;
         snprintf(why, size, "%s.%s runs %zu of %zu", services[i].stack, services[i].name, run,
                  want);
     }
@@ -85,6 +94,20 @@ static bool tasks_run(struct store *store, char *why, size_t size)
     record_free_list(&service_type, services, n);
     record_free_list(&task_type, tasks, tasks_n);
     return all;
+}
+
+/* The scheduler wants nothing more, now and in a while. */
+static bool nothing_is_planned(struct member *leader, char *why, size_t size)
+{
+    struct view view;
+    struct plan plan = {0};
+    view_read(leader->d->store, daemon_now_ms(leader->d) + QUIET_MS, &view);
+    scheduler_plan(&view, &plan);
+    size_t n = plan.steps_n;
+    snprintf(why, size, "%zu steps are planned", n);
+    plan_release(&plan);
+    view_release(&view);
+    return n == 0;
 }
 
 bool sim_has_converged(struct sim *s, char *why, size_t size)
@@ -98,5 +121,6 @@ bool sim_has_converged(struct sim *s, char *why, size_t size)
         return false;
     snprintf(why, size, "%zu requests wait", clients_waiting(s->clients));
     return clients_waiting(s->clients) == 0 && members_agree(s, leader, why, size) &&
-           roles_fit(leader, why, size) && tasks_run(leader->d->store, why, size);
+           roles_fit(leader, why, size) && tasks_run(leader->d->store, why, size) &&
+           nothing_is_planned(leader, why, size);
 }

@@ -50,6 +50,29 @@ static void put_list(struct buf *out, const char *word, char *const *list, size_
         buf_putc(out, '\n');
 }
 
+/* What is given of the options of a container, field by field. */
+static void put_options(struct buf *out, const struct spec *spec)
+{
+    if (*str_or_empty(spec->platform))
+        buf_printf(out, "    platform %s\n", spec->platform);
+    if (spec->pull_policy)
+        buf_printf(out, "    pull policy %d\n", (int)spec->pull_policy);
+    for (size_t i = 0; i < container_options_type.fields_n; i++) {
+        const struct field *f = &container_options_type.fields[i];
+        struct record_type one = {.name = "field", .size = container_options_type.size};
+        one.fields = f;
+        one.fields_n = 1;
+        struct container_options none = {0};
+        if (record_equal(&one, &spec->options, &none))
+            continue;
+        buf_puts(out, "    ");
+        record_json(&one, &spec->options, -1, out);
+        buf_putc(out, '\n');
+    }
+    for (size_t i = 0; i < spec->labels_n; i++)
+        buf_printf(out, "    label %s %s\n", spec->labels[i].key, spec->labels[i].value);
+}
+
 static void put_service(struct buf *out, const struct compose_service *service)
 {
     const struct spec *spec = &service->spec;
@@ -63,14 +86,18 @@ static void put_service(struct buf *out, const struct compose_service *service)
         buf_printf(out, "    port %lld to %lld/%s\n", (long long)spec->ports[i].published,
                    (long long)spec->ports[i].target, protocol_names[spec->ports[i].protocol]);
     for (size_t i = 0; i < spec->mounts_n; i++)
-        buf_printf(out, "    %s '%s' at %s%s\n",
+        buf_printf(out, "    %s '%s' at %s%s%s%s%s\n",
                    spec->mounts[i].kind == MOUNT_BIND ? "bind" : "volume", spec->mounts[i].source,
-                   spec->mounts[i].target, spec->mounts[i].read_only ? " read-only" : "");
+                   spec->mounts[i].target, spec->mounts[i].read_only ? " read-only" : "",
+                   *str_or_empty(spec->mounts[i].propagation) ? " " : "",
+                   str_or_empty(spec->mounts[i].propagation),
+                   spec->mounts[i].create_source ? " made if missing" : "");
     for (size_t i = 0; i < spec->networks_n; i++)
         buf_printf(out, "    network %s\n", spec->networks[i].network);
     for (size_t i = 0; i < spec->depends_on_n; i++)
         buf_printf(out, "    after %s has %s\n", spec->depends_on[i].service,
                    condition_names[spec->depends_on[i].condition]);
+    put_options(out, spec);
     buf_printf(out, "    restart %s, attempts %lld\n", restart_names[spec->restart.condition],
                (long long)spec->restart.max_attempts);
 }

@@ -20,53 +20,7 @@
 
 #include <cmocka.h>
 
-static const char *lookup(void *data, const char *name)
-{
-    (void)data;
-    static const char *const set[][2] = {{"SET", "value"}, {"EMPTY", ""}, {"PORT", "8080"}};
-    for (size_t i = 0; i < ARRAY_SIZE(set); i++)
-        if (strcmp(set[i][0], name) == 0)
-            return set[i][1];
-    return NULL;
-}
-
-static int parse(const char *text, size_t len, struct compose_project *project,
-                 struct compose_errors *errors)
-{
-    struct compose_options options = {.file = "c.yaml", .stack = "app", .lookup = lookup};
-    return compose_parse(&options, text, len, project, errors);
-}
-
-/* --- forms --------------------------------------------------------------------------------- */
-
-struct form {
-    const char *body; /* of service web, or with a leading "services:" a whole file */
-    const char *want; /* found in the project's JSON */
-};
-
-static char *whole_file(const char *body)
-{
-    if (strstr(body, "services:"))
-        return str_copy(body);
-    return str_printf("services:\n  web:\n    image: nginx\n    %s\n", body);
-}
-
-static void check_forms(const struct form *forms, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        cleanup_free char *text = whole_file(forms[i].body);
-        struct compose_project project;
-        struct compose_errors errors = {0};
-        cleanup_buf struct buf json = BUF_INIT;
-        if (parse(text, strlen(text), &project, &errors) < 0)
-            fail_msg("%s\nis refused: %s", text, errors.items[0].text);
-        record_json(&compose_project_type, &project, -1, &json);
-        if (!strstr(json.data, forms[i].want))
-            fail_msg("%s\nlacks %s\nin %s", text, forms[i].want, json.data);
-        compose_project_release(&project);
-        compose_errors_release(&errors);
-    }
-}
+#include "compose_forms.h"
 
 static void commands_come_as_text_or_list(void **state)
 {
@@ -149,14 +103,14 @@ static void volumes_come_short_and_long(void **state)
     (void)state;
     static const struct form forms[] = {
         {"services: {w: {image: i, volumes: ['d:/x/']}}\nvolumes: {d: }",
-         "{\"kind\": \"volume\", \"source\": \"app_d\", \"target\": \"/x\", \"read_only\": false}"},
+         "{\"kind\": \"volume\", \"source\": \"app_d\", \"target\": \"/x\", \"read_only\": false"},
         {"services: {w: {image: i, volumes: ['d:/x:ro,ro']}}\nvolumes: {d: {driver: local}}",
          "\"source\": \"app_d\", \"target\": \"/x\", \"read_only\": true"},
         {"volumes: ['/a:/b:rw']", "{\"kind\": \"bind\", \"source\": \"/a\", \"target\": \"/b\", "
-                                  "\"read_only\": false}"},
+                                  "\"read_only\": false"},
         {"volumes: [/b]", "{\"kind\": \"volume\", \"source\": \"\", \"target\": \"/b\""},
         {"volumes: [{type: bind, source: /a, target: /b, read_only: true}]",
-         "{\"kind\": \"bind\", \"source\": \"/a\", \"target\": \"/b\", \"read_only\": true}"},
+         "{\"kind\": \"bind\", \"source\": \"/a\", \"target\": \"/b\", \"read_only\": true"},
         {"volumes: [{type: volume, target: /b, volume: {nocopy: false}}]",
          "{\"kind\": \"volume\", \"source\": \"\", \"target\": \"/b\""},
         {"services: {w: {image: i}}\nvolumes: {unused: }", "\"volumes\": []"},
@@ -232,8 +186,27 @@ static void deploy_says_how_many_and_where(void **state)
          "\"reservations\": {\"cpu_milli\": 0, \"memory_bytes\": 5242880, \"pids\": 0}, "
          "\"limits\": {\"cpu_milli\": 2000, \"memory_bytes\": 10485760, \"pids\": 7}"},
         {"deploy: {update_config: {parallelism: 2, delay: 500us, order: stop-first}}",
-         "\"update\": {\"parallelism\": 2, \"delay_ms\": 1}"},
+         "\"update\": {\"parallelism\": 2, \"delay_ms\": 1"},
         {"deploy: {update_config: {parallelism: 0}}", "\"parallelism\": 10000"},
+        {"deploy: {update_config: {failure_action: rollback, monitor: 9s, max_failure_ratio: 0.25, "
+         "order: start-first}}",
+         "\"failure\": \"rollback\", \"monitor_ms\": 9000, \"max_failure_permille\": 250, "
+         "\"order\": \"start-first\""},
+        {"deploy: {rollback_config: {failure_action: continue, parallelism: 3}}",
+         "\"rollback\": {\"parallelism\": 3, \"delay_ms\": 0, \"failure\": \"continue\""},
+        {"deploy: {endpoint_mode: dnsrr}", "\"endpoint_mode\": \"dnsrr\""},
+        {"deploy: {placement: {constraints: [node.platform.arch == arm64]}}",
+         "\"key\": \"node.platform.arch\", \"negated\": false, \"value\": \"arm64\""},
+        {"deploy: {placement: {constraints: [node.role == manager]}}", "\"constraints\": []"},
+        {"x-wherry: {failover: 10m, drain: 0s, rollout-deadline: 1m}",
+         "\"failover_ms\": 600000, \"drain_ms\": -1, \"rollout_deadline_ms\": 60000"},
+        {"x-wherry: {failover: never}", "\"failover_ms\": -1"},
+        {"x-wherry: {rebalance: false}", "\"no_rebalance\": true"},
+        {"healthcheck: {test: x, start_interval: 3s}", "\"start_interval_ms\": 3000"},
+        {"services: {w: {image: i}, x: {image: j, profiles: [debug], ports: [\"80:80\"]}}",
+         "\"services\": [{\"name\": \"w\""},
+        {"services: {a: {profiles: [debug], bad: 1}, w: {image: i, profiles: []}}",
+         "\"services\": [{\"name\": \"w\""},
     };
     check_forms(forms, ARRAY_SIZE(forms));
 }
@@ -258,29 +231,15 @@ static void anchors_and_merge_keys_are_carried_out(void **state)
 
 /* --- faults -------------------------------------------------------------------------------- */
 
-static void check_faults(const struct form *faults, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        cleanup_free char *text = whole_file(faults[i].body);
-        struct compose_project project = {.name = NULL};
-        struct compose_errors errors = {0};
-        if (parse(text, strlen(text), &project, &errors) == 0)
-            fail_msg("%s\nloads", text);
-        assert_null(project.name);
-        if (!str_starts(errors.items[0].text, faults[i].want))
-            fail_msg("%s\ngives %s\nnot   %s", text, errors.items[0].text, faults[i].want);
-        compose_errors_release(&errors);
-    }
-}
-
 static void keys_are_checked(void **state)
 {
     (void)state;
     static const struct form faults[] = {
         {"imge: x", "c.yaml:4:5: services.web: unknown key 'imge' (did you mean 'image'?)"},
         {"zzzzzz: x", "c.yaml:4:5: services.web: unknown key 'zzzzzz'"},
-        {"cap_add: [A]", "c.yaml:4:5: services.web: 'cap_add' is not supported yet"},
-        {"privileged: true", "c.yaml:4:5: services.web: 'privileged' is not supported yet"},
+        {"links: [a]", "c.yaml:4:5: services.web: 'links' is not supported yet; services of a"},
+        {"attach: true", "c.yaml:4:5: services.web: 'attach' is not supported yet"},
+        {"gpus: all", "c.yaml:4:5: services.web.gpus: drivers of GPUs are not set up"},
         {"build: .", "c.yaml:4:5: services.web.build: images are not built here; build it"},
         {"deploy: {replcas: 2}",
          "c.yaml:4:14: services.web.deploy: unknown key 'replcas' (did you mean 'replicas'?)"},
@@ -333,8 +292,8 @@ static void values_are_checked(void **state)
         {"restart: on-failure:0", "c.yaml:4:14: services.web.restart: 'on-failure:0' must be"},
         {"healthcheck: {test: [a]}", "c.yaml:4:25: services.web.healthcheck.test: a list must st"},
         {"healthcheck: {interval: 1s}", "c.yaml:4:18: services.web.healthcheck: a check from the"},
-        {"network_mode: host",
-         "c.yaml:4:19: services.web.network_mode: network_mode 'host' is not"},
+        {"network_mode: bridge",
+         "c.yaml:4:19: services.web.network_mode: network_mode 'bridge' is not"},
         {"expose: [x]", "c.yaml:4:14: services.web.expose: 'x' must be a port"},
     };
     check_faults(faults, ARRAY_SIZE(faults));
@@ -367,8 +326,8 @@ static void ports_and_mounts_are_checked(void **state)
         {"volumes: ['/d:b']", "c.yaml:4:15: services.web.volumes: the place in the container"},
         {"volumes: ['/d:/b:z']", "c.yaml:4:15: services.web.volumes: mount option 'z' is not"},
         {"volumes: ['/d:/b', '/e:/b/']", "c.yaml:4:24: services.web.volumes: '/b' is mounted tw"},
-        {"volumes: [{type: tmpfs, target: /b}]",
-         "c.yaml:4:22: services.web.volumes.type: 'tmpfs' is not supported yet"},
+        {"volumes: [{type: npipe, target: /b}]",
+         "c.yaml:4:22: services.web.volumes.type: 'npipe' is not supported yet"},
         {"volumes: [d]", "c.yaml:4:15: services.web.volumes: 'd' names no place"},
     };
     check_faults(faults, ARRAY_SIZE(faults));
@@ -392,11 +351,37 @@ static void deploy_and_references_are_checked(void **state)
         {"scale: 2\n    deploy: {replicas: 3}", "c.yaml:4:12: services.web: scale and deploy.rep"},
         {"scale: 2\n    deploy: {mode: global}", "c.yaml:4:12: services.web: a global service ru"},
         {"deploy: {replicas: -1}", "c.yaml:4:24: services.web.deploy.replicas: '-1' must be a who"},
-        {"deploy: {mode: global-job}", "c.yaml:4:20: services.web.deploy.mode: 'global-job' is no"},
-        {"deploy: {update_config: {order: start-first}}",
-         "c.yaml:4:37: services.web.deploy.update_config.order: 'start-first' is not supported"},
-        {"deploy: {placement: {constraints: [node.role==manager]}}",
-         "c.yaml:4:40: services.web.deploy.placement.constraints: 'node.role' is not supported"},
+        {"deploy: {mode: global-job, replicas: 2}",
+         "c.yaml:4:42: services.web: a global service ru"},
+        {"deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: "
+         "gpu}}]}}}",
+         "c.yaml:4:61: services.web.deploy.resources.reservations.generic_resources: needs a disc"},
+        {"deploy: {placement: {preferences: [{spread: node.hostname}]}}",
+         "c.yaml:4:49: services.web.deploy.placement.preferences.spread: 'node.hostname' is no"},
+        {"deploy: {mode: cron}", "c.yaml:4:20: services.web.deploy.mode: 'cron' must be"},
+        {"x-wherry: {schedule: 0 3 * * *}", "c.yaml:4:26: services.web: is for jobs"},
+        {"x-wherry: {schedule: 0 25 * * *}\n    deploy: {mode: replicated-job}",
+         "c.yaml:4:26: services.web.x-wherry.schedule: hour '25': is out of range"},
+        {"x-wherry: {time-zone: ../x}\n    deploy: {mode: replicated-job}",
+         "c.yaml:4:27: services.web.x-wherry.time-zone: '../x' is not the name"},
+        {"x-wherry: {concurrency: allow}\n    deploy: {mode: global-job}",
+         "c.yaml:4:29: services.web: means something with a schedule only"},
+        {"deploy: {update_config: {order: first}}",
+         "c.yaml:4:37: services.web.deploy.update_config.order: 'first' must be"},
+        {"deploy: {update_config: {max_failure_ratio: 1.5}}",
+         "c.yaml:4:49: services.web.deploy.update_config.max_failure_ratio: must be a ratio"},
+        {"deploy: {rollback_config: {failure_action: rollback}}",
+         "c.yaml:4:48: services.web.deploy.rollback_config.failure_action: 'rollback' must be"},
+        {"deploy: {endpoint_mode: vip}",
+         "c.yaml:4:29: services.web.deploy.endpoint_mode: 'vip' is"},
+        {"profiles: [debug]", "c.yaml:2:3: services: no service is in an active profile"},
+        {"profiles: ['-']", "c.yaml:4:16: services.web.profiles: '-' is no name of a profile"},
+        {"depends_on: [x]\n  x: {image: i, profiles: [p]}",
+         "c.yaml:4:18: services.web.depends_on: service 'x' is in no active profile"},
+        {"x-wherry: {rollout-deadline: 1ms}",
+         "c.yaml:4:34: services.web.x-wherry.rollout-deadline: must be at least 1s"},
+        {"deploy: {placement: {constraints: [node.role==worker]}}",
+         "c.yaml:4:40: services.web.deploy.placement.constraints: every member of Wherry is"},
         {"deploy: {placement: {constraints: [a]}}",
          "c.yaml:4:40: services.web.deploy.placement.constraints: 'a' must be such as"},
         {"deploy: {resources: {limits: {memory: 5x}}}",

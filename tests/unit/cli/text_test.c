@@ -74,7 +74,13 @@ static void units_read_well(void **state)
       durations[] = {{0, "0s"},       {750, "750ms"},   {12500, "12s"},     {90000, "1m30s"},
                      {3600000, "1h"}, {86400000, "1d"}, {90061000, "1d1h"}, {300000, "5m"}};
     char out[UNITS_TEXT];
+    char image[UNITS_IMAGE];
     (void)state;
+    assert_string_equal(units_image("app:1", image), "app:1");
+    assert_string_equal(units_image("a/b@sha256:0123456789abcdef", image),
+                        "a/b@sha256:0123456789ab…");
+    assert_string_equal(units_image("a/b@sha256:0123456789ab", image), "a/b@sha256:0123456789ab");
+    assert_string_equal(units_image("a/b@sha256:01", image), "a/b@sha256:01");
     for (size_t i = 0; i < ARRAY_SIZE(ago); i++)
         assert_string_equal(units_ago(now - ago[i].before_ms, now, out), ago[i].text);
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)

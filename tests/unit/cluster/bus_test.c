@@ -106,6 +106,50 @@ static void large_bulk_message(void **state)
     free(data);
 }
 
+static struct {
+    int replies;
+    int before_raft;
+} overtaken;
+
+static void on_overtaking(void *arg, int64_t from, enum bus_kind kind, const void *data, size_t len)
+{
+    (void)arg, (void)from, (void)data, (void)len;
+    if (kind == BUS_RAFT)
+        overtaken.before_raft = overtaken.replies;
+    else if (kind == BUS_REPLY)
+        overtaken.replies++;
+}
+
+static bool all_replies(void *arg)
+{
+    return overtaken.replies == *(int *)arg;
+}
+
+/* Pieces of blobs wait for raft, not the other way round, and do not take its room. */
+static void raft_overtakes_answers_on_bulk(void **state)
+{
+    (void)state;
+    static char piece[256 << 10];
+    int n = 0;
+    connect_nodes(2);
+    assert_true(run_until(&loop, bulk_works, NULL, 20000));
+    two->bus->config.on_message = on_overtaking;
+    memset(&overtaken, 0, sizeof(overtaken));
+    overtaken.before_raft = -1;
+    while (bus_send(one->bus, 2, BUS_REPLY, true, piece, sizeof(piece)) == 0)
+        n++;
+    assert_in_range(n, 8, 16);
+    unsigned char *large = mem_alloc(BULK_QUEUE_MAX, 1);
+    assert_int_equal(bus_send(one->bus, 2, BUS_RAFT, true, large, BULK_QUEUE_MAX), 0);
+    free(large);
+    assert_true(run_until(&loop, all_replies, &n, 20000));
+    assert_int_equal(overtaken.before_raft, 0);
+    /* Behind it there is room again. */
+    assert_int_equal(bus_send(one->bus, 2, BUS_REPLY, true, piece, sizeof(piece)), 0);
+    n++;
+    assert_true(run_until(&loop, all_replies, &n, 20000));
+}
+
 static size_t count_conns(const struct bus *bus)
 {
     size_t n = 0;
@@ -314,6 +358,11 @@ static bool one_has(void *arg)
     return bus_is_connected(one->bus, *(int64_t *)arg);
 }
 
+static bool three_has(void *arg)
+{
+    return bus_is_connected(three->bus, *(int64_t *)arg);
+}
+
 static int refusals;
 static char refused_host[64];
 
@@ -429,6 +478,51 @@ static void silent_one_is_replaced(void **state)
     assert_int_equal(refusals, 0);
 }
 
+static bool anew_is_everywhere(void *arg)
+{
+    (void)arg;
+    return bus_is_connected(nodes[3].bus, 1) && bus_is_connected(nodes[3].bus, 3);
+}
+
+/* A connection to a process that died with its machine stands for a while: node 3 tells node 1 of
+ * it, which has met the one that came after. */
+static void held_corpse_is_no_elder(void **state)
+{
+    (void)state;
+    struct test_node *anew = &nodes[3];
+    struct bus_peer peers[2];
+    make_nodes(3);
+    peers[0] = peer_of(three);
+    bus_set_peers(one->bus, 1, peers, 1);
+    bus_set_peers(two->bus, 2, peers, 1);
+    know_all(three, 3);
+    int64_t id = 3;
+    assert_true(run_until(&loop, one_has, &id, 20000));
+    id = 2;
+    assert_true(run_until(&loop, three_has, &id, 20000));
+    for (struct conn *c = two->bus->conns; c; c = c->next)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    anew->id = 2;
+    anew->identity = new_stranger(dir, "n2");
+    start_bus(anew, 0);
+    anew->bus->config.on_refused = on_refused;
+    refusals = 0;
+    peers[1] = peer_of(anew);
+    bus_set_peers(one->bus, 1, peers, 2);
+    peers[0] = peer_of(one);
+    bus_set_peers(anew->bus, 2, peers, 1);
+    assert_true(run_until(&loop, one_has, &id, 20000));
+    assert_true(bus_is_connected(three->bus, 2));
+    vouch_on_up(peer_find(three->bus, 1), three->bus);
+    run_until(&loop, never, NULL, 2 * INCARNATION_PROBE_MS);
+    assert_true(bus_is_connected(one->bus, 2));
+    peers[1] = peer_of(three);
+    bus_set_peers(anew->bus, 2, peers, 2);
+    assert_true(run_until(&loop, anew_is_everywhere, NULL, 20000));
+    assert_int_equal(refusals, 0);
+    assert_int_equal(one->downs, 0);
+}
+
 static void full_queue_is_busy(void **state)
 {
     (void)state;
@@ -463,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(messages_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(order_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(large_bulk_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(raft_overtakes_answers_on_bulk, setup, teardown),
         cmocka_unit_test_setup_teardown(one_connection_each, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted_peer_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(changed_address_is_dialled, setup, teardown),
@@ -475,6 +570,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dialled_copy_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(others_are_asked_about_a_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(silent_one_is_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(held_corpse_is_no_elder, setup, teardown),
         cmocka_unit_test_setup_teardown(full_queue_is_busy, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state machine of a task on its node, edge by edge. What surrounds it is replaced at link
- * time: the clock, the jobs, the networks, the health checks and the reports.
+ * time: the clock, the jobs, the networks, the health checks, the store and the reports.
  */
 #include "node/agent.h"
 #include "node/daemon.h"
+#include "node/lease.h"
 #include "node/netsync.h"
 #include "node/reconcile.h"
 #include "node/report.h"
@@ -31,7 +32,8 @@ enum job {
     LOOK,
     SIGNAL,
     KILL,
-    REMOVE
+    REMOVE,
+    LIMITS
 };
 
 static int64_t boot_ms;
@@ -40,9 +42,13 @@ static enum job job; /* under way */
 static bool fetch_cancelled;
 static int64_t generation;
 static int health_begun;
+static int64_t lease_from, deadline_set;
 static struct task_observation said; /* its message is in said_message */
 static char said_message[200];
 static int reports;
+static bool in_service;            /* its service's row is there … */
+static struct service the_service; /* … and says this */
+static struct spec next_spec;      /* of any other revision */
 
 /* --- what surrounds an agent ------------------------------------------------------------------ */
 
@@ -102,6 +108,40 @@ void agent_run_remove(struct agent *a)
 {
     begin(a, REMOVE);
 }
+void agent_run_limits(struct agent *a)
+{
+    begin(a, LIMITS);
+}
+int store_get(struct store *store, enum table table, int64_t id, void *ret_row)
+{
+    (void)store;
+    (void)id;
+    assert_int_equal(table, TABLE_SERVICE);
+    if (!in_service)
+        return ERR_NOTFOUND;
+    memcpy(ret_row, &the_service, sizeof(the_service));
+    return 0;
+}
+int store_task_spec(struct store *store, const struct task *task, struct spec *ret_spec)
+{
+    (void)store;
+    (void)task;
+    record_copy(&spec_type, &next_spec, ret_spec);
+    return 0;
+}
+int64_t lease_from_ms(const struct lease *l)
+{
+    (void)l;
+    return lease_from;
+}
+int container_set_deadline(struct runtime *rt, const char *id, int64_t at_ms, struct err *err)
+{
+    (void)rt;
+    (void)id;
+    (void)err;
+    deadline_set = at_ms;
+    return 0;
+}
 void health_begin(struct agent *a)
 {
     (void)a;
@@ -155,6 +195,9 @@ static struct play *play_new(struct spec spec)
     generation = 0;
     reports = 0;
     health_begun = 0;
+    lease_from = deadline_set = 0;
+    in_service = false;
+    the_service = (struct service){0};
     said = (struct task_observation){0};
     log_set_level(LOG_LEVEL_ERROR);
     p->daemon.run_dir = "/run/x";
@@ -212,6 +255,9 @@ static void ends(struct play *p, enum job which, int code)
         break;
     case REMOVE:
         agent_on_removed(a, &err);
+        break;
+    case LIMITS:
+        agent_on_limited(a, &err);
         break;
     case LOOK:
     case NO_JOB:
@@ -330,7 +376,7 @@ static void what_fails_before_the_start_is_tried_again_later_and_later(void **st
         assert_string_equal(said_message, "no luck");
         pass_ms(p, delay - 1);
         assert_int_equal(job, NO_JOB);
-        pass_ms(p, 1);
+        pass_ms(p, delay / 4 + 1);
         delay = delay * 2 < 30000 ? delay * 2 : 30000;
     }
     ends(p, FETCH, 0);
@@ -378,7 +424,7 @@ static void it_restarts_after_a_growing_delay(void **state)
     looked(p, CONTAINER_EXITED, 3);
     pass_ms(p, 100);
     assert_int_equal(job, NO_JOB);
-    pass_ms(p, 100);
+    pass_ms(p, 150);
     ends(p, START, 0);
     looked(p, CONTAINER_RUNNING, 0);
     boot_ms += 10000; /* a run that was long enough resets it */
@@ -398,7 +444,7 @@ static void a_start_that_fails_counts_as_an_attempt(void **state)
     pass_ms(p, 100);
     ends(p, START, ERR_FAILED);
     assert_int_equal(p->agent->phase, AGENT_DELAY);
-    pass_ms(p, 200);
+    pass_ms(p, 250);
     ends(p, START, ERR_FAILED);
     assert_int_equal(p->agent->phase, AGENT_DONE);
     assert_int_equal(said.state, TASK_FAILED);
@@ -467,6 +513,103 @@ static void a_running_task_is_asked_then_removed_at_once(void **state)
     play_end(p);
 }
 
+/* It leaves DNS and ports first: nobody is connected to a task that was signalled. */
+static void a_running_task_drains_before_it_is_asked(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.drain_ms = 3000});
+    run_it(p);
+    in_service = true;
+    desire_end(p);
+    assert_int_equal(p->agent->phase, AGENT_DRAIN);
+    pass_ms(p, 2999);
+    assert_int_not_equal(job, SIGNAL);
+    pass_ms(p, 1);
+    if (job == LOOK)
+        looked(p, CONTAINER_RUNNING, 0);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_EXITED, 0);
+    is_gone(p);
+    play_end(p);
+}
+
+static void nobody_takes_over_from_a_service_that_stops(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.drain_ms = 3000});
+    run_it(p);
+    in_service = true;
+    the_service.stopped = true;
+    desire_end(p);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_EXITED, 0);
+    is_gone(p);
+    play_end(p);
+}
+
+static void desire(struct play *p, enum task_desired desired, int64_t revision)
+{
+    struct task copy;
+    record_copy(&task_type, &p->agent->task, &copy);
+    copy.desired = desired;
+    copy.revision = revision;
+    agent_set_task(p->agent, &copy);
+    record_release(&task_type, &copy);
+    agent_step(p->agent);
+}
+
+static void a_held_task_gets_ready_and_waits(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){0});
+    desire(p, DESIRED_READY, 0);
+    ends(p, FETCH, ERR_TIMEOUT);
+    assert_false(said.ready);
+    pass_ms(p, 1000);
+    ends(p, FETCH, 0);
+    ends(p, CREATE, 0);
+    network(p, true);
+    assert_int_equal(job, NO_JOB);
+    assert_true(said.ready);
+    assert_int_equal(said.state, TASK_WAITING);
+    pass_ms(p, 60000);
+    assert_int_equal(job, NO_JOB);
+    desire(p, DESIRED_RUN, 0);
+    ends(p, START, 0);
+    looked(p, CONTAINER_RUNNING, 0);
+    assert_false(said.ready);
+    assert_int_equal(said.state, TASK_RUNNING);
+    play_end(p);
+}
+
+static void a_held_task_that_is_not_needed_goes(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){0});
+    desire(p, DESIRED_READY, 0);
+    ends(p, FETCH, 0);
+    ends(p, CREATE, 0);
+    network(p, true);
+    desire(p, DESIRED_END, 0);
+    is_gone(p);
+    play_end(p);
+}
+
+static void other_limits_reach_the_container_that_runs(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.limits.cpu_milli = 500});
+    next_spec = (struct spec){.limits.cpu_milli = 700};
+    run_it(p);
+    desire(p, DESIRED_RUN, 2);
+    assert_int_equal(p->agent->spec.limits.cpu_milli, 700);
+    ends(p, LIMITS, ERR_UNSUPPORTED);
+    assert_non_null(strstr(said_message, "its new limits do not hold: no luck"));
+    desire(p, DESIRED_RUN, 3);
+    assert_int_equal(job, NO_JOB); /* they are the same */
+    play_end(p);
+}
+
 static void one_that_does_not_listen_is_killed(void **state)
 {
     (void)state;
@@ -484,6 +627,104 @@ static void one_that_does_not_listen_is_killed(void **state)
     ends(p, KILL, 0);
     looked(p, CONTAINER_EXITED, 137);
     is_gone(p);
+    play_end(p);
+}
+
+static void an_unhealthy_run_is_begun_anew(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.restart = {.delay_ms = 100}, .stop_grace_ms = 5000});
+    run_it(p);
+    p->agent->ailing = true;
+    str_fill(p->agent->ailment, sizeof(p->agent->ailment), "unhealthy, it says no");
+    agent_step(p->agent);
+    assert_int_equal(p->agent->phase, AGENT_ANEW);
+    assert_int_equal(said.state, TASK_RUNNING);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_RUNNING, 0);
+    pass_ms(p, 5000);
+    ends(p, KILL, 0);
+    looked(p, CONTAINER_EXITED, 0);
+    assert_int_equal(p->agent->phase, AGENT_DELAY);
+    assert_int_equal(said.state, TASK_WAITING);
+    assert_string_equal(said_message, "unhealthy, it says no");
+    assert_int_equal(said.attempts, 1);
+    pass_ms(p, 100);
+    ends(p, START, 0);
+    assert_int_equal(said.run, 2);
+    assert_false(p->agent->ailing);
+    play_end(p);
+}
+
+static void unhealthy_for_good(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.restart = {.condition = RESTART_NONE}});
+    run_it(p);
+    p->agent->ailing = true;
+    agent_step(p->agent);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_EXITED, 0);
+    assert_int_equal(p->agent->phase, AGENT_DONE);
+    assert_int_equal(said.state, TASK_FAILED); /* though it ended well */
+    play_end(p);
+}
+
+static void a_task_may_end_while_its_run_does(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){.stop_grace_ms = 5000});
+    run_it(p);
+    p->agent->ailing = true;
+    agent_step(p->agent);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_RUNNING, 0);
+    desire_end(p);
+    assert_int_equal(p->agent->phase, AGENT_STOP); /* with the grace it has left */
+    pass_ms(p, 5000);
+    ends(p, KILL, 0);
+    looked(p, CONTAINER_EXITED, 137);
+    is_gone(p);
+    play_end(p);
+}
+
+static void a_single_one_runs_on_a_lease_only(void **state)
+{
+    (void)state;
+    struct play *p = play_new((struct spec){
+        .single = true, .lease_ms = 9000, .stop_grace_ms = 1000, .restart = {.delay_ms = 100}});
+    agent_step(p->agent);
+    ends(p, FETCH, 0);
+    ends(p, CREATE, 0);
+    network(p, true);
+    assert_int_equal(p->agent->phase, AGENT_START);
+    assert_int_equal(job, NO_JOB);
+    assert_string_equal(said_message, "waits for its lease: a leader must confirm it");
+    lease_from = boot_ms - 5000; /* it would soon be over */
+    agent_on_lease(p->agent);
+    assert_int_equal(job, NO_JOB);
+    lease_from = boot_ms - 1000;
+    agent_on_lease(p->agent);
+    assert_int_equal(p->agent->deadline_ms, boot_ms + 8000);
+    ends(p, START, 0);
+    looked(p, CONTAINER_RUNNING, 0);
+    boot_ms += 2000;
+    lease_from = boot_ms;
+    agent_on_lease(p->agent); /* put off */
+    assert_int_equal(deadline_set, boot_ms + 9000);
+    boot_ms += 5000;
+    agent_on_lease(p->agent);
+    assert_int_equal(p->agent->phase, AGENT_RUN);
+    boot_ms += 1000; /* a third is left: for its end */
+    agent_on_lease(p->agent);
+    assert_int_equal(p->agent->phase, AGENT_ANEW);
+    ends(p, SIGNAL, 0);
+    looked(p, CONTAINER_EXITED, 0);
+    assert_int_equal(p->agent->phase, AGENT_DELAY);
+    assert_string_equal(said_message, "its lease ran out: no leader confirmed it");
+    pass_ms(p, 100);
+    assert_int_equal(p->agent->phase, AGENT_START); /* and waits for another */
+    assert_int_equal(job, NO_JOB);
     play_end(p);
 }
 
@@ -651,6 +892,21 @@ static void what_was_over_stays_over(void **state)
     play_end(p);
 }
 
+static void an_adopted_one_has_the_lease_its_shim_knows(void **state)
+{
+    (void)state;
+    struct play *p = adopted((struct spec){.single = true}, TASK_RUNNING, 1,
+                             (struct container_state){.status = CONTAINER_RUNNING, .run = 1});
+    looked(p, CONTAINER_RUNNING, 0);
+    agent_on_lease(p->agent); /* nothing was confirmed yet: that is no reason to end it */
+    assert_int_equal(p->agent->phase, AGENT_RUN);
+    assert_int_equal(deadline_set, 0);
+    lease_from = boot_ms;
+    agent_on_lease(p->agent);
+    assert_int_equal(deadline_set, boot_ms + LEASE_DEFAULT_MS);
+    play_end(p);
+}
+
 static void many_runs_before_are_not_the_last_straw(void **state)
 {
     (void)state;
@@ -745,6 +1001,16 @@ int main(void)
         cmocka_unit_test(a_lost_shim_and_a_reboot_begin_with_the_files),
         cmocka_unit_test(a_running_task_is_asked_then_removed_at_once),
         cmocka_unit_test(one_that_does_not_listen_is_killed),
+        cmocka_unit_test(a_running_task_drains_before_it_is_asked),
+        cmocka_unit_test(nobody_takes_over_from_a_service_that_stops),
+        cmocka_unit_test(a_held_task_gets_ready_and_waits),
+        cmocka_unit_test(a_held_task_that_is_not_needed_goes),
+        cmocka_unit_test(other_limits_reach_the_container_that_runs),
+        cmocka_unit_test(a_single_one_runs_on_a_lease_only),
+        cmocka_unit_test(an_adopted_one_has_the_lease_its_shim_knows),
+        cmocka_unit_test(an_unhealthy_run_is_begun_anew),
+        cmocka_unit_test(unhealthy_for_good),
+        cmocka_unit_test(a_task_may_end_while_its_run_does),
         cmocka_unit_test(a_removal_that_fails_is_tried_again_and_said),
         cmocka_unit_test(the_end_may_come_in_any_phase),
         cmocka_unit_test(a_row_that_is_gone_ends_it_without_a_word),

@@ -46,16 +46,76 @@ static const struct {
     const char *name;
     const char *may; /* deployer, deployer of shop, viewer, viewer of shop */
 } verbs[] = {
-    {"cluster.init", "nnnn"},    {"cluster.join", "nnnn"},    {"cluster.status", "yyyy"},
-    {"cluster.wait", "yyyy"},    {"cluster.session", "yyyy"}, {"token.create", "nnnn"},
-    {"token.list", "nnnn"},      {"token.remove", "nnnn"},    {"token.rotate", "nnnn"},
-    {"node.list", "yyyy"},       {"node.inspect", "yyyy"},    {"node.remove", "nnnn"},
-    {"stack.deploy", "yynn"},    {"stack.plan", "yyyy"},      {"stack.remove", "yynn"},
-    {"service.list", "yyyy"},    {"service.inspect", "yyyy"}, {"service.scale", "yynn"},
-    {"cluster.inspect", "yyyy"}, {"ca.inspect", "ynyn"},      {"task.list", "yyyy"},
-    {"logs.read", "yyyy"},       {"image.upload", "ynnn"},    {"image.load", "ynnn"},
-    {"image.pull", "ynnn"},      {"image.progress", "ynnn"},  {"image.list", "ynyn"},
-    {"image.remove", "ynnn"},    {"debug.stalls", "nnnn"},
+    /* of cluster/api_container.h */
+    {"container.list", "yyyy"},
+    {"container.inspect", "yyyy"},
+    {"container.stats", "yyyy"},
+    {"container.top", "yyyy"},
+    {"container.logs", "yyyy"},
+    {"container.wait", "yyyy"},
+    {"container.signal", "yynn"},
+    {"container.pause", "yynn"},
+    {"container.resume", "yynn"},
+    {"container.update", "yynn"},
+    {"container.diff", "yynn"},
+    {"container.look", "yynn"},
+    {"container.upload", "yynn"},
+    {"container.read", "yynn"},
+    {"container.copy_out", "yynn"},
+    {"container.copy_in", "yynn"},
+    {"container.commit", "ynnn"},
+    {"container.checkpoint", "yynn"},
+    {"container.job", "yynn"},
+    /* the others */
+    {"cluster.init", "nnnn"},
+    {"cluster.join", "nnnn"},
+    {"cluster.status", "yyyy"},
+    {"cluster.wait", "yyyy"},
+    {"cluster.session", "yyyy"},
+    {"token.create", "nnnn"},
+    {"token.list", "nnnn"},
+    {"token.remove", "nnnn"},
+    {"token.rotate", "nnnn"},
+    {"node.list", "yyyy"},
+    {"node.inspect", "yyyy"},
+    {"node.remove", "nnnn"},
+    {"stack.deploy", "yynn"},
+    {"stack.plan", "yyyy"},
+    {"stack.remove", "yynn"},
+    {"service.list", "yyyy"},
+    {"service.inspect", "yyyy"},
+    {"service.scale", "yynn"},
+    {"service.act", "yynn"},
+    {"service.history", "yyyy"},
+    {"service.why", "yyyy"},
+    {"task.move", "yynn"},
+    {"job.list", "yyyy"},
+    {"service.foresee", "yyyy"},
+    {"cluster.inspect", "yyyy"},
+    {"ca.inspect", "ynyn"},
+    {"task.list", "yyyy"},
+    {"exec.start", "yynn"},
+    {"attach.start", "yynn"},
+    {"session.read", "yynn"},
+    {"session.write", "yynn"},
+    {"session.end", "yynn"},
+    {"logs.read", "yyyy"},
+    {"image.upload", "ynnn"},
+    {"image.load", "ynnn"},
+    {"image.pull", "ynnn"},
+    {"image.push", "ynnn"},
+    {"image.progress", "ynnn"},
+    {"image.list", "ynyn"},
+    {"image.remove", "ynnn"},
+    {"debug.stalls", "nnnn"},
+    {"image.tag", "ynnn"},
+    {"image.inspect", "ynyn"},
+    {"image.save", "ynnn"},
+    {"image.prune", "ynnn"},
+    {"image.check", "ynnn"},
+    {"registry.set", "nnnn"},
+    {"registry.list", "ynyn"},
+    {"registry.remove", "nnnn"},
 };
 
 static const char *expected(const char *name)
@@ -87,6 +147,31 @@ static void test_every_verb_by_role_and_scope(void **state)
         assert_int_equal(rights_check_verb(&machine, &all[i], NULL), 0);
 }
 
+/* Who may run commands in containers, of specs that reach more and more of the machine. */
+static void test_going_in(void **state)
+{
+    (void)state;
+    struct caller callers[WHO_MAX + 1] = {[WHO_MAX] = {.trusted = true}};
+    for (enum who who = 0; who < WHO_MAX; who++)
+        callers[who] = caller_of(who);
+    struct mount_spec bind = {.kind = MOUNT_BIND, .source = (char[]){"/etc"}};
+    struct mount_spec volume = {.kind = MOUNT_VOLUME, .source = (char[]){"data"}};
+    struct spec plain = {.mounts = &volume, .mounts_n = 1};
+    struct spec bound = {.mounts = &bind, .mounts_n = 1};
+    struct spec privileged = {.options = {.privileged = true}};
+    for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+        bool all = i == WHO_MAX || i == ADMIN, some = i == DEPLOYER || i == SHOP_DEPLOYER;
+        struct err err;
+        assert_int_equal(rights_check_enter(&callers[i], &plain, false, &err),
+                         all || some ? 0 : ERR_DENIED);
+        assert_int_equal(rights_check_enter(&callers[i], &plain, true, &err), all ? 0 : ERR_DENIED);
+        assert_int_equal(rights_check_enter(&callers[i], &bound, false, &err),
+                         all ? 0 : ERR_DENIED);
+        assert_int_equal(rights_check_enter(&callers[i], &privileged, false, &err),
+                         all ? 0 : ERR_DENIED);
+    }
+}
+
 static void test_every_verb_of_the_table_is_served(void **state)
 {
     size_t n;
@@ -115,10 +200,15 @@ static int expected_change(enum who who, int kind)
 {
     bool machines =
         kind == CHANGE_CLUSTER_INIT || kind == CHANGE_NODE_ADD || kind == CHANGE_TASK_REPORT;
-    bool deploy =
-        kind == CHANGE_STACK_DEPLOY || kind == CHANGE_STACK_REMOVE || kind == CHANGE_SERVICE_SCALE;
+    bool deploy = kind == CHANGE_STACK_DEPLOY || kind == CHANGE_STACK_REMOVE ||
+                  kind == CHANGE_SERVICE_SCALE || kind == CHANGE_SERVICE_STOP ||
+                  kind == CHANGE_SERVICE_RESTART || kind == CHANGE_SERVICE_RETIRE ||
+                  kind == CHANGE_SERVICE_ROLLBACK;
     if (machines)
         return ERR_DENIED;
+    if ((kind == CHANGE_TASK_MOVE || kind == CHANGE_JOB_START) &&
+        (who == DEPLOYER || who == SHOP_DEPLOYER))
+        return ERR_NOTFOUND; /* there is no such task or job */
     if (who == ADMIN || (who == DEPLOYER && deploy))
         return 0;
     return who == SHOP_DEPLOYER && deploy && kind != CHANGE_STACK_DEPLOY ? ERR_NOTFOUND
@@ -211,6 +301,72 @@ static void test_other_stacks_are_not_there(void **state)
     assert_string_equal(real.err.msg, scoped.msg);
 }
 
+/* An earlier revision that an admin deployed is not a deployer's to bring back. */
+static void test_a_rollback_reaches_no_further(void **state)
+{
+    struct world *w = *state;
+    init_cluster(w);
+    struct change_level_raise raise = {.level = 4};
+    must(w, CHANGE_LEVEL_RAISE, &raise);
+    struct deploy_service services[] = {
+        {"web", {.image = "i", .replicas = 1, .options = {.privileged = true}}}};
+    deploy_app(w, services, 1, false);
+    services[0].spec.options.privileged = false;
+    deploy_app(w, services, 1, false);
+    struct change_service_rollback back = {
+        .stack = "app", .service = "web", .expected_revision = 2, .revision = 1};
+    struct caller deployer = caller_of(DEPLOYER);
+    struct caller admin = caller_of(ADMIN);
+    struct err err;
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_SERVICE_ROLLBACK, &back, &err),
+                     ERR_DENIED);
+    assert_int_equal(rights_check_change(w->store, &admin, CHANGE_SERVICE_ROLLBACK, &back, &err),
+                     0);
+    back.revision = 0; /* which is the same one */
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_SERVICE_ROLLBACK, &back, &err),
+                     ERR_DENIED);
+    struct caller scoped = caller_of(SHOP_DEPLOYER);
+    struct service web = get_service(w, "app.web");
+    struct change_rollout_set set = {.service_id = web.id, .revision = 2, .state = ROLLOUT_PAUSED};
+    record_release(&service_type, &web);
+    assert_int_equal(rights_check_change(w->store, &scoped, CHANGE_ROLLOUT_SET, &set, &err),
+                     ERR_NOTFOUND);
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_ROLLOUT_SET, &set, &err), 0);
+    set.state = ROLLOUT_DONE;
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_ROLLOUT_SET, &set, &err),
+                     ERR_DENIED);
+}
+
+static void test_jobs_by_hand(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+    struct caller deployer = caller_of(DEPLOYER), scoped = caller_of(SHOP_DEPLOYER);
+    init_three(w);
+    must(w, CHANGE_LEVEL_RAISE, &(struct change_level_raise){.level = 4});
+    struct deploy_service job = {
+        .name = "job", .spec = {.image = "x", .mode = MODE_REPLICATED_JOB, .replicas = 1}};
+    deploy_app(w, &job, 1, false);
+    struct service row = get_service(w, "app.job");
+    struct change_job_start start = {.service_id = row.id, .service_index = row.modified_index};
+    record_release(&service_type, &row);
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_JOB_START, &start, &err), 0);
+    assert_int_equal(rights_check_change(w->store, &scoped, CHANGE_JOB_START, &start, &err),
+                     ERR_NOTFOUND);
+    start.scheduled_ms = 1;
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_JOB_START, &start, &err),
+                     ERR_DENIED);
+    start.scheduled_ms = 0;
+    struct change_job_end end = {.job_id = must(w, CHANGE_JOB_START, &start),
+                                 .state = JOB_CANCELED};
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_JOB_END, &end, &err), 0);
+    assert_int_equal(rights_check_change(w->store, &scoped, CHANGE_JOB_END, &end, &err),
+                     ERR_NOTFOUND);
+    end.state = JOB_SUCCEEDED;
+    assert_int_equal(rights_check_change(w->store, &deployer, CHANGE_JOB_END, &end, &err),
+                     ERR_DENIED);
+}
+
 static void test_mounts_reach_no_further(void **state)
 {
     struct world *w = *state;
@@ -234,6 +390,26 @@ static void test_mounts_reach_no_further(void **state)
     assert_int_equal(deploy_code(w, SHOP_DEPLOYER, "shop", &alike, NULL), ERR_DENIED);
     assert_int_equal(deploy_code(w, SHOP_DEPLOYER, "shop", &fresh, "shop_data"), 0);
     assert_int_equal(deploy_code(w, SHOP_DEPLOYER, "shop", &nameless, NULL), 0);
+}
+
+static void test_options_reach_no_further(void **state)
+{
+    struct world *w = *state;
+    init_cluster(w);
+    struct deploy_service services[] = {
+        {.name = "a", .spec = {.image = "a", .replicas = 1}},
+        {.name = "b", .spec = {.image = "b", .replicas = 1, .options = {.privileged = true}}},
+    };
+    struct change_stack_deploy shop_deploy = {.name = "shop", .services = services};
+    for (size_t n = 1; n <= 2; n++)
+        for (enum who who = 0; who <= SHOP_DEPLOYER; who++) {
+            struct caller caller = caller_of(who);
+            struct err err = {0};
+            shop_deploy.services_n = n;
+            int rv =
+                rights_check_change(w->store, &caller, CHANGE_STACK_DEPLOY, &shop_deploy, &err);
+            assert_int_equal(rv, n == 1 || who == ADMIN ? 0 : ERR_DENIED);
+        }
 }
 
 /* --- tokens -------------------------------------------------------------------------------------
@@ -314,10 +490,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_verb_by_role_and_scope),
         cmocka_unit_test(test_every_verb_of_the_table_is_served),
+        TEST(test_jobs_by_hand),
+        cmocka_unit_test(test_going_in),
         TEST(test_every_change_by_role_and_scope),
         TEST(test_a_scope_is_kept),
         TEST(test_other_stacks_are_not_there),
+        TEST(test_a_rollback_reaches_no_further),
         TEST(test_mounts_reach_no_further),
+        TEST(test_options_reach_no_further),
         TEST(test_a_token_names_its_caller),
         TEST(test_a_token_that_is_gone),
     };

@@ -8,10 +8,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/bundle.h"
+#include "runtime/capability.h"
 #include "runtime/container.h"
 #include "runtime/container_record.h"
+#include "runtime/device.h"
 #include "runtime/image.h"
+#include "runtime/machine.h"
 #include "runtime/rootfs.h"
+#include "runtime/seccomp.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -22,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +37,32 @@ static char *image_entrypoint[] = {"/entry", NULL};
 static char *image_cmd[] = {"serve", "-x", NULL};
 static char *image_env[] = {"PATH=/opt/bin", "LEVEL=low", "HOME=/opt", NULL};
 
+/* A machine that has all there is, with the capabilities of most root users here: no
+ * CAP_SYS_RESOURCE. */
+static struct machine machine;
+
+static void reset_machine(void)
+{
+    machine = (struct machine){.has_memory = true,
+                               .has_swap = true,
+                               .has_swappiness = true,
+                               .has_oom_control = true,
+                               .has_cpu = true,
+                               .has_cpuset = true,
+                               .has_pids = true,
+                               .has_io = true,
+                               .has_io_weight = true,
+                               .has_devices = true,
+                               .capabilities = ((UINT64_C(1) << 41) - 1) & ~(UINT64_C(1) << 24)};
+    for (int i = 0; i < MACHINE_LIMITS; i++)
+        machine.hard[i] = -1;
+    machine.hard[RLIMIT_NOFILE] = 20000;
+    CPU_SET(0, &machine.cpus);
+    CPU_SET(1, &machine.cpus);
+}
+
+static struct device_set devices;
+
 static json_t *config_of(const struct container_spec *spec)
 {
     struct image image = {.name = "web:1",
@@ -40,19 +71,22 @@ static json_t *config_of(const struct container_spec *spec)
                           .env = image_env,
                           .working_dir = "/srv"};
     struct rootfs_user user = {.uid = 33, .gid = 34, .groups = {35}, .groups_n = 1, .home = "/w"};
+    json_t *seccomp = seccomp_json(seccomp_default(), capability_default(), 6 << 16 | 1);
     struct bundle bundle = {.spec = spec,
                             .image = &image,
                             .user = &user,
+                            .machine = &machine,
+                            .devices = &devices,
+                            .seccomp = seccomp,
                             .rootfs = "/run/c/rootfs",
                             .etc_dir = "/data/c/etc",
-                            .cgroup = "/wherry/container/c",
-                            .has_memory = true,
-                            .has_swap = true,
-                            .has_cpu = true,
-                            .has_pids = true,
-                            .nofile_hard = 20000};
+                            .init = "/programs/wherry-shim",
+                            .cgroup = "/wherry/container/c"};
     cleanup_buf struct buf text = BUF_INIT;
-    if (bundle_write(&bundle, &text, &err) < 0)
+    err = (struct err){0};
+    int rv = bundle_write(&bundle, &text, &err);
+    json_decref(seccomp);
+    if (rv < 0)
         return NULL;
     json_t *json = json_loadb(text.data, text.len, 0, NULL);
     assert_non_null(json);
@@ -93,7 +127,7 @@ static void test_defaults(void **state)
     assert_at(json, "linux.resources.pids.limit", "4096");
     assert_at(json, "linux.resources.memory", "");
     assert_at(json, "linux.resources.devices", "[{\"allow\":false,\"access\":\"rwm\"}]");
-    assert_at(json, "linux.seccomp.defaultAction", "\"SCMP_ACT_ALLOW\"");
+    assert_at(json, "linux.seccomp.defaultAction", "\"SCMP_ACT_ERRNO\"");
     cleanup_free char *caps = at(json, "process.capabilities.bounding");
     json_t *list = json_object_get(
         json_object_get(json_object_get(json, "process"), "capabilities"), "bounding");
@@ -116,7 +150,8 @@ static void test_spec_wins(void **state)
     (void)state;
     const char *command[] = {"other", NULL};
     const char *env[] = {"LEVEL=high", "PATHX=1", NULL};
-    struct container_mount mounts[] = {{"/vol", "/data", true}, {"/h", "/etc/hosts", false}};
+    struct container_mount mounts[] = {{.source = "/vol", .target = "/data", .read_only = true},
+                                       {.source = "/h", .target = "/etc/hosts"}};
     struct container_spec spec = {.id = "c",
                                   .image = "web:1",
                                   .command = command,
@@ -253,20 +288,21 @@ static void test_hostile_root(void **state)
     unlink(passwd);
     /* Folders are made inside, whatever a link says. */
     assert_int_equal(symlink(dir, out), 0);
-    assert_true(rootfs_mkdirs(fd, "/out/made", 0, 0, &err) < 0);
+    assert_true(rootfs_mkdirs(fd, "/out/made", 0, 0, 0, &err) < 0);
     assert_false(file_exists(made));
-    assert_int_equal(rootfs_mkdirs(fd, dir, getuid(), getgid(), &err), 0);
-    assert_int_equal(rootfs_mkdirs(fd, "/out/made", getuid(), getgid(), &err), 0);
+    assert_int_equal(rootfs_mkdirs(fd, dir, getuid(), getgid(), 0, &err), 0);
+    assert_int_equal(rootfs_mkdirs(fd, "/out/made", getuid(), getgid(), 0, &err), 0);
     assert_false(file_exists(made));
     assert_true(file_exists(inside));
-    assert_int_equal(rootfs_mkdirs(fd, "/a//b/c/", getuid(), getgid(), &err), 0);
-    assert_int_equal(rootfs_mkdirs(fd, "/", getuid(), getgid(), &err), 0);
+    assert_int_equal(rootfs_mkdirs(fd, "/a//b/c/", getuid(), getgid(), 0, &err), 0);
+    assert_int_equal(rootfs_mkdirs(fd, "/", getuid(), getgid(), 0, &err), 0);
     close(fd);
     file_remove_tree(dir, &err);
 }
 
 int main(void)
 {
+    reset_machine();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_spec_wins),

@@ -2,210 +2,7 @@
 /*
  * Containers with the real shim and the real OCI runtimes: needs root and busybox, else it skips.
  */
-#include "base/buf.h"
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/digest.h"
-#include "base/err.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "runtime/container.h"
-#include "runtime/image.h"
-#include "runtime/log.h"
-#include "runtime/runtime.h"
-#include "runtime/shim/protocol.h"
-#include "runtime/volume.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char root[64]; /* of all files of this program */
-static char cgroup_parent[64];
-static char program_dir[256];
-static struct runtime *rt;
-static struct err err;
-
-#define assert_ok(expr)                                                                            \
-    do {                                                                                           \
-        int ok_rv_ = (expr);                                                                       \
-        if (ok_rv_ < 0)                                                                            \
-            fail_msg("%s: %s: %s", #expr, err_name(ok_rv_), err.msg);                              \
-    } while (0)
-
-static void pause_ms(long ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
-}
-
-static struct runtime *open_runtime(const char *oci)
-{
-    cleanup_free char *data = str_printf("%s/data", root);
-    cleanup_free char *run = str_printf("%s/run", root);
-    struct runtime_config config = {.data_dir = data,
-                                    .run_dir = run,
-                                    .cgroup_parent = cgroup_parent,
-                                    .program_dir = program_dir,
-                                    .oci_runtime = oci};
-    struct runtime *opened = NULL;
-    assert_ok(runtime_open(&config, &opened, &err));
-    return opened;
-}
-
-static void run_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void run_command(const char *fmt, ...)
-{
-    struct buf command = BUF_INIT;
-    va_list args;
-    va_start(args, fmt);
-    buf_vprintf(&command, fmt, args);
-    va_end(args);
-    if (system(command.data) != 0)
-        fail_msg("failed: %s", command.data);
-    buf_release(&command);
-}
-
-/* Load an image of busybox and two accounts, from a docker archive made on the spot. */
-static void load_image(void)
-{
-    cleanup_free char *dir = str_printf("%s/image", root);
-    run_command("mkdir -p %s && cd %s && mkdir -p fs/bin fs/tmp fs/etc fs/root && "
-                "cp /bin/busybox fs/bin/ && fs/bin/busybox --install -s fs/bin && "
-                "for f in fs/bin/*; do [ -L $f ] && ln -sf busybox $f; done; "
-                "echo root:x:0:0::/root:/bin/sh >fs/etc/passwd && "
-                "echo web:x:1000:1000::/home/web:/bin/sh >>fs/etc/passwd && "
-                "echo web:x:1000: >fs/etc/group && tar -C fs -cf layer.tar .",
-                dir, dir);
-    cleanup_free char *layer = str_printf("%s/layer.tar", dir);
-    cleanup_buf struct buf tar = BUF_INIT;
-    assert_ok(file_read(layer, 64 << 20, &tar, &err));
-    unsigned char digest[DIGEST_BYTES];
-    char hex[DIGEST_HEX + 1];
-    digest_of(tar.data, tar.len, digest);
-    hex_encode(digest, sizeof(digest), hex);
-    run_command("cd %s && echo '{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},"
-                "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%s\"]}}' >config.json && "
-                "echo '[{\"Config\":\"config.json\",\"RepoTags\":[\"busybox:latest\"],"
-                "\"Layers\":[\"layer.tar\"]}]' >manifest.json && "
-                "tar -cf image.tar manifest.json config.json layer.tar",
-                dir, hex);
-    cleanup_free char *path = str_printf("%s/image.tar", dir);
-    char **names = NULL;
-    assert_ok(image_load(rt, path, NULL, &names, NULL, NULL, &err));
-    assert_string_equal(names[0], "docker.io/library/busybox:latest");
-    image_strings_free(names);
-}
-
-/* A container of busybox that runs a shell script. */
-static void create(const char *id, const char *script, const struct container_spec *more)
-{
-    const char *argv[] = {"/bin/sh", "-c", script, NULL};
-    struct container_spec spec = more ? *more : (struct container_spec){0};
-    spec.id = id;
-    spec.image = "busybox";
-    spec.command = argv;
-    assert_ok(container_create(rt, &spec, &err));
-}
-
-static struct container_state state_of(const char *id)
-{
-    struct container_state state;
-    assert_ok(container_state(rt, id, &state, &err));
-    return state;
-}
-
-static struct container_state wait_end(const char *id)
-{
-    for (int i = 0; i < 1000; i++) {
-        struct container_state state = state_of(id);
-        if (state.status != CONTAINER_RUNNING)
-            return state;
-        pause_ms(10);
-    }
-    fail_msg("container %s does not end", id);
-    return (struct container_state){0};
-}
-
-/* All of its log, without times and tags. */
-static char *log_text(const char *id)
-{
-    struct log_cursor cursor = {0};
-    struct buf text = BUF_INIT, raw = BUF_INIT;
-    bool more = true;
-    while (more)
-        assert_ok(log_read_cri(rt, id, &cursor, 65536, &raw, &more, &err));
-    buf_append(&raw, "", 0);
-    for (char *rest = raw.data, *line; (line = strsep(&rest, "\n")) && *line;) {
-        char *tag = strchr(strchr(line, ' ') + 1, ' ') + 1;
-        buf_puts(&text, tag + 2);
-        if (tag[0] == 'F')
-            buf_putc(&text, '\n');
-    }
-    buf_release(&raw);
-    return buf_take(&text);
-}
-
-static void wait_log(const char *id, const char *want)
-{
-    for (int i = 0; i < 500; i++) {
-        cleanup_free char *text = log_text(id);
-        if (strstr(text, want))
-            return;
-        pause_ms(10);
-    }
-    cleanup_free char *text = log_text(id);
-    fail_msg("'%s' never came in the log of %s: %s", want, id, text);
-}
-
-static pid_t parent_of(pid_t pid)
-{
-    cleanup_free char *path = str_printf("/proc/%d/stat", (int)pid);
-    cleanup_buf struct buf text = BUF_INIT;
-    int parent = 0;
-    if (file_read(path, 4096, &text, &err) < 0 ||
-        sscanf(strrchr(text.data, ')'), ") %*c %d", &parent) != 1)
-        return 0;
-    return parent;
-}
-
-/* A process of the OCI runtime that is about to end may still be in between. */
-static pid_t shim_of(pid_t pid)
-{
-    for (int i = 0; i < 500; i++) {
-        pid_t parent = parent_of(pid);
-        cleanup_free char *comm = str_printf("/proc/%d/comm", (int)parent);
-        cleanup_buf struct buf name = BUF_INIT;
-        if (file_read(comm, 64, &name, &err) == 0 && strcmp(name.data, "wherry-shim\n") == 0)
-            return parent;
-        pause_ms(10);
-    }
-    fail_msg("process %d has no shim", (int)pid);
-    return 0;
-}
-
-static bool alive(pid_t pid)
-{
-    cleanup_free char *path = str_printf("/proc/%d/stat", (int)pid);
-    cleanup_buf struct buf text = BUF_INIT;
-    if (file_read(path, 4096, &text, NULL) < 0)
-        return false;
-    return strrchr(text.data, ')')[2] != 'Z';
-}
+#include "tests/unit/runtime/container_fixture.h"
 
 static void test_run_and_exit_code(void **unused)
 {
@@ -236,7 +33,8 @@ static void test_inside(void **unused)
     (void)unused;
     cleanup_free char *volume = NULL;
     assert_ok(volume_ensure(rt, "data", &volume, &err));
-    struct container_mount mounts[] = {{volume, "/data", false}, {volume, "/frozen", true}};
+    struct container_mount mounts[] = {{.source = volume, .target = "/data", .read_only = false},
+                                       {.source = volume, .target = "/frozen", .read_only = true}};
     const char *env[] = {"A=1", "PATH=/bin:/usr/bin", NULL};
     struct container_spec more = {.hostname = "box",
                                   .env = env,
@@ -277,7 +75,7 @@ static void test_read_only_root(void **unused)
     (void)unused;
     cleanup_free char *volume = NULL;
     assert_ok(volume_ensure(rt, "rw", &volume, &err));
-    struct container_mount mounts[] = {{volume, "/data", false}};
+    struct container_mount mounts[] = {{.source = volume, .target = "/data", .read_only = false}};
     struct container_spec more = {
         .read_only = true, .working_dir = "/data/deep", .mounts = mounts, .mounts_n = 1};
     create("frozen", "pwd; touch /x 2>/dev/null || echo frozen; touch file && echo free", &more);
@@ -494,8 +292,9 @@ static void test_missing_program(void **unused)
 static void test_bad_specs(void **unused)
 {
     (void)unused;
-    struct container_mount gone = {"/no/such/source", "/x", false};
-    struct container_mount climbing = {"/tmp", "/x/../../etc", false};
+    struct container_mount gone = {.source = "/no/such/source", .target = "/x", .read_only = false};
+    struct container_mount climbing = {
+        .source = "/tmp", .target = "/x/../../etc", .read_only = false};
     const struct {
         struct container_spec spec;
         int code;
@@ -692,41 +491,9 @@ static void test_mode_is_v2(void **unused)
     assert_string_equal(runtime_cgroup_mode(rt), "v2");
 }
 
-static int set_up(void **unused)
-{
-    (void)unused;
-    if (geteuid() != 0 || access("/bin/busybox", X_OK) < 0)
-        return 0;
-    snprintf(root, sizeof(root), "/tmp/wherry-test-%d", (int)getpid());
-    snprintf(cgroup_parent, sizeof(cgroup_parent), "/wherry-test-%d", (int)getpid());
-    rt = open_runtime(NULL);
-    load_image();
-    print_message("%s, cgroups %s\n", runtime_oci_version(rt), runtime_cgroup_mode(rt));
-    return 0;
-}
-
-static int tear_down(void **unused)
-{
-    (void)unused;
-    /* What a failed test left. */
-    char **ids = NULL;
-    assert_ok(container_list(rt, &ids, &err));
-    for (char **id = ids; *id; id++)
-        container_remove(rt, *id, &err);
-    image_strings_free(ids);
-    runtime_close(rt);
-    file_remove_tree(root, &err);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    /* BUILD/tests/unit/runtime/container_test: the programs are in BUILD/bin. */
-    char self[256] = "";
-    check(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-    char *end = strstr(self, "/tests/unit/");
-    check(end);
-    snprintf(program_dir, sizeof(program_dir), "%.*s/bin", (int)(end - self), self);
+    find_programs();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_and_exit_code),   cmocka_unit_test(test_inside),
         cmocka_unit_test(test_read_only_root),      cmocka_unit_test(test_stop_signal),

@@ -473,16 +473,16 @@ static void removing_deletes_what_nobody_uses(void **state)
     free(make_image(&m, "two", layers, 2, 0));
     cleanup_free char *path = make_end(&m, f, "a.tar");
     assert_int_equal(load(f, path, NULL), 0);
-    assert_int_equal(image_remove(&f->rt, "two", &f->err), 0);
+    assert_int_equal(image_remove(&f->rt, "two", NULL, &f->err), 0);
     assert_int_equal(count(f, "images/layers"), 1);
     assert_int_equal(count(f, "images/blobs/sha256"), 3);
     assert_int_equal(image_find(&f->rt, "two", &image, &f->err), ERR_NOTFOUND);
     assert_int_equal(image_find(&f->rt, "one", &image, &f->err), 0);
     image_release(&image);
-    assert_int_equal(image_remove(&f->rt, "one", &f->err), 0);
+    assert_int_equal(image_remove(&f->rt, "one", NULL, &f->err), 0);
     assert_int_equal(count(f, "images/layers"), 0);
     assert_int_equal(count(f, "images/blobs/sha256"), 0);
-    assert_int_equal(image_remove(&f->rt, "one", &f->err), ERR_NOTFOUND);
+    assert_int_equal(image_remove(&f->rt, "one", NULL, &f->err), ERR_NOTFOUND);
     buf_release(&layers[0]);
     buf_release(&layers[1]);
 }
@@ -497,7 +497,7 @@ static void held_images_stay(void **state)
     cleanup_free char *digest = str_copy(image.digest);
     image_release(&image);
     assert_int_equal(image_hold(&f->rt, "c1", digest, &f->err), 0);
-    assert_int_equal(image_remove(&f->rt, "app", &f->err), ERR_BUSY);
+    assert_int_equal(image_remove(&f->rt, "app", NULL, &f->err), ERR_BUSY);
     assert_non_null(strstr(f->err.msg, "c1"));
     free(steal(&path));
     path = simple_archive(f, "b.tar", "app", "2"); /* the name moves on, the content stays */

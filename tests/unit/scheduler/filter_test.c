@@ -40,6 +40,28 @@ static void test_constraints(void **state)
     }
 }
 
+static void test_platforms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *platform;
+        const char *os;
+        const char *arch;
+        bool fits;
+    } cases[] = {
+        {NULL, "linux", "amd64", true},          {"", "", "", true},
+        {"linux/amd64", "linux", "amd64", true}, {"linux/amd64", "linux", "arm64", false},
+        {"linux/arm64", "linux", "arm", false},  {"linux/arm/v7", "linux", "arm", true},
+        {"linux/arm", "linux", "arm64", false},  {"windows/amd64", "linux", "amd64", false},
+        {"linux/amd64", "linux", "", false},     {"linux/amd64", "", "amd64", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct node node = {.os = S(cases[i].os), .arch = S(cases[i].arch)};
+        if (filter_platform(cases[i].platform, &node) != cases[i].fits)
+            fail_msg("%s on %s/%s", cases[i].platform, cases[i].os, cases[i].arch);
+    }
+}
+
 /* One node per line of the table; each wants something wrong with it. */
 static void test_the_first_refusal_counts(void **state)
 {
@@ -62,6 +84,8 @@ static void test_the_first_refusal_counts(void **state)
     assert_int_equal(filter_node(&demand, &page), REFUSED_VOLUME);
     constraint.value = S("n2");
     assert_int_equal(filter_node(&demand, &page), REFUSED_CONSTRAINT);
+    spec.platform = S("linux/arm64");
+    assert_int_equal(filter_node(&demand, &page), REFUSED_PLATFORM);
     node.availability = AVAILABLE_DRAIN;
     assert_int_equal(filter_node(&demand, &page), REFUSED_DRAINING);
     node.availability = AVAILABLE_PAUSE;
@@ -143,6 +167,8 @@ static void test_explanations(void **state)
          "0 of 7 nodes fit: 1 witness only, 1 paused, 1 draining, 1 do not meet the constraints, 1 "
          "are not the "
          "home of its volume, 1 short of CPU, 1 at max replicas per node"},
+        {{.nodes = 2, .platform = "linux/arm64", .refused = {[REFUSED_PLATFORM] = 2}},
+         "0 of 2 nodes fit: 2 are not linux/arm64"},
         {{.nodes = 3, .waits_for = "app.db to be healthy"}, "waits for app.db to be healthy"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -156,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_platforms),
         cmocka_unit_test(test_the_first_refusal_counts),
         cmocka_unit_test(test_no_reservation_fits_a_full_node),
         cmocka_unit_test(test_volumes_with_two_homes_fit_nowhere),

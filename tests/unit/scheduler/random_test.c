@@ -21,8 +21,8 @@ static struct pair zones[] = {{S("zone"), S("a")}, {S("zone"), S("b")}};
 static struct constraint constraints[] = {{S("node.labels.zone"), false, S("a")},
                                           {S("node.labels.zone"), true, S("a")},
                                           {S("node.hostname"), true, S("n2")}};
-static struct mount_spec mounts[] = {{MOUNT_VOLUME, S("app_a"), S("/a"), false},
-                                     {MOUNT_VOLUME, S("app_b"), S("/b"), false}};
+static struct mount_spec mounts[] = {{.source = S("app_a"), .target = S("/a")},
+                                     {.source = S("app_b"), .target = S("/b")}};
 static struct depends_spec depends[] = {
     {S("s0"), DEPENDS_STARTED}, {S("s1"), DEPENDS_HEALTHY}, {S("s2"), DEPENDS_COMPLETED}};
 static char *health_test[] = {S("true")};

@@ -189,6 +189,28 @@ static void test_a_global_service_follows_the_nodes(void **state)
     world_free(w);
 }
 
+static void test_a_global_service_is_on_the_nodes_of_its_platform(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3);
+    for (size_t i = 0; i < 3; i++) {
+        w->nodes[i].os = (char *)(uintptr_t) "linux";
+        w->nodes[i].arch = (char *)(uintptr_t)(i == 1 ? "arm64" : "amd64");
+    }
+    struct service *agent = world_service(w, "agent", MODE_GLOBAL, 0);
+    struct service *web = world_service(w, "web", MODE_REPLICATED, 2);
+    agent->spec.platform = web->spec.platform = (char *)(uintptr_t) "linux/arm64";
+    world_settle(w);
+    assert_int_equal(w->tasks_n, 3);
+    assert_int_equal(count_on(w, NULL, 2), 3);
+    agent->spec.platform = (char *)(uintptr_t) "linux/riscv64";
+    agent->revision++;
+    world_settle(w);
+    assert_waits(w, agent, 0, "0 of 3 nodes fit: 3 are not linux/riscv64");
+    agent->spec.platform = web->spec.platform = NULL;
+    world_free(w);
+}
+
 static void test_a_witness_runs_nothing(void **state)
 {
     (void)state;
@@ -393,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_with_nowhere_to_go_a_lost_task_stays),
         cmocka_unit_test(test_tasks_of_a_node_that_left_are_forgotten),
         cmocka_unit_test(test_a_global_service_follows_the_nodes),
+        cmocka_unit_test(test_a_global_service_is_on_the_nodes_of_its_platform),
         cmocka_unit_test(test_a_witness_runs_nothing),
         cmocka_unit_test(test_a_global_service_without_a_node_says_why),
         cmocka_unit_test(test_a_job_runs_once_per_revision),

@@ -44,8 +44,16 @@ struct world {
     size_t revisions_n;
     struct volume volumes[8];
     size_t volumes_n;
+    struct job_run runs[64];
+    size_t runs_n;
+    struct outage outages[16];
+    size_t outages_n;
+    struct due due; /* of the job that has a schedule, if any */
     bool no_overlap;
-    int64_t broken_revision; /* tasks of it wait for their next try for ever */
+    int level;
+    uint64_t broken_nodes;      /* bit n: tasks on node n fail again and again */
+    int64_t imageless_revision; /* tasks of it never get ready */
+    int64_t broken_revision;    /* tasks of it wait for their next try for ever */
 };
 
 static inline struct world *world_new(void)
@@ -99,11 +107,19 @@ static inline void world_revise(struct world *w, struct service *service)
                                                        .spec = service->spec};
     service->revision++;
     service->modified_index = ++w->index;
+    if (w->level < 4)
+        return;
+    if (service->rollout == ROLLOUT_NONE || service->rollout == ROLLOUT_DONE ||
+        service->rollout == ROLLOUT_ROLLED_BACK)
+        service->stable_revision = service->revision - 1;
+    service->rollout = ROLLOUT_UPDATING;
+    service->rollout_ms = w->now_ms;
 }
 
 static inline void world_plan(const struct world *w, struct plan *plan)
 {
     struct view view = {.now_ms = w->now_ms,
+                        .level = w->level,
                         .overlap = !w->no_overlap,
                         .nodes = w->nodes,
                         .nodes_n = w->nodes_n,
@@ -114,7 +130,13 @@ static inline void world_plan(const struct world *w, struct plan *plan)
                         .revisions = w->revisions,
                         .revisions_n = w->revisions_n,
                         .volumes = w->volumes,
-                        .volumes_n = w->volumes_n};
+                        .volumes_n = w->volumes_n,
+                        .runs = w->runs,
+                        .runs_n = w->runs_n,
+                        .outages = w->outages,
+                        .outages_n = w->outages_n,
+                        .dues = &w->due,
+                        .dues_n = w->due.service_id != 0};
     *plan = (struct plan){0};
     scheduler_plan(&view, plan);
 }
@@ -195,6 +217,19 @@ static inline void check_node(struct world *w, const struct node *node)
         cpu += spec ? spec->reservations.cpu_milli : 0;
         memory += spec ? spec->reservations.memory_bytes : 0;
     }
+    for (size_t k = 0; k < node->resources_n; k++) {
+        int64_t taken = 0;
+        for (size_t i = 0; i < w->tasks_n; i++) {
+            const struct task *task = &w->tasks[i];
+            const struct spec *spec = spec_of(w, task);
+            if (task->node_id != node->id || task_is_terminal(task->state) || !spec)
+                continue;
+            for (size_t j = 0; j < spec->resources_n; j++)
+                if (str_equal(spec->resources[j].name, node->resources[k].name))
+                    taken += spec->resources[j].count;
+        }
+        assert_true(taken <= node->resources[k].count);
+    }
     assert_true(cpu <= node->cpu_milli);
     assert_true(memory <= node->memory_bytes);
 }
@@ -206,12 +241,16 @@ static inline void check_slot(struct world *w, const struct task *task, bool bes
     int leaving = 0;
     for (size_t i = 0; i < w->tasks_n; i++) {
         const struct task *other = &w->tasks[i];
-        if (other == task || other->service_id != task->service_id || other->slot != task->slot)
+        if (other == task || other->service_id != task->service_id || other->slot != task->slot ||
+            other->job_id != task->job_id)
             continue;
         const struct node *node = find_node(w, other->node_id);
-        if (beside && other->desired == DESIRED_RUN && node &&
-            node->availability == AVAILABLE_DRAIN && ++leaving == 1)
+        bool may = w->level >= 4 || (node && node->availability == AVAILABLE_DRAIN);
+        if (beside && other->desired == DESIRED_RUN && may && ++leaving == 1)
             continue;
+        if (beside && other->desired == DESIRED_END)
+            continue;
+        assert_int_not_equal(other->desired, DESIRED_READY);
         assert_int_not_equal(other->desired, DESIRED_RUN);
         assert_true(task_is_terminal(other->state) || !node || node->status == NODE_DOWN);
     }
@@ -232,11 +271,18 @@ static inline void apply_create(struct world *w, const struct step *step)
                           .slot = step->slot,
                           .node_id = node->id,
                           .revision = service->revision,
+                          .desired = step->hold ? DESIRED_READY : DESIRED_RUN,
+                          .job_id = step->job_id,
+                          .created_ms = w->now_ms,
                           .state_ms = w->now_ms};
+    for (size_t i = 0; i + 1 < w->tasks_n; i++)
+        if (step->beside && w->tasks[i].service_id == service->id &&
+            w->tasks[i].slot == step->slot && w->tasks[i].move_to && w->tasks[i].attempts)
+            task->hops = w->tasks[i].hops + 1;
     check_slot(w, task, step->beside);
     check_node(w, node);
     const struct spec *spec = &service->spec;
-    for (size_t i = 0; spec->mode != MODE_GLOBAL && i < spec->mounts_n; i++)
+    for (size_t i = 0; !mode_is_global(spec->mode) && i < spec->mounts_n; i++)
         for (size_t k = 0; k < w->volumes_n; k++)
             if (str_equal(w->volumes[k].name, spec->mounts[i].source)) {
                 if (!w->volumes[k].home_node_id)
@@ -271,6 +317,78 @@ static inline void apply_remove_service(struct world *w, const struct step *step
     w->services_n--;
 }
 
+/* What apply does for STEP_ROLLOUT; of a rollback, tasks of the stable revision belong to the new
+ * one. */
+static inline void apply_rollout(struct world *w, const struct step *step)
+{
+    struct service *service = find_service(w, step->service_id);
+    check(service);
+    assert_int_equal(step->revision, service->revision);
+    if (step->rollout == ROLLOUT_ROLLING_BACK) {
+        struct task old = {.service_id = service->id, .revision = service->stable_revision};
+        const struct spec *stable = spec_of(w, &old);
+        check(stable);
+        struct spec spec = *stable;
+        world_revise(w, service);
+        service->spec = spec;
+        for (size_t i = 0; i < w->tasks_n; i++)
+            if (w->tasks[i].service_id == service->id &&
+                w->tasks[i].revision == service->stable_revision)
+                w->tasks[i].revision = service->revision;
+    }
+    service->modified_index = ++w->index;
+    service->rollout = step->rollout;
+    service->rollout_ms = w->now_ms;
+}
+
+/* No task of its slot may run where the cluster can see it when a held one is released. */
+static inline void apply_release(struct world *w, const struct step *step)
+{
+    struct task *task = find_task(w, step->task_id);
+    check(task);
+    assert_int_equal(task->desired, DESIRED_READY);
+    task->desired = DESIRED_RUN;
+    task->ready = false;
+    check_slot(w, task, false);
+}
+
+static inline struct job_run *find_run(struct world *w, int64_t id)
+{
+    for (size_t i = 0; i < w->runs_n; i++)
+        if (w->runs[i].id == id)
+            return &w->runs[i];
+    return NULL;
+}
+
+static inline void apply_job_start(struct world *w, const struct step *step)
+{
+    struct service *service = find_service(w, step->service_id);
+    check(service);
+    assert_int_equal(step->service_index, service->modified_index);
+    assert_true(w->runs_n < ARRAY_SIZE(w->runs));
+    w->runs[w->runs_n++] =
+        (struct job_run){.id = w->next_id++,
+                         .service_id = service->id,
+                         .number = ++service->runs,
+                         .revision = service->revision,
+                         .scheduled_ms = step->scheduled_ms,
+                         .started_ms = w->now_ms,
+                         .state = step->kind == STEP_JOB_SKIP ? JOB_SKIPPED : JOB_RUNNING};
+    service->modified_index = ++w->index;
+    if (step->scheduled_ms)
+        w->due.at_ms = 0;
+}
+
+static inline void apply_job_end(struct world *w, const struct step *step)
+{
+    struct job_run *run = find_run(w, step->job_id);
+    check(run);
+    assert_int_equal(run->state, JOB_RUNNING);
+    assert_int_not_equal(step->job_state, JOB_RUNNING);
+    run->state = step->job_state;
+    run->ended_ms = w->now_ms;
+}
+
 static inline void world_apply(struct world *w, const struct plan *plan)
 {
     for (size_t i = 0; i < plan->steps_n; i++) {
@@ -283,14 +401,32 @@ static inline void world_apply(struct world *w, const struct plan *plan)
         case STEP_END:
             task = find_task(w, step->task_id);
             check(task);
-            assert_true(task->desired == DESIRED_RUN && step->reason[0]);
+            assert_true(task->desired != DESIRED_END && step->reason[0]);
             task->desired = DESIRED_END;
+            break;
+        case STEP_RELEASE:
+            apply_release(w, step);
+            break;
+        case STEP_MOVE:
+            task = find_task(w, step->task_id);
+            check(task);
+            task->move_to = step->node_id;
+            break;
+        case STEP_ROLLOUT:
+            apply_rollout(w, step);
             break;
         case STEP_REMOVE:
             apply_remove(w, step);
             break;
         case STEP_REMOVE_SERVICE:
             apply_remove_service(w, step);
+            break;
+        case STEP_JOB_START:
+        case STEP_JOB_SKIP:
+            apply_job_start(w, step);
+            break;
+        case STEP_JOB_END:
+            apply_job_end(w, step);
             break;
         }
     }
@@ -305,10 +441,19 @@ static inline bool advance_task(struct world *w, struct task *task)
         return false;
     if (task->desired == DESIRED_END) {
         task->state = TASK_ENDED;
+    } else if (task->desired == DESIRED_READY) {
+        task->state = TASK_WAITING;
+        task->ready = task->revision != w->imageless_revision;
+    } else if (w->broken_nodes >> task->node_id & 1) {
+        task->state = TASK_WAITING;
+        task->attempts++;
+        task->run = task->attempts;
+        task->state_ms = w->now_ms;
+        return true;
     } else if (w->broken_revision && task->revision == w->broken_revision) {
         task->state = TASK_WAITING;
         task->run = 3;
-    } else if (task->state == TASK_NEW) {
+    } else if (task->state == TASK_NEW || (task->state == TASK_WAITING && task->run == 0)) {
         task->state = TASK_STARTING;
         task->run = 1;
     } else if (task->state != TASK_RUNNING) {
@@ -316,10 +461,10 @@ static inline bool advance_task(struct world *w, struct task *task)
         task->health = spec && spec->health.test_n ? HEALTH_STARTING : HEALTH_NONE;
     } else if (task->health == HEALTH_STARTING) {
         task->health = HEALTH_HEALTHY;
-    } else if (spec && spec->mode == MODE_REPLICATED_JOB) {
+    } else if (spec && mode_is_job(spec->mode)) {
         task->state = TASK_COMPLETE;
     }
-    if (task->state == before.state && task->health == before.health)
+    if (task->state == before.state && task->health == before.health && task->ready == before.ready)
         return false;
     task->state_ms = w->now_ms;
     return true;

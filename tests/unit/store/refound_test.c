@@ -79,7 +79,7 @@ static void services_stay_and_machines_go(void **state)
     make_app(w);
     struct store *store = copy(w);
     struct refound refound = make_refound();
-    struct refound_result result;
+    struct refound_result result = {0};
     struct err err;
     int64_t index = store_index(store);
     assert_int_equal(store_refound(store, &refound, &result, &err), 0);
@@ -119,6 +119,7 @@ static void services_stay_and_machines_go(void **state)
     assert_same_digest(store, again);
     store_free(again);
     store_free(store);
+    refound_result_release(&result);
 }
 
 static void a_volume_waits_for_the_machine_of_its_name(void **state)
@@ -127,7 +128,7 @@ static void a_volume_waits_for_the_machine_of_its_name(void **state)
     make_app(w);
     struct store *store = copy(w);
     struct refound refound = make_refound();
-    struct refound_result result;
+    struct refound_result result = {0};
     struct err err;
     refound.founder.name = "other";
     assert_int_equal(store_refound(store, &refound, &result, &err), 0);
@@ -154,6 +155,7 @@ static void a_volume_waits_for_the_machine_of_its_name(void **state)
     assert_home(w->store, "app_data", 2, "");
     assert_int_equal(place(w, "app.web", 1, 2).err.code, 0);
     /* A backup of what waits keeps whom it waits for. */
+    refound_result_release(&result);
 }
 
 static void a_home_stays_away_over_two_restores_or_is_forgotten(void **state)
@@ -162,18 +164,21 @@ static void a_home_stays_away_over_two_restores_or_is_forgotten(void **state)
     make_app(w);
     struct store *store = copy(w);
     struct refound refound = make_refound();
-    struct refound_result result;
+    struct refound_result result = {0};
     struct err err;
     refound.founder.name = "other";
     assert_int_equal(store_refound(store, &refound, &result, &err), 0);
+    refound_result_release(&result);
     assert_int_equal(store_refound(store, &refound, &result, &err), 0);
     assert_int_equal(result.homes_away, 1);
     assert_home(store, "app_data", 0, "n2");
     refound.forget_homes = true;
+    refound_result_release(&result);
     assert_int_equal(store_refound(store, &refound, &result, &err), 0);
     assert_int_equal(result.homes_forgot, 1);
     assert_home(store, "app_data", 0, "");
     store_free(store);
+    refound_result_release(&result);
 }
 
 static void what_is_no_cluster_is_refused(void **state)
@@ -181,7 +186,7 @@ static void what_is_no_cluster_is_refused(void **state)
     (void)state;
     struct store *store = store_new();
     struct refound refound = make_refound();
-    struct refound_result result;
+    struct refound_result result = {0};
     struct err err;
     assert_int_equal(store_refound(store, &refound, &result, &err), ERR_NOTFOUND);
     store_free(store);

@@ -77,7 +77,8 @@ static void test_a_damaged_snapshot_leaves_the_old_state(void **state)
         assert_int_equal(try_restore(other, &damaged), ERR_CORRUPT);
         assert_same_digest(other, empty);
     }
-    /* Whole pages overwritten: each is a node of a tree, or its absence shows. */
+    /* Whole pages overwritten: each is a node of a tree, or its absence shows, but for the few that
+     * are free: of tables that this level does not have. */
     size_t refused_n = 0;
     for (size_t page = 0; page < snapshot.len / 4096; page++) {
         buf_reset(&damaged);
@@ -86,7 +87,7 @@ static void test_a_damaged_snapshot_leaves_the_old_state(void **state)
         if (try_restore(other, &damaged) < 0)
             refused_n++;
     }
-    assert_true(refused_n >= snapshot.len / 4096 - 1);
+    assert_true(refused_n >= snapshot.len / 4096 - 4);
     /* Single bytes, anywhere: refused, or a state that can be read to its end. */
     srand(1);
     for (int i = 0; i < 300; i++) {

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api_standalone - the verbs about containers that belong to no stack, and about the volumes of a
+ * machine; part of api.h.
+ *
+ * Such a container is called by its name ("web") or its id ("c-web"); requests begin with a node
+ * and a container as those of api_container.h do. They work on a machine that is no member of a
+ * cluster too. Those about volumes begin with a node alone.
+ */
+#ifndef WHERRY_CLUSTER_API_STANDALONE_H
+#define WHERRY_CLUSTER_API_STANDALONE_H
+
+#include "store/model.h"
+
+/* name, request, reply */
+#define STANDALONE_VERBS(X)                                                                        \
+    X("container.create", container_create_request, container_create_reply)                        \
+    X("container.start", container_request, empty)                                                 \
+    X("container.stop", container_stop_request, empty)                                             \
+    X("container.remove", container_remove_request, empty)                                         \
+    X("container.idle", container_request, container_idle_reply)                                   \
+    X("volume.list", volume_request, volume_list_reply)                                            \
+    X("volume.inspect", volume_request, volume_list_reply)                                         \
+    X("volume.create", volume_request, empty)                                                      \
+    X("volume.remove", volume_remove_request, empty)                                               \
+    X("volume.prune", volume_prune_request, volume_list_reply)
+
+/* The image is to be on the machine already: ERR_NOTFOUND says that it is not. Of the spec counts
+ * what makes a container; its networks are none, or with options.network_host the machine's. */
+struct container_create_request {
+    char *node;
+    char *container; /* its name: at most 30 of a-z, 0-9 and -; "": one is made up */
+    struct spec spec;
+    char *restart; /* "no", "on-failure", "always", "unless-stopped" */
+    int64_t retries_max;
+    bool auto_remove;
+    bool held; /* … not before its end was looked at, or a minute has passed */
+};
+
+struct container_create_reply {
+    char *id;
+    char *name;
+};
+
+struct container_stop_request {
+    char *node;
+    char *container;
+    bool has_grace;
+    int64_t grace_ms;
+    bool restart; /* start it again */
+};
+
+struct container_remove_request {
+    char *node;
+    char *container;
+    bool force; /* also when it runs */
+};
+
+/* Those that do not run and are not to. */
+struct container_idle_reply {
+    char **ids;
+    size_t ids_n;
+};
+
+struct volume_request {
+    char *node;
+    char *volume;
+};
+
+struct volume_remove_request {
+    char *node;
+    char *volume;
+    bool force; /* also when services of the cluster have their data in it */
+};
+
+struct volume_prune_request {
+    char *node;
+    bool all; /* named ones too */
+    bool dry_run;
+};
+
+struct volume_info {
+    char *name;
+    char *node;
+    char *path;
+    int64_t size_bytes;
+    bool size_cut;  /* there is more: the count was given up */
+    bool anonymous; /* made for one container, and going with it */
+    char *stack;    /* whose it is, "": none's that the cluster knows */
+    bool home;      /* the stack's services have it here */
+    char **users;   /* containers of this machine: names, or ids */
+    size_t users_n;
+    char **services; /* of the cluster that mount it */
+    size_t services_n;
+    int64_t created_ms;
+};
+
+struct volume_list_reply {
+    struct volume_info *volumes;
+    size_t volumes_n;
+};
+
+extern const struct record_type volume_info_type;
+
+#endif
