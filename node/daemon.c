@@ -501,8 +501,8 @@ static int open_parts(struct daemon *d, struct err *err)
         return err->code;
     api_clean_uploads(d);
     d->jobs = jobs_new(&d->loop, JOB_THREADS);
+    d->call_jobs = jobs_new(&d->loop, CALL_THREADS); /* plans are made on witnesses too */
     if (!d->witness) {
-        d->call_jobs = jobs_new(&d->loop, CALL_THREADS);
         d->image_jobs = jobs_new(&d->loop, IMAGE_THREADS);
         d->copy_jobs = jobs_new(&d->loop, COPY_THREADS);
         d->check_jobs = jobs_new(&d->loop, CHECK_THREADS);

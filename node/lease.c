@@ -35,6 +35,9 @@ static void on_confirmed(void *arg, const struct err *err)
     l->asking = false;
     if (err->code != 0 || l->stopped)
         return;
+    /* The store has what the leader had when it confirmed; what runs by it must have it too, before
+     * anything starts: a member that comes back may not know yet what was taken from it. */
+    reconcile_read(l->daemon->reconcile);
     l->from_ms = l->asked_ms;
     reconcile_on_lease(l->daemon->reconcile);
 }

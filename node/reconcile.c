@@ -266,6 +266,12 @@ static void on_timer(uv_timer_t *timer)
     reconcile_arm(r);
 }
 
+void reconcile_read(struct reconcile *r)
+{
+    if (!r->stopping && r->discovered && r->acting)
+        read_tasks(r);
+}
+
 bool reconcile_has_single(const struct reconcile *r)
 {
     for (const struct agent *a = r->agents; a; a = a->next)

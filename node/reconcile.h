@@ -31,6 +31,9 @@ void reconcile_on_change(struct reconcile *r, unsigned tables);
 /* Go through all agents soon. */
 void reconcile_wake(struct reconcile *r);
 
+/* Let the agents know now what the store has. */
+void reconcile_read(struct reconcile *r);
+
 /* True when a task of a single service is here, or is to be. */
 bool reconcile_has_single(const struct reconcile *r);
 

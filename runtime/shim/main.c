@@ -215,6 +215,8 @@ static void run(char **argv)
     shim.exits_fd = open_dir(argv[SHIM_ARG_EXITS_DIR]);
     long long deadline = shim_read_number(shim.state_fd, SHIM_FILE_DEADLINE);
     shim.deadline_ms = deadline > 0 ? deadline : 0;
+    if (shim.deadline_ms > 0 && shim_boot_ms() >= shim.deadline_ms)
+        shim_give_up(&shim, "its deadline is over", 0);
     shim_log_open(shim.data_fd, shim.run, argv[SHIM_ARG_LOG]);
     shim_begin(&shim, argv[SHIM_ARG_LOG], SHIM_RING_BYTES);
     shim_loop(&shim);
