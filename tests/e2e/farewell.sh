@@ -5,9 +5,13 @@
 
 begin farewell 3
 load busybox 1 2 3
-daemon_stop 3
-daemon_start 3 --drain-on-stop 20s
-wait_for 20 "three" members_up 1 3
+restart_3() { # its end is seen before its return is waited for
+    daemon_stop 3
+    wait_for 20 "two" members_up 1 2
+    daemon_start 3 --drain-on-stop 20s
+    wait_for 20 "three" members_up 1 3
+}
+restart_3
 load busybox 3
 file=$(compose app <<'YAML'
 name: app
@@ -45,9 +49,7 @@ test_case "back, it takes tasks again" wait_for 30 "activation" active
 test_case "it logs so" wait_for 10 "the line" grep -q 'takes tasks again' "$LAB_RUN/3.log"
 
 w 1 node drain n3 >/dev/null
-daemon_stop 3
-daemon_start 3 --drain-on-stop 20s
-wait_for 20 "three" members_up 1 3
+restart_3
 sleep 2
 test_case "what an operator drained stays so" [ "$(availability)" = drain ]
 w 1 node activate n3 >/dev/null

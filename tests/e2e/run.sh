@@ -23,7 +23,8 @@ test_case "nothing of them stays" wait_for 20 "their end" gone run
 test_case "standard input" [ "$(echo typed | run --rm -i demo/busybox:1 cat)" = typed ]
 test_case "a terminal" grep -q /dev/pts <(script -qec "$WHERRY -H unix://$LAB_RUN/1/wherry.sock run --rm -it demo/busybox:1 tty" /dev/null </dev/null)
 test_case "on the member that is named" [ "$(run --name there --node n3 demo/busybox:1 hostname >/dev/null; w 1 ps --json run.there | jq -r '.[0].node')" = n3 ]
-test_case "it stays to be looked at" [ "$(w 2 job ls --json run.there | jq -r '.[0].runs[0].state')" = succeeded ]
+succeeded() { [ "$(w 2 job ls --json run.there | jq -r '.[0].runs[0].state')" = succeeded ]; }
+test_case "it stays to be looked at" wait_for 10 "its success" succeeded
 test_case "with its environment" [ "$(run --rm -e A=b -e C demo/busybox:1 sh -c 'echo $A')" = b ]
 test_case "and a volume by its full name" run --rm -v data:/d demo/busybox:1 sh -c 'echo kept >/d/f'
 test_case "which the next one has" [ "$(run --rm -v data:/d demo/busybox:1 cat /d/f)" = kept ]

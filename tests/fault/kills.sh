@@ -64,5 +64,5 @@ test_case "nothing acknowledged is missing on any" all_there
 same() { [ "$(for n in 1 2 3; do w $n ls --stale --json | jq -cS 'map({id, name, revision}) | sort_by(.id)'; done | sort -u | wc -l)" = 1 ]; }
 test_case "all are alike" wait_for 20 "agreement" same
 test_case "no kill was taken for damage" not grep -q "ERROR repair" "$LAB_RUN"/1.log "$LAB_RUN"/2.log "$LAB_RUN"/3.log
-test_case "changes got through" [ "$(wc -l <"$LAB_RUN/acknowledged")" -ge $((kills / 4)) ]
+test_case "changes got through" [ "$(wc -l <"$LAB_RUN/acknowledged")" -ge $((kills / 10)) ]
 finish
