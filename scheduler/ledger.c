@@ -111,11 +111,28 @@ static bool failed_lately(const struct task *task, int64_t now_ms)
     return failed && minus(now_ms, task->state_ms) <= FAILING_MS;
 }
 
+static bool is_meant(const struct task *task)
+{
+    return !task_is_terminal(task->state) && task->desired != DESIRED_END;
+}
+
+/* True when the task at @i is to stay: its slot has no newer one. */
+static bool lasts(const struct service_tasks *service, size_t i)
+{
+    const struct task *task = service->tasks[i];
+    if (!is_meant(task))
+        return false;
+    for (size_t k = i + 1; k < service->n && service->tasks[k]->slot == task->slot; k++)
+        if (service->tasks[k]->job_id == task->job_id && is_meant(service->tasks[k]))
+            return false;
+    return true;
+}
+
 void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
                   const struct service_tasks *service)
 {
     for (size_t i = 0; i < ledger->n; i++) {
-        ledger->nodes[i].own = 0;
+        ledger->nodes[i].own = ledger->nodes[i].lasting = 0;
         ledger->nodes[i].failing = false;
     }
     for (size_t i = 0; i < service->n; i++) {
@@ -126,6 +143,8 @@ void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
         struct node_ledger *page = &ledger->nodes[place];
         if (!task_is_terminal(task->state))
             page->own++;
+        if (lasts(service, i))
+            page->lasting++;
         if (failed_lately(task, lookup->view->now_ms))
             page->failing = true;
     }
@@ -134,11 +153,13 @@ void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
 void ledger_take(struct node_ledger *page, const struct spec *spec)
 {
     page->own++;
+    page->lasting++;
     page_enter(page, spec, 1);
 }
 
 void ledger_return(struct node_ledger *page, const struct spec *spec)
 {
     page->own--;
+    page->lasting--;
     page_enter(page, spec, -1);
 }

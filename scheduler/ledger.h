@@ -24,6 +24,7 @@ struct node_ledger {
     int64_t used;                 /* reserved share of CPU plus that of memory, in millionths */
     int64_t tasks;                /* that are not over */
     int64_t own;                  /* likewise, of the service in focus */
+    int64_t lasting;              /* of those, that nothing is to end and nothing follows yet */
     bool failing;                 /* the service in focus failed here lately */
 };
 
@@ -38,7 +39,7 @@ void ledger_init(struct ledger *ledger, const struct lookup *lookup);
 /* Free the memory. */
 void ledger_release(struct ledger *ledger);
 
-/* Set own and failing of every page for @service. */
+/* Set own, lasting and failing of every page for @service. */
 void ledger_focus(struct ledger *ledger, const struct lookup *lookup,
                   const struct service_tasks *service);
 

@@ -10,8 +10,8 @@
 /* True when @a is a better place than @b. A total order: no two nodes have one id. */
 static bool better(const struct node_ledger *a, const struct node_ledger *b)
 {
-    if (a->own != b->own)
-        return a->own < b->own;
+    if (a->lasting != b->lasting)
+        return a->lasting < b->lasting;
     if (a->failing != b->failing)
         return b->failing;
     if (a->used != b->used)
@@ -19,6 +19,14 @@ static bool better(const struct node_ledger *a, const struct node_ledger *b)
     if (a->tasks != b->tasks)
         return a->tasks < b->tasks;
     return a->node->id < b->node->id;
+}
+
+/* True when a task that is to follow one on @from, which is as it will be without that one, has no
+ * reason to be on @page instead. How busy they are is none: what a plan says is to come true
+ * whatever else ends or begins meanwhile, and the image is there already. */
+static bool stays_on(const struct node_ledger *from, const struct node_ledger *page)
+{
+    return from->lasting <= page->lasting && (!from->failing || page->failing);
 }
 
 /* Move the page at @at down until none below it is better. */
@@ -91,9 +99,10 @@ void placement_release(struct placement *placement)
 }
 
 /* The best page when labels are spread over; @from, if given, is where a task leaves, at once with
- * @hold. NULL: none fits, and placement->refused says why. */
+ * @hold, and where its successor may stay or not. NULL: none fits, and placement->refused says why.
+ */
 static struct node_ledger *find_spread(struct placement *placement, const struct node_ledger *from,
-                                       bool hold)
+                                       bool hold, bool may_stay)
 {
     struct ledger *ledger = &placement->planner->ledger;
     struct node_ledger *best = NULL;
@@ -105,6 +114,9 @@ static struct node_ledger *find_spread(struct placement *placement, const struct
         struct node_ledger *page = &ledger->nodes[i];
         struct node_ledger as = *page;
         as.own -= page == from;
+        as.lasting -= page == from;
+        if (page == from && !may_stay)
+            continue;
         enum refusal refusal = filter_node(&placement->demand, hold ? &as : page);
         if (refusal != REFUSED_MAX) {
             placement->refused[refusal]++;
@@ -112,7 +124,10 @@ static struct node_ledger *find_spread(struct placement *placement, const struct
         }
         int order =
             best ? spread_compare(&placement->spread, i, (size_t)(best - ledger->nodes)) : -1;
-        if (order > 0 || (order == 0 && !better(&as, &best_as)))
+        bool first = page == from   ? stays_on(&as, &best_as)
+                     : best == from ? !stays_on(&best_as, &as)
+                                    : better(&as, &best_as);
+        if (order > 0 || (order == 0 && !first))
             continue;
         best = page;
         best_as = as;
@@ -123,12 +138,17 @@ static struct node_ledger *find_spread(struct placement *placement, const struct
 }
 
 static bool take_spread(struct placement *placement, const struct node_ledger *from, bool hold,
-                        int64_t *ret_node_id)
+                        bool may_stay, int64_t *ret_node_id)
 {
     struct planner *planner = placement->planner;
-    struct node_ledger *page = find_spread(placement, from, hold);
+    struct node_ledger *page = find_spread(placement, from, hold, may_stay);
     if (!page)
         return false;
+    if (from) {
+        size_t place = (size_t)(from - planner->ledger.nodes);
+        planner->ledger.nodes[place].lasting--;
+        spread_add(&placement->spread, place, -1);
+    }
     ledger_take(page, placement->demand.spec);
     spread_add(&placement->spread, (size_t)(page - planner->ledger.nodes), 1);
     *ret_node_id = page->node->id;
@@ -141,7 +161,7 @@ bool placement_take(struct placement *placement, int64_t *ret_node_id)
 {
     prepare(placement);
     if (placement->spread.levels > 0)
-        return take_spread(placement, NULL, false, ret_node_id);
+        return take_spread(placement, NULL, false, false, ret_node_id);
     if (placement->heap_n == 0)
         return false;
     struct node_ledger *page = placement->heap[0];
@@ -161,24 +181,9 @@ bool placement_take(struct placement *placement, int64_t *ret_node_id)
     return true;
 }
 
-bool placement_take_after(struct placement *placement, int64_t from_id, bool hold,
-                          int64_t *ret_node_id)
+/* Enter one more task on @page, which leaves the heap when it has room for no other. */
+static void take_page(struct placement *placement, struct node_ledger *page)
 {
-    size_t place;
-    struct planner *planner = placement->planner;
-    prepare(placement);
-    if (!lookup_node(&planner->lookup, from_id, &place))
-        return placement_take(placement, ret_node_id);
-    struct node_ledger *page = &planner->ledger.nodes[place];
-    if (placement->spread.levels > 0)
-        return take_spread(placement, page, hold, ret_node_id);
-    struct node_ledger after = *page;
-    after.own--;
-    bool stays = filter_node(&placement->demand, hold ? &after : page) == REFUSED_MAX &&
-                 (placement->heap_n == 0 || placement->heap[0] == page ||
-                  better(&after, placement->heap[0]));
-    if (!stays)
-        return placement_take(placement, ret_node_id);
     ledger_take(page, placement->demand.spec);
     enum refusal refusal = filter_room(&placement->demand, page);
     for (size_t i = 0; refusal != REFUSED_MAX && i < placement->heap_n; i++) {
@@ -189,7 +194,41 @@ bool placement_take_after(struct placement *placement, int64_t from_id, bool hol
         break;
     }
     heap_mend(placement);
-    *ret_node_id = from_id;
+}
+
+static struct node_ledger *best_besides(const struct placement *placement,
+                                        const struct node_ledger *page)
+{
+    struct node_ledger *best = NULL;
+    for (size_t i = 0; i < placement->heap_n; i++)
+        if (placement->heap[i] != page && (!best || better(placement->heap[i], best)))
+            best = placement->heap[i];
+    return best;
+}
+
+bool placement_take_after(struct placement *placement, int64_t from_id, bool hold, bool may_stay,
+                          int64_t *ret_node_id)
+{
+    size_t place;
+    struct planner *planner = placement->planner;
+    prepare(placement);
+    if (!lookup_node(&planner->lookup, from_id, &place))
+        return placement_take(placement, ret_node_id);
+    struct node_ledger *from = &planner->ledger.nodes[place];
+    if (placement->spread.levels > 0)
+        return take_spread(placement, from, hold, may_stay, ret_node_id);
+    struct node_ledger after = *from;
+    after.own--;
+    after.lasting--;
+    struct node_ledger *page = best_besides(placement, from);
+    if (may_stay && filter_node(&placement->demand, hold ? &after : from) == REFUSED_MAX &&
+        (!page || stays_on(&after, page)))
+        page = from;
+    if (!page)
+        return false;
+    from->lasting--;
+    take_page(placement, page);
+    *ret_node_id = page->node->id;
     return true;
 }
 
@@ -213,7 +252,7 @@ bool placement_after(struct placement *placement, const struct task *task,
                      int64_t refused[REFUSED_MAX])
 {
     prepare(placement);
-    if (placement->spread.levels > 0 ? find_spread(placement, NULL, false) != NULL
+    if (placement->spread.levels > 0 ? find_spread(placement, NULL, false, false) != NULL
                                      : placement->heap_n > 0)
         return true;
     memcpy(refused, placement->refused, sizeof(placement->refused));

@@ -42,8 +42,9 @@ bool placement_take(struct placement *placement, int64_t *ret_node_id);
 
 /* As placement_take(), for a successor of a task on node @from_id, which is to go: that node counts
  * one task of the service less. With @hold the successor starts only when that task is over, so
- * that this is so for max_per_node too. */
-bool placement_take_after(struct placement *placement, int64_t from_id, bool hold,
+ * that this is so for max_per_node too. It stays there if it @may_stay and no node has fewer of the
+ * service. */
+bool placement_take_after(struct placement *placement, int64_t from_id, bool hold, bool may_stay,
                           int64_t *ret_node_id);
 
 /* Take node @node_id, and no other, for one more replica of a global service. Returns false when it

@@ -383,13 +383,12 @@ bool slots_succeed(struct slots *slots, struct slot *slot, bool hold)
     else if (slot->task->move_to > 0 && slot->node->availability != AVAILABLE_DRAIN)
         found = take_told(slots, slot, &node_id);
     else
-        found = placement_take_after(slots->placement, slot->node->id, hold, &node_id);
+        found = placement_take_after(slots->placement, slot->node->id, hold,
+                                     slot->task->move_to == 0, &node_id);
+    if (!found && slot->task->move_to < 0)
+        planner_move(slots->planner, slots_service(slots), slot->task, 0, "no other node fits");
     if (!found)
         return false;
-    if (slot->task->move_to < 0 && node_id == slot->node->id) {
-        planner_move(slots->planner, slots_service(slots), slot->task, 0, "no other node fits");
-        return false;
-    }
     planner_create(slots->planner, slots_service(slots), slot->id, node_id, true, hold);
     return true;
 }

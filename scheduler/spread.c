@@ -54,7 +54,7 @@ void spread_init(struct spread *spread, const struct ledger *ledger, const struc
     }
     free(members);
     for (size_t i = 0; i < ledger->n; i++)
-        spread_add(spread, i, ledger->nodes[i].own);
+        spread_add(spread, i, ledger->nodes[i].lasting);
 }
 
 void spread_release(struct spread *spread)

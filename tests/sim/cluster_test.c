@@ -6,6 +6,7 @@
  *     cluster_test --seed N        one day again, exactly; --verbose shows what the members log
  *     cluster_test --days N [--from M]   N days from seed M on
  *     cluster_test --without P …         the same without a precaution, by its name below
+ *     cluster_test --staged NAME [SEED]  a staged day: new-leader, plans
  *
  * SIM_CLUSTER_DAYS=n makes the test run of so many days.
  */
@@ -28,17 +29,20 @@
 enum {
     DAYS = 2,
     FAULTS_WANTED = 100,
+    PLAN_DAYS = 2,
 };
 #else
 enum {
     DAYS = 112,
     FAULTS_WANTED = 10000,
+    PLAN_DAYS = 20,
 };
 #endif
 
 enum {
     DAY_MS = 30000,
     FAULT_MS = 250,
+    PLANS_A_DAY = 10,
     HAZARD_DAYS = 10, /* at most, until a missing precaution shows */
     CPU_SECONDS = 20, /* a day takes less than one; more is a loop without end */
 };
@@ -262,6 +266,35 @@ static void a_seed_means_the_same_every_time(void **state)
     assert_true(stats[0].trace != stats[1].trace);
 }
 
+/* A day on which nothing goes wrong, and only deploys happen. */
+static struct sim_stats deploy_for_a_day(const struct sim_options *options)
+{
+    struct sim *s = sim_new(options, 2 + (int)(options->seed % 4));
+    s->calm = true;
+    clients_stop_balance(s->clients);
+    clients_settle(s->clients);
+    sim_converge(s);
+    size_t slots = 0;
+    for (int i = 0; i < PLANS_A_DAY; i++)
+        slots += sim_deploy_as_foretold(s);
+    check(slots > PLANS_A_DAY);
+    struct sim_stats stats = s->stats;
+    sim_free(s);
+    return stats;
+}
+
+static void a_plan_is_what_the_deploy_does(void **state)
+{
+    (void)state;
+    int failed = 0;
+    for (uint64_t seed = 1; seed <= PLAN_DAYS; seed++) {
+        struct sim_options options = day_of(seed);
+        struct sim_stats stats = {0};
+        failed += live_apart(deploy_for_a_day, &options, &stats) != 0;
+    }
+    assert_int_equal(failed, 0);
+}
+
 struct arguments {
     uint64_t seed, days, first;
     bool verbose;
@@ -300,9 +333,12 @@ static struct arguments parse(int argc, char **argv)
 /* For one who looks at it: in this process. */
 static bool live_staged(const char *name, const struct sim_options *options)
 {
-    if (strcmp(name, "new-leader") != 0)
+    if (strcmp(name, "new-leader") == 0)
+        come_back_to_a_new_leader(options);
+    else if (strcmp(name, "plans") == 0)
+        deploy_for_a_day(options);
+    else
         return false;
-    come_back_to_a_new_leader(options);
     return true;
 }
 
@@ -329,7 +365,7 @@ static void a_leader_without_its_barrier_is_found_out(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--staged") == 0) {
-        struct sim_options options = day_of(1);
+        struct sim_options options = day_of(argc > 3 ? strtoull(argv[3], NULL, 10) : 1);
         options.verbose = true;
         return live_staged(argv[2], &options) ? 0 : 2;
     }
@@ -351,6 +387,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_seed_means_the_same_every_time),
         cmocka_unit_test(a_leader_without_its_barrier_is_found_out),
         cmocka_unit_test(who_comes_back_finds_a_leader_that_joined_meanwhile),
+        cmocka_unit_test(a_plan_is_what_the_deploy_does),
         cmocka_unit_test(a_cluster_keeps_its_promises_through_random_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

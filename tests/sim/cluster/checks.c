@@ -217,10 +217,22 @@ static bool share_slot(const struct task *a, const struct task *b)
            a->service_id == b->service_id && a->slot == b->slot && a->job_id == b->job_id;
 }
 
-/* One task a slot is to run; a second one is placed only beside one that leaves its node. */
-static void check_slots(struct checks *k, const struct task *tasks, size_t n,
-                        const struct node *nodes, size_t nodes_n, int64_t index)
+static bool starts_first(struct store *store, const struct task *task)
 {
+    struct service service;
+    if (store_get(store, TABLE_SERVICE, task->service_id, &service) < 0)
+        return false;
+    bool first = service.spec.update.order == ORDER_START_FIRST;
+    record_release(&service_type, &service);
+    return first;
+}
+
+/* One task a slot is to run; a second one is placed only beside one that leaves its node, or whose
+ * service starts the next one first. */
+static void check_slots(struct checks *k, struct store *store, const struct task *tasks, size_t n,
+                        const struct node *nodes, size_t nodes_n)
+{
+    int64_t index = store_index(store);
     for (size_t j = 0; j < n; j++) {
         int others = 0;
         for (size_t i = 0; i < j; i++) {
@@ -228,6 +240,7 @@ static void check_slots(struct checks *k, const struct task *tasks, size_t n,
                 continue;
             SIM_CHECK(k->sim,
                       ++others == 1 && (tasks[j].created_index != index || tasks[i].move_to != 0 ||
+                                        starts_first(store, &tasks[j]) ||
                                         is_draining(nodes, nodes_n, tasks[i].node_id)),
                       "tasks %" PRId64 " and %" PRId64 " are both to run in slot %" PRId64
                       " at index %" PRId64,
@@ -244,7 +257,7 @@ static void check_placement(struct checks *k, struct store *store)
     int64_t reserved[IDS_MAX + 1] = {0};
     store_list(store, TABLE_TASK, BY_NONE, 0, &tasks, &n);
     store_list(store, TABLE_NODE, BY_NONE, 0, &nodes, &nodes_n);
-    check_slots(k, tasks, n, nodes, nodes_n, store_index(store));
+    check_slots(k, store, tasks, n, nodes, nodes_n);
     for (size_t i = 0; i < n; i++)
         if (!task_is_terminal(tasks[i].state))
             reserved[tasks[i].node_id] += reserved_by(k, store, &tasks[i]);
@@ -332,6 +345,11 @@ int __wrap_store_restore_trusted(struct store *store, const void *data, size_t l
         compare_digest(watching, store);
     }
     return rv;
+}
+
+void checks_look_away(struct checks *k, bool away)
+{
+    watching = away ? NULL : k;
 }
 
 /* --- what members and clients say ------------------------------------------------------------- */

@@ -555,6 +555,37 @@ void clients_form(struct clients *c, int members)
         clients_join(c);
 }
 
+const struct change_stack_deploy *clients_prepare(struct clients *c, struct member *by)
+{
+    struct client *p = &c->clients[CLIENTS];
+    deploy(p, by, sim_below(c->sim, STACKS));
+    const struct change_stack_deploy *body = p->body;
+    for (size_t i = 0; i < body->services_n; i++) {
+        struct spec *spec = &body->services[i].spec;
+        if (sim_chance(c->sim, 30))
+            spec->update.order = ORDER_START_FIRST;
+        else if (sim_chance(c->sim, 20))
+            spec->max_per_node = 2; /* and start first: it counts when exactly others ended */
+        if (sim_chance(c->sim, 20))
+            spec->update.delay_ms = 100 * sim_below(c->sim, 20);
+        if (sim_chance(c->sim, 20))
+            spec->single = spec->mode == MODE_REPLICATED && spec->update.order != ORDER_START_FIRST;
+    }
+    return body;
+}
+
+void clients_deploy(struct clients *c)
+{
+    struct change_result result = insist(c, &c->clients[CLIENTS]);
+    SIM_CHECK(c->sim, result.err.code == 0, "a deploy was refused: %s", result.err.msg);
+}
+
+void clients_stop_balance(struct clients *c)
+{
+    clients_must(c, CHANGE_CLUSTER_SET,
+                 &(struct change_cluster_set){.set_rebalance = true, .no_rebalance = true});
+}
+
 void clients_settle(struct clients *c)
 {
     struct sim *s = c->sim;

@@ -14,6 +14,7 @@
  *   clients.c  people: they deploy, scale, remove, let machines join; ask again with the same
  *              request id, at any member
  *   faults.c   what goes wrong
+ *   foretold.c whether plans come true
  *   checks.c   what must hold, after each entry that any member applies and after each step
  *
  *     sim_new → sim_step* → sim_heal → clients_settle → sim_converge → sim_rest → sim_free
@@ -259,6 +260,11 @@ void clients_form(struct clients *c, int members);
 void clients_join(struct clients *c);
 /* What the cluster is to run in the end: everything anew, on whatever member. */
 void clients_settle(struct clients *c);
+/* What the next clients_deploy() asks for, to be made at @by; borrowed until then. */
+const struct change_stack_deploy *clients_prepare(struct clients *c, struct member *by);
+void clients_deploy(struct clients *c);
+/* Tasks that run stay where they are. */
+void clients_stop_balance(struct clients *c);
 /* All that was acknowledged and is known at its index must be in its store. */
 void clients_check(struct clients *c, struct member *m);
 /* How many requests wait for an answer. */
@@ -272,6 +278,8 @@ void faults_step(struct sim *s);
 
 struct checks *checks_new(struct sim *s);
 void checks_free(struct checks *k);
+/* What stores do meanwhile is none of the members' doing. */
+void checks_look_away(struct checks *k, bool away);
 /* After @m ran. */
 void checks_on_step(struct checks *k, struct member *m);
 /* @m says that it is ready to lead. */
@@ -284,5 +292,9 @@ void checks_on_answer(struct checks *k, const unsigned char *request_id,
 
 /* converged.c: is all as it should be in a healthy cluster? @why: what is not. */
 bool sim_has_converged(struct sim *s, char *why, size_t size);
+
+/* foretold.c: deploy something; what becomes of each slot must be what was foreseen. Of slots that
+ * were compared the number is returned. */
+size_t sim_deploy_as_foretold(struct sim *s);
 
 #endif

@@ -357,6 +357,20 @@ static void a_task_goes_where_it_is_told(void **state)
     world_free(w);
 }
 
+static void an_update_does_not_shuffle_tasks(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3, 1);
+    int64_t before = running(w, &w->services[0], 1)->node_id;
+    world_service(w, "other", MODE_REPLICATED, 3);
+    settle(w);
+    world_revise(w, &w->services[0]); /* the other two nodes have less to do */
+    settle(w);
+    assert_int_equal(running(w, &w->services[0], 1)->revision, 2);
+    assert_int_equal(running(w, &w->services[0], 1)->node_id, before);
+    world_free(w);
+}
+
 static void a_task_stays_where_nothing_else_fits(void **state)
 {
     (void)state;
@@ -496,6 +510,7 @@ int main(void)
         cmocka_unit_test(global_tasks_follow_on_their_node),
         cmocka_unit_test(a_stopped_service_has_no_tasks_until_it_starts),
         cmocka_unit_test(a_task_goes_where_it_is_told),
+        cmocka_unit_test(an_update_does_not_shuffle_tasks),
         cmocka_unit_test(a_task_stays_where_nothing_else_fits),
         cmocka_unit_test(tasks_of_a_lost_node_wait_as_long_as_they_are_told),
         cmocka_unit_test(a_node_that_joins_gets_its_share),
