@@ -20,10 +20,12 @@ services:
 YAML
 }
 
-# Four clients on three hosts, each request a connection of its own.
+# Four clients on three hosts, each request a connection of its own, and wrk on the second.
 clients_start() {
     local i
     rm -f "$LAB_RUN"/{stop,good,bad}*
+    nsenter --net="/run/netns/$LAB-2" wrk -t1 -c4 -d120s --timeout 5s "http://$PREFIX.1:8080/" >"$LAB_RUN/wrk" 2>&1 &
+    wrk=$!
     clients=()
     for i in 1 2 3 4; do
         (
@@ -44,12 +46,17 @@ clients_start() {
 clients_stop() {
     touch "$LAB_RUN/stop"
     wait "${clients[@]}"
+    kill -INT "$wrk"
+    wait "$wrk"
     good=$(cat "$LAB_RUN"/good* | awk '{n += $1} END {print n}')
+    echo "     $good requests one by one; wrk: $(grep -E 'requests in' "$LAB_RUN/wrk" | sed 's/^ *//')"
 }
 none_failed() {
     cat "$LAB_RUN"/bad* 2>/dev/null | head -5
     echo "$good requests"
-    [ "$good" -gt 50 ] && ! ls "$LAB_RUN"/bad* >/dev/null 2>&1
+    grep -E 'requests in|Socket errors|Non-2xx' "$LAB_RUN/wrk"
+    grep -qE '^ +[1-9][0-9]{2,} requests in' "$LAB_RUN/wrk" && ! grep -qE 'Socket errors|Non-2xx' "$LAB_RUN/wrk" &&
+        [ "$good" -gt 50 ] && ! ls "$LAB_RUN"/bad* >/dev/null 2>&1
 }
 says_version() { in_host 1 curl -sS --max-time 5 "http://$PREFIX.1:8080/" | grep -qx "version $1"; }
 
