@@ -128,23 +128,35 @@ void agent_say(struct agent *a, enum task_state state, const char *message);
 /* What agent_say() said last, to be reported (again). */
 void agent_report(struct agent *a);
 
-/* --- agent_jobs.c: the blocking parts, each a job. What it found comes to the handler below. ---
- */
+/* --- agent_jobs.c: the blocking parts ----------------------------------------------------------
+ * Each begins a job and sets a->busy; what it found comes on the loop to its handler below, exactly
+ * once, which goes on with agent_step(). */
 
+/* Have the image, by the spec's pull policy. */
 void agent_run_fetch(struct agent *a);
 /* The image is not wanted any more: a pull under way ends soon. */
 void agent_cancel_fetch(struct agent *a);
+/* Make the network namespace, the mounts and the container; it does not run yet. */
 void agent_run_create(struct agent *a);
+/* Begin run a->run of it, with a->deadline_ms as its end if that is not 0. */
 void agent_run_start(struct agent *a);
+/* Ask the runtime how it is. */
 void agent_run_look(struct agent *a);
+/* Send the stop signal. */
 void agent_run_signal(struct agent *a);
+/* Kill all of its processes. */
 void agent_run_kill(struct agent *a);
+/* Remove the container, its network namespace and its volumes without a name. */
 void agent_run_remove(struct agent *a);
+/* Change what a->limits_due says while it runs. */
 void agent_run_limits(struct agent *a);
 
+/* Handlers: err->code 0, or why it failed. Failures before the start are tried again with growing
+ * delays; ERR_NOTFOUND of a look, a signal or a kill means that nothing runs any more. */
 void agent_on_fetched(struct agent *a, const struct err *err);
 void agent_on_created(struct agent *a, const struct err *err);
 void agent_on_started(struct agent *a, const struct err *err);
+/* @state is valid without an error, and borrowed. */
 void agent_on_looked(struct agent *a, const struct err *err, const struct container_state *state);
 void agent_on_signalled(struct agent *a, const struct err *err);
 void agent_on_killed(struct agent *a, const struct err *err);
