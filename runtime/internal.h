@@ -58,6 +58,11 @@ char *container_group(const struct runtime *rt, const char *id);
  * for none. */
 int64_t container_last_run(const struct runtime *rt, const char *id, bool *ret_this_boot);
 
+/* Say that a run of container @id starts until container_end_start(), also to other threads and
+ * processes; a process that dies has ended it. Returns a descriptor for that, or a code. */
+int container_begin_start(const struct runtime *rt, const char *id, struct err *err);
+void container_end_start(int fd);
+
 /* True while a shim of it lives. */
 bool container_has_shim(const struct runtime *rt, const char *id);
 

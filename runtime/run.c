@@ -3,7 +3,7 @@
  * run - start a container: one run of it.
  *
  *     leftovers of the run before go → root mounted, user and folders looked up in it → etc files,
- *     config.json → run file → shim → its answer
+ *     config.json → run file → shim → its answer (state.c says how it is meanwhile)
  *
  * Until the run file is written a failure leaves the container as it was; after that the run has
  * happened and has an exit.
@@ -387,8 +387,11 @@ static int start_run(struct start *s, struct err *err)
     cleanup_close int answer = pipes[0];
     cleanup_free char *path = str_printf("%s/run", s->state_dir);
     cleanup_free char *text = str_printf("%lld %s\n", (long long)s->run, s->rt->boot_id);
-    int rv = file_write_fast(path, text, strlen(text), 0600, err);
+    int starting = container_begin_start(s->rt, s->id, err);
+    int rv = starting < 0 ? starting : file_write_fast(path, text, strlen(text), 0600, err);
     if (rv < 0) {
+        if (starting >= 0)
+            container_end_start(starting);
         close(pipes[1]);
         return rv;
     }
@@ -397,6 +400,7 @@ static int start_run(struct start *s, struct err *err)
     cleanup_free char *log = str_printf("%s/" SHIM_FILE_OCI_LOG, s->state_dir);
     if (rv == 0)
         rv = shim_answer_read(answer, log, err);
+    container_end_start(starting);
     if (rv < 0)
         record_failure(s);
     return rv;

@@ -2,7 +2,7 @@
 /*
  * state - how a container is, from what its shim left and holds.
  *
- *     run file of this boot?   exit file of that run?   lock held?
+ *     run file of this boot?   exit file of that run?   a lock held?
  *     yes                      yes                      -            EXITED
  *     yes                      no                       yes          RUNNING
  *     yes                      no                       no           SHIM_LOST
@@ -10,8 +10,10 @@
  *     no: logs of an earlier boot's runs                             SHIM_LOST
  *     no                                                             CREATED
  *
- * The shim writes the exit before it lets go of the lock, so who finds the lock free looks for the
- * exit once more.
+ * There are two locks: of who starts a run, from before the run file until the shim has answered,
+ * and of the shim. The first is looked at first, since the second is taken before it is let go. The
+ * shim writes the exit before it lets go of its own, so who finds that free looks for the exit once
+ * more.
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -41,13 +43,45 @@ enum {
     KILL_WAIT_MS = 10000,
 };
 
-bool container_has_shim(const struct runtime *rt, const char *id)
+#define FILE_STARTING "starting"
+
+static bool is_locked(const struct runtime *rt, const char *id, const char *name)
 {
     cleanup_free char *dir = container_state_dir(rt, id);
-    cleanup_free char *path = str_printf("%s/" SHIM_FILE_LOCK, dir);
+    cleanup_free char *path = str_printf("%s/%s", dir, name);
     cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool container_has_shim(const struct runtime *rt, const char *id)
+{
+    return is_locked(rt, id, SHIM_FILE_LOCK);
+}
+
+int container_begin_start(const struct runtime *rt, const char *id, struct err *err)
+{
+    cleanup_free char *dir = container_state_dir(rt, id);
+    cleanup_free char *path = str_printf("%s/" FILE_STARTING, dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0)
+        return err_errno(err, errno, "open %s", path);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        return fd;
+    int code = errno == EAGAIN || errno == EACCES
+                   ? err_set(err, ERR_BUSY, "container %s is being started already", id)
+                   : err_errno(err, errno, "lock %s", path);
+    close(fd);
+    return code;
+}
+
+void container_end_start(int fd)
+{
+    /* Not by closing it alone: a child that was forked meanwhile has it too, for a moment. */
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(fd, F_OFD_SETLK, &lock);
+    close(fd);
 }
 
 bool container_wait_shim(const struct runtime *rt, const char *id, int timeout_ms)
@@ -166,10 +200,11 @@ static struct container_state read_state(struct runtime *rt, const char *id)
         return state;
     }
     state.run = run;
+    bool starting = is_locked(rt, id, FILE_STARTING);
     read_started(dir, &state);
     if (read_exit(dir, run, &state))
         state.pid = 0;
-    else if (container_has_shim(rt, id))
+    else if (container_has_shim(rt, id) || starting)
         state.status = CONTAINER_RUNNING;
     else if (!read_exit(dir, run, &state))
         state.status = CONTAINER_SHIM_LOST;

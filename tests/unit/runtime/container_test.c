@@ -4,6 +4,8 @@
  */
 #include "tests/unit/runtime/container_fixture.h"
 
+#include "runtime/internal.h"
+
 static void test_run_and_exit_code(void **unused)
 {
     (void)unused;
@@ -190,6 +192,23 @@ static void test_shim_killed(void **unused)
     assert_ok(container_start(rt, "lost", 2, &err));
     assert_int_equal(state_of("lost").status, CONTAINER_RUNNING);
     assert_ok(container_remove(rt, "lost", &err));
+}
+
+/* Between the run file and the shim's lock a run starts; it is not lost. */
+static void test_starting(void **unused)
+{
+    (void)unused;
+    create("begins", "sleep 1000", NULL);
+    assert_ok(container_start(rt, "begins", 1, &err));
+    assert_ok(container_kill(rt, "begins", &err));
+    int fd = container_begin_start(rt, "begins", &err);
+    assert_true(fd >= 0);
+    run_command("rm -f %s/run/containers/begins/exit", root);
+    assert_int_equal(state_of("begins").status, CONTAINER_RUNNING);
+    assert_int_equal(container_begin_start(rt, "begins", &err), ERR_BUSY);
+    container_end_start(fd);
+    assert_int_equal(state_of("begins").status, CONTAINER_SHIM_LOST);
+    assert_ok(container_remove(rt, "begins", &err));
 }
 
 /* The machine was switched off under one, and after the end of another. */
@@ -495,15 +514,25 @@ int main(int argc, char **argv)
 {
     find_programs();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_and_exit_code),   cmocka_unit_test(test_inside),
-        cmocka_unit_test(test_read_only_root),      cmocka_unit_test(test_stop_signal),
-        cmocka_unit_test(test_kill_and_second_run), cmocka_unit_test(test_adoption),
-        cmocka_unit_test(test_shim_killed),         cmocka_unit_test(test_reboot),
-        cmocka_unit_test(test_lost_record),         cmocka_unit_test(test_exec),
-        cmocka_unit_test(test_missing_program),     cmocka_unit_test(test_bad_specs),
-        cmocka_unit_test(test_out_of_memory),       cmocka_unit_test(test_log_rotation),
-        cmocka_unit_test(test_log_on_full_disk),    cmocka_unit_test(test_cycles_leave_nothing),
-        cmocka_unit_test(test_with_runc),           cmocka_unit_test(test_cgroup2_only),
+        cmocka_unit_test(test_run_and_exit_code),
+        cmocka_unit_test(test_inside),
+        cmocka_unit_test(test_read_only_root),
+        cmocka_unit_test(test_stop_signal),
+        cmocka_unit_test(test_kill_and_second_run),
+        cmocka_unit_test(test_adoption),
+        cmocka_unit_test(test_shim_killed),
+        cmocka_unit_test(test_starting),
+        cmocka_unit_test(test_reboot),
+        cmocka_unit_test(test_lost_record),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_bad_specs),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_log_rotation),
+        cmocka_unit_test(test_log_on_full_disk),
+        cmocka_unit_test(test_cycles_leave_nothing),
+        cmocka_unit_test(test_with_runc),
+        cmocka_unit_test(test_cgroup2_only),
     };
     const struct CMUnitTest cgroup2_tests[] = {
         cmocka_unit_test(test_mode_is_v2),          cmocka_unit_test(test_run_and_exit_code),
