@@ -11,9 +11,11 @@ again=()
 lines() { cat "${WHERRY_COUNTS:-/dev/null}" 2>/dev/null | wc -l; }
 
 run() { # run SCRIPT: its status; no count is a failure
-    local before
+    local before began=$SECONDS status=0
     before=$(lines)
-    timeout 1200 bash "$1" || return 1
+    timeout 1200 bash "$1" || status=1
+    echo "   $((SECONDS - began)) s"
+    [ $status = 0 ] || return 1
     [ -z "$WHERRY_COUNTS" ] || [ "$(lines)" -gt "$before" ]
 }
 
