@@ -34,6 +34,19 @@ static void describe_digest(const struct spec *a, const struct spec *b, struct b
                    *str_or_empty(b->image_digest) ? digest : "what each node finds");
 }
 
+/* "command" and "command_set", which says that there is one, are one thing, and are neighbours. */
+static void add_name(struct buf *out, const char *name)
+{
+    static const char set[] = "_set";
+    size_t len = strlen(name);
+    if (len > strlen(set) && strcmp(name + len - strlen(set), set) == 0)
+        len -= strlen(set);
+    bool said = out->len >= len && memcmp(out->data + out->len - len, name, len) == 0 &&
+                (out->len == len || out->data[out->len - len - 1] == ' ');
+    if (!said)
+        buf_printf(out, "%s%.*s", out->len ? ", " : "", (int)len, name);
+}
+
 /* Names of the fields in which two records differ, "image, environment"; of the options of a
  * container each by its own. */
 static void differences(const struct record_type *type, const void *a, const void *b,
@@ -48,7 +61,7 @@ static void differences(const struct record_type *type, const void *a, const voi
         else if (f->type == &container_options_type)
             differences(f->type, (const char *)a + f->offset, (const char *)b + f->offset, out);
         else
-            buf_printf(out, "%s%s", out->len ? ", " : "", f->name);
+            add_name(out, f->name);
     }
 }
 

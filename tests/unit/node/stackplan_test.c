@@ -70,10 +70,14 @@ static void what_changes_is_named(void **state)
                                       service_of("same", "i", 1)};
     second[0].spec.options.tty = true;
     second[0].spec.options.shm_bytes = 4096;
+    second[0].spec.command_set = true;
+    second[0].spec.command = (char *[]){"sh"};
+    second[0].spec.command_n = 1;
     struct change_stack_deploy deploy = deploy_of(second, 3, 1);
     struct plan_reply reply = plan(w, &deploy);
     assert_true(reply.changes);
-    assert_string_equal(find(&reply, "update", "app.web")->detail, "image, shm_bytes, tty");
+    assert_string_equal(find(&reply, "update", "app.web")->detail,
+                        "image, command, shm_bytes, tty");
     record_release(&plan_reply_type, &reply);
     second[0].spec.image = "i"; /* the same name, other bits */
     second[0].spec.image_digest =
