@@ -31,6 +31,10 @@ struct command;
     X(inspect)                                                                                     \
     X(registry)                                                                                    \
     X(volume)                                                                                      \
+    X(config)                                                                                      \
+    X(secret)                                                                                      \
+    X(network)                                                                                     \
+    X(dns)                                                                                         \
     X(container)                                                                                   \
     X(image)                                                                                       \
     X(status)                                                                                      \

@@ -26,6 +26,9 @@ static const struct field compose_project_fields[] = {
     FIELD_LIST(struct compose_project, services, compose_service_type),
     FIELD_STRINGS(struct compose_project, networks),
     FIELD_STRINGS(struct compose_project, volumes),
+    FIELD_LIST(struct compose_project, own_networks, deploy_network_type),
+    FIELD_LIST(struct compose_project, own_volumes, deploy_volume_type),
+    FIELD_LIST(struct compose_project, contents, content_type),
 };
 const struct record_type compose_project_type =
     RECORD_TYPE("project", struct compose_project, compose_project_fields);
@@ -61,6 +64,9 @@ static void reader_release(struct reader *r)
     compose_env_release(&r->dotenv);
     uses_release(&r->network_uses);
     uses_release(&r->volume_uses);
+    uses_release(&r->config_uses);
+    uses_release(&r->secret_uses);
+    compose_resources_release(r);
     for (size_t i = 0; i < r->unset_n; i++)
         free(r->unset[i]);
     free(r->unset);
@@ -207,16 +213,30 @@ static void read_volumes(struct reader *r, const struct yaml *value, void *objec
     compose_read_volumes(r, value);
 }
 
+static void read_configs(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    r->configs = value;
+    compose_read_contents(r, value, CONTENT_CONFIG);
+}
+
+static void read_secrets(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    r->secrets = value;
+    compose_read_contents(r, value, CONTENT_SECRET);
+}
+
 static const struct compose_key root_keys[] = {
     {"version", KEY_READ, read_version, NULL},
     {"name", KEY_NOTED, NULL, NULL}, /* read_stack_name */
     {"services", KEY_READ, read_services, NULL},
     {"networks", KEY_READ, read_networks, NULL},
     {"volumes", KEY_READ, read_volumes, NULL},
-    {"configs", KEY_LATER, NULL, NULL},
+    {"configs", KEY_READ, read_configs, NULL},
     {"include", KEY_LATER, NULL, "put the services into this file"},
     {"models", KEY_LATER, NULL, NULL},
-    {"secrets", KEY_LATER, NULL, NULL},
+    {"secrets", KEY_READ, read_secrets, NULL},
 };
 
 static void read_root(struct reader *r, const struct yaml *root)

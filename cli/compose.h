@@ -29,7 +29,7 @@
 #ifndef WHERRY_CLI_COMPOSE_H
 #define WHERRY_CLI_COMPOSE_H
 
-#include "store/model.h"
+#include "store/change.h"
 
 enum {
     COMPOSE_FILE_MAX = 1 << 20,  /* bytes of a Compose file or an env file */
@@ -51,6 +51,14 @@ struct compose_project {
     size_t networks_n;
     char **volumes; /* full names, sorted: "stack_data" */
     size_t volumes_n;
+    struct deploy_network *own_networks; /* those that say more than their name */
+    size_t own_networks_n;
+    struct deploy_volume *own_volumes; /* likewise */
+    size_t own_volumes_n;
+    /* Configs and secrets that the services have and that are not external: kind, base, data and
+     * labels. In specs they go by "base". */
+    struct content *contents;
+    size_t contents_n;
 };
 
 extern const struct record_type compose_service_type, compose_project_type;

@@ -32,55 +32,6 @@ static void check_uses(struct reader *r, const struct compose_uses *uses, const 
     }
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Sort and drop what is there twice. */
-static void sort_unique(char **list, size_t *n)
-{
-    if (*n == 0)
-        return;
-    qsort(list, *n, sizeof(*list), compare_strings);
-    size_t kept = 1;
-    for (size_t i = 1; i < *n; i++) {
-        if (strcmp(list[kept - 1], list[i]) == 0)
-            free(list[i]);
-        else
-            list[kept++] = list[i];
-    }
-    *n = kept;
-}
-
-static void collect(struct reader *r)
-{
-    struct compose_project *p = &r->project;
-    for (size_t i = 0; i < r->network_uses.n; i++)
-        compose_strings_add(&p->networks, &p->networks_n, str_copy(r->network_uses.items[i].name));
-    for (size_t i = 0; i < r->volume_uses.n; i++)
-        compose_strings_add(&p->volumes, &p->volumes_n,
-                            str_printf("%s_%s", p->name, r->volume_uses.items[i].name));
-    sort_unique(p->networks, &p->networks_n);
-    sort_unique(p->volumes, &p->volumes_n);
-}
-
-/* Volumes go by their full names from here on. */
-static void name_volumes(struct compose_project *p)
-{
-    for (size_t i = 0; i < p->services_n; i++) {
-        struct spec *spec = &p->services[i].spec;
-        for (size_t k = 0; k < spec->mounts_n; k++) {
-            struct mount_spec *mount = &spec->mounts[k];
-            if (mount->kind != MOUNT_VOLUME || !*mount->source)
-                continue;
-            char *full = str_printf("%s_%s", p->name, mount->source);
-            free(mount->source);
-            mount->source = full;
-        }
-    }
-}
-
 /* --- dependencies -------------------------------------------------------------------------- */
 
 enum visit {
@@ -207,10 +158,11 @@ void compose_check(struct reader *r)
     struct compose_project *p = &r->project;
     check_uses(r, &r->network_uses, r->networks, "networks", "network", "default");
     check_uses(r, &r->volume_uses, r->volumes, "volumes", "volume", NULL);
+    check_uses(r, &r->config_uses, r->configs, "configs", "config", NULL);
+    check_uses(r, &r->secret_uses, r->secrets, "secrets", "secret", NULL);
     check_depends(r);
     for (size_t i = 0; i < p->services_n; i++)
         for (size_t k = 0; k < p->services[i].spec.depends_on_n; k++)
             check_condition(r, i, k);
-    collect(r);
-    name_volumes(p);
+    compose_settle_resources(r);
 }

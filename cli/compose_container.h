@@ -33,6 +33,9 @@ void compose_read_forms(struct reader *r, const struct yaml *node, bool single,
 bool compose_has_room(struct reader *r, const struct yaml *at, size_t n, size_t max);
 
 /* compose_environment.c: the pairs of a mapping or a list of NAME=VALUE, in the file's order. */
+/* Permission bits in octal. */
+void compose_read_mode(struct reader *r, const struct yaml *value, int64_t *ret);
+
 void compose_read_pairs(struct reader *r, const struct yaml *value, struct compose_env *ret);
 
 /* --- keys ------------------------------------------------------------------------------------ */

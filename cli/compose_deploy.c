@@ -325,9 +325,7 @@ static void read_endpoint_mode(struct reader *r, const struct yaml *value, void 
     if (i == 0)
         spec_of(object)->endpoint_mode = ENDPOINT_DNSRR;
     else if (i == 1)
-        compose_error(r, value,
-                      "'vip' is not supported yet; leave the key out: a service's name has "
-                      "the addresses of its healthy tasks");
+        spec_of(object)->endpoint_mode = ENDPOINT_VIP;
 }
 
 static const struct compose_key deploy_keys[] = {

@@ -111,6 +111,16 @@ void compose_read_labels(struct reader *r, const struct yaml *value, void *objec
     read_pairs(r, value, &((struct compose_draft *)object)->labels, add_label);
 }
 
+void compose_read_label_pairs(struct reader *r, const struct yaml *value, struct pair **list,
+                              size_t *n)
+{
+    struct compose_env labels = {0};
+    read_pairs(r, value, &labels, add_label);
+    compose_env_settle(&labels);
+    *list = labels.pairs;
+    *n = labels.n;
+}
+
 /* --- env_file ------------------------------------------------------------------------------ */
 
 struct env_entry {

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,15 +48,24 @@ static void read_aliases(struct reader *r, const struct yaml *value, void *objec
         compose_error(r, value, "more than %d names", COMPOSE_NETWORKS_MAX);
 }
 
+static void read_ipv4_address(struct reader *r, const struct yaml *value, void *object)
+{
+    struct attachment *attachment = object;
+    struct in_addr address;
+    compose_read_text(r, value, &attachment->address);
+    if (attachment->address && inet_pton(AF_INET, attachment->address, &address) != 1)
+        compose_error(r, value, "'%.64s' is no IPv4 address", attachment->address);
+}
+
 static const struct compose_key attachment_keys[] = {
     {"aliases", KEY_READ, read_aliases, NULL},
     {"interface_name", KEY_LATER, NULL, NULL},
-    {"ipv4_address", KEY_LATER, NULL, "reach the service by its name"},
+    {"ipv4_address", KEY_READ, read_ipv4_address, NULL},
     {"ipv6_address", KEY_LATER, NULL, "reach the service by its name"},
     {"link_local_ips", KEY_LATER, NULL, NULL},
     {"mac_address", KEY_LATER, NULL, NULL},
     {"driver_opts", KEY_LATER, NULL, NULL},
-    {"priority", KEY_LATER, NULL, NULL},
+    {"priority", KEY_NOTED, NULL, NULL},
     {"gw_priority", KEY_LATER, NULL, NULL},
 };
 
@@ -130,18 +140,145 @@ static void read_driver(struct reader *r, const struct yaml *value, void *object
                       text);
 }
 
+static struct deploy_network *network_of(void *object)
+{
+    return &((struct compose_network *)object)->network;
+}
+
+static void read_internal(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &network_of(object)->internal);
+}
+
+static void read_attachable(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &network_of(object)->attachable);
+}
+
+static void read_network_labels(struct reader *r, const struct yaml *value, void *object)
+{
+    struct deploy_network *network = network_of(object);
+    compose_read_label_pairs(r, value, &network->labels, &network->labels_n);
+}
+
+static void read_name(struct reader *r, const struct yaml *value, void *object)
+{
+    struct deploy_network *network = network_of(object);
+    compose_read_text(r, value, &network->name);
+    if (network->name && !content_name_is_valid(network->name))
+        compose_error(r, value, "'%.100s' is no name for a network; use letters, digits, '.', '_' "
+                                "and '-'",
+                      network->name);
+    network->full = network->name != NULL;
+}
+
+/* true, or as older files have it {name: NAME}. */
+static const struct compose_key external_keys[] = {
+    {"name", KEY_READ, read_name, NULL},
+};
+
+static void read_external(struct reader *r, const struct yaml *value, void *object)
+{
+    struct compose_network *def = object;
+    def->external = true;
+    if (value->kind == YAML_MAP)
+        compose_section(r, value, external_keys, ARRAY_SIZE(external_keys), object);
+    else
+        compose_read_bool(r, value, &def->external);
+}
+
+static void read_subnet(struct reader *r, const struct yaml *value, void *object)
+{
+    struct deploy_network *network = network_of(object);
+    if (*str_or_empty(network->prefix))
+        compose_error(r, value, "a network has one subnet here");
+    else
+        compose_read_text(r, value, &network->prefix);
+    if (network->prefix && strchr(network->prefix, ':'))
+        compose_error(r, value, "'%.64s' is an IPv6 range; only IPv4 is supported yet",
+                      network->prefix);
+}
+
+static void read_ip_range(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_text(r, value, &network_of(object)->ip_range);
+}
+
+static void read_gateway(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    compose_warn(r, value, "the gateway is 169.254.1.1 in every network; this one is not used");
+}
+
+static const struct compose_key range_keys[] = {
+    {"subnet", KEY_READ, read_subnet, NULL},
+    {"ip_range", KEY_READ, read_ip_range, NULL},
+    {"gateway", KEY_READ, read_gateway, NULL},
+    {"aux_addresses", KEY_LATER, NULL, "keep them out of ip_range"},
+};
+
+static void read_ranges(struct reader *r, const struct yaml *value, void *object)
+{
+    if (!compose_is_list(r, value, "a list of ranges"))
+        return;
+    for (size_t i = 0; i < value->n; i++)
+        compose_section(r, value->items[i], range_keys, ARRAY_SIZE(range_keys), object);
+}
+
+static void read_ipam_driver(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    cleanup_free char *text = compose_text(r, value);
+    if (text && strcmp(text, "default") != 0)
+        compose_error(r, value, "'%.64s' must be default", text);
+}
+
+static const struct compose_key ipam_keys[] = {
+    {"driver", KEY_READ, read_ipam_driver, NULL},
+    {"config", KEY_READ, read_ranges, NULL},
+    {"options", KEY_LATER, NULL, NULL},
+};
+
+static void read_ipam(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_section(r, value, ipam_keys, ARRAY_SIZE(ipam_keys), object);
+}
+
+/* MTU follows the path here, and a network between members is no bridge. */
+static void read_driver_opts(struct reader *r, const struct yaml *value, void *object)
+{
+    (void)object;
+    if (value->kind == YAML_MAP && value->n > 0)
+        compose_warn(r, value, "are for Docker's drivers and mean nothing here");
+}
+
 static const struct compose_key network_keys[] = {
     {"driver", KEY_READ, read_driver, NULL},
-    {"driver_opts", KEY_LATER, NULL, NULL},
-    {"ipam", KEY_LATER, NULL, "addresses are given out by the cluster"},
-    {"external", KEY_LATER_IF_SET, NULL, "put the services that share it into one file"},
-    {"internal", KEY_LATER_IF_SET, NULL, NULL},
+    {"driver_opts", KEY_READ, read_driver_opts, NULL},
+    {"ipam", KEY_READ, read_ipam, NULL},
+    {"external", KEY_READ, read_external, NULL},
+    {"internal", KEY_READ, read_internal, NULL},
     {"enable_ipv4", KEY_NOTED, NULL, NULL},
     {"enable_ipv6", KEY_LATER_IF_SET, NULL, NULL},
-    {"attachable", KEY_LATER_IF_SET, NULL, NULL},
-    {"labels", KEY_LATER, NULL, NULL},
-    {"name", KEY_LATER, NULL, "a network is called STACK_NAME"},
+    {"attachable", KEY_READ, read_attachable, NULL},
+    {"labels", KEY_READ, read_network_labels, NULL},
+    {"name", KEY_READ, read_name, NULL},
 };
+
+static void read_network(struct reader *r, const struct yaml_pair *pair)
+{
+    r->network_defs =
+        mem_resize(r->network_defs, r->network_defs_n + 1, sizeof(*r->network_defs));
+    struct compose_network *def = &r->network_defs[r->network_defs_n++];
+    *def = (struct compose_network){.key = str_copy(pair->key->text)};
+    compose_section(r, pair->value, network_keys, ARRAY_SIZE(network_keys), def);
+    if (def->external && !def->network.full)
+        def->network.full = true;
+    if (!*str_or_empty(def->network.name))
+        def->network.name = str_copy(def->key);
+    if (*str_or_empty(def->network.ip_range) && !*str_or_empty(def->network.prefix))
+        compose_error(r, pair->key, "ip_range needs a subnet beside it");
+}
 
 void compose_read_networks(struct reader *r, const struct yaml *value)
 {
@@ -151,7 +288,7 @@ void compose_read_networks(struct reader *r, const struct yaml *value)
         const struct yaml_pair *pair = &value->pairs[i];
         compose_check_name(r, pair->key, pair->key->text);
         size_t before = compose_enter(r, pair->key->text);
-        compose_section(r, pair->value, network_keys, ARRAY_SIZE(network_keys), NULL);
+        read_network(r, pair);
         compose_leave(r, before);
     }
 }

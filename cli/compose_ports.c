@@ -23,6 +23,7 @@ struct port_entry {
     bool published_given;
     bool target_given;
     enum protocol protocol;
+    enum port_mode mode;
 };
 
 static bool parse_range(const char *text, struct range *ret)
@@ -46,12 +47,17 @@ static void bad_port(struct reader *r, const struct yaml *at, const char *text)
                   PORT_MAX);
 }
 
-static void refuse_address(struct reader *r, const struct yaml *at, const char *address)
+/* True for "all addresses", which is what there is. */
+static bool take_address(struct reader *r, const struct yaml *at, const char *address)
 {
+    if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0 ||
+        strcmp(address, "[::]") == 0)
+        return true;
     compose_error(r, at,
                   "a port on one address ('%.64s') is not supported yet; leave the address out: "
                   "each member answers on all of its own",
                   address);
+    return false;
 }
 
 /* --- into the spec ------------------------------------------------------------------------- */
@@ -94,7 +100,10 @@ static void add_entry(struct reader *r, struct compose_draft *draft, const struc
     }
     for (int64_t i = 0; i < n; i++)
         if (!add_port(r, draft, e->at,
-                      (struct port_spec){e->protocol, e->published.first + i, e->target.first + i}))
+                      (struct port_spec){.protocol = e->protocol,
+                                         .published = e->published.first + i,
+                                         .target = e->target.first + i,
+                                         .mode = e->mode}))
             return;
 }
 
@@ -130,12 +139,12 @@ static void read_short(struct reader *r, const struct yaml *value, struct compos
         char *published = strrchr(text, ':');
         if (published) {
             *published++ = '\0';
-            refuse_address(r, value, text);
-            return;
+            if (!take_address(r, value, text))
+                return;
         }
         e.published_given = true;
-        if (!parse_range(text, &e.published)) {
-            bad_port(r, value, text);
+        if (!parse_range(published ? published : text, &e.published)) {
+            bad_port(r, value, published ? published : text);
             return;
         }
     }
@@ -182,17 +191,15 @@ static void read_host_ip(struct reader *r, const struct yaml *value, void *objec
     (void)object;
     cleanup_free char *text = compose_text(r, value);
     if (text)
-        refuse_address(r, value, text);
+        take_address(r, value, text);
 }
 
 static void read_mode(struct reader *r, const struct yaml *value, void *object)
 {
-    (void)object;
-    cleanup_free char *text = compose_text(r, value);
-    if (text && strcmp(text, "host") == 0)
-        compose_error(r, value, "'host' is not supported yet; ingress makes every member answer");
-    else if (text && strcmp(text, "ingress") != 0)
-        compose_error(r, value, "'%.64s' must be ingress", text);
+    static const char *const modes[] = {"ingress", "host", NULL};
+    int i = compose_read_choice(r, value, modes);
+    if (i >= 0)
+        ((struct port_entry *)object)->mode = (enum port_mode)i;
 }
 
 static const struct compose_key port_keys[] = {

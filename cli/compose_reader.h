@@ -28,6 +28,7 @@ enum {
     COMPOSE_PORTS_MAX = 1024,          /* of a service */
     COMPOSE_MOUNTS_MAX = 256,          /* of a service */
     COMPOSE_NETWORKS_MAX = 64,         /* of a service */
+    COMPOSE_CONTENTS_MAX = 128,        /* configs, and secrets, of a service */
     COMPOSE_REPLICAS_MAX = 10000,      /* of a service */
     COMPOSE_PUBLISHED_MAX = 2 * 65536, /* protocols times ports */
 };
@@ -131,6 +132,33 @@ struct compose_draft {
     char *container_alias;
 };
 
+/* What the top level says of a network, by the name that the file's services have for it. */
+struct compose_network {
+    char *key;
+    bool external;
+    struct deploy_network network;
+};
+
+struct compose_volume {
+    char *key;
+    bool external;
+    struct deploy_volume volume; /* its name is that of the row */
+};
+
+/* … of a config or secret. */
+struct compose_content {
+    char *key;
+    const struct yaml *at;
+    bool external;
+    char *base;  /* what it is called in the cluster */
+    char *file;  /* one of these three */
+    char *variable;
+    char *text;
+    const struct yaml *source_at;
+    struct content content; /* kind and labels */
+    bool used;
+};
+
 struct reader {
     const struct compose_options *options;
     const char *file; /* as the user named it */
@@ -147,8 +175,15 @@ struct reader {
     size_t unset_n;
     int *published; /* COMPOSE_PUBLISHED_MAX of them, by protocol and port: 1 + index of the service
                      */
-    const struct yaml *services, *networks, *volumes; /* of the top level */
-    struct compose_uses network_uses, volume_uses;
+    /* Of the top level. */
+    const struct yaml *services, *networks, *volumes, *configs, *secrets;
+    struct compose_uses network_uses, volume_uses, config_uses, secret_uses;
+    struct compose_network *network_defs;
+    size_t network_defs_n;
+    struct compose_volume *volume_defs;
+    size_t volume_defs_n;
+    struct compose_content *content_defs;
+    size_t content_defs_n;
 };
 
 /* Report an error or a warning at @at, after the path of what is being read. @at NULL: the file. */
@@ -252,6 +287,24 @@ void compose_read_network_mode(struct reader *r, const struct yaml *value, void 
 void compose_read_networks(struct reader *r, const struct yaml *value); /* of the top level */
 /* Attach to "default" what names no network, and add the container's name as an alias. */
 void compose_settle_networks(struct reader *r, struct compose_draft *draft);
+
+/* compose_resources.c: what services use gets the names it has in the cluster, and the project the
+ * list of it; contents are read. */
+void compose_settle_resources(struct reader *r);
+void compose_resources_release(struct reader *r);
+
+/* compose_contents.c */
+void compose_read_configs(struct reader *r, const struct yaml *value, void *object);
+void compose_read_secrets(struct reader *r, const struct yaml *value, void *object);
+void compose_read_contents(struct reader *r, const struct yaml *value,
+                           enum content_kind kind); /* of the top level */
+/* Give the configs and secrets of all services the names they have in the cluster, and read those
+ * that come with the file. */
+void compose_settle_contents(struct reader *r);
+
+/* Add labels of the top level, sorted, to a list. */
+void compose_read_label_pairs(struct reader *r, const struct yaml *value, struct pair **list,
+                              size_t *n);
 
 /* compose_deploy.c */
 void compose_read_deploy(struct reader *r, const struct yaml *value, void *object);

@@ -174,8 +174,6 @@ static void read_expose(struct reader *r, const struct yaml *value, void *object
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-static const char by_mount[] = "put it into the image, or mount it from a volume or an absolute "
-                               "path of the nodes";
 static const char by_name[] = "services of a network reach each other by name without it";
 static const char windows[] = "is for Windows containers; use cpus: or deploy.resources";
 static const char realtime[] = "takes a kernel that shares out real time between groups, which "
@@ -267,7 +265,7 @@ static const struct compose_key service_keys[] = {
      "drivers of GPUs are not set up in containers yet; name the device files of the nodes under "
      "devices:, and bind-mount the driver's libraries"},
     {"attach", KEY_LATER_IF_SET, NULL, "a deploy attaches to nothing; see `wherry logs`"},
-    {"configs", KEY_LATER, NULL, by_mount},
+    {"configs", KEY_READ, compose_read_configs, NULL},
     {"develop", KEY_LATER, NULL, "leave it to the file you develop with"},
     {"extends", KEY_LATER, NULL, "use an anchor and a merge key (<<: *name)"},
     {"external_links", KEY_LATER, NULL, NULL},
@@ -279,7 +277,7 @@ static const struct compose_key service_keys[] = {
     {"profiles", KEY_NOTED, NULL, NULL}, /* see compose_profiles.c */
     {"provider", KEY_LATER, NULL, NULL},
     {"pull_refresh_after", KEY_LATER, NULL, NULL},
-    {"secrets", KEY_LATER, NULL, by_mount},
+    {"secrets", KEY_READ, compose_read_secrets, NULL},
     {"use_api_socket", KEY_LATER_IF_SET, NULL, NULL},
     {"volumes_from", KEY_LATER, NULL, "name the volume in both services"},
 };

@@ -46,6 +46,13 @@ static bool take_mode(struct reader *r, const struct yaml *at, const char *text,
     return false;
 }
 
+void compose_read_mode(struct reader *r, const struct yaml *value, int64_t *ret)
+{
+    cleanup_free char *text = compose_text(r, value);
+    if (text)
+        take_mode(r, value, text, ret);
+}
+
 /* Takes what @t owns. */
 static void add(struct reader *r, struct compose_draft *draft, const struct yaml *at,
                 struct tmpfs_spec *t)

@@ -2,6 +2,7 @@
 #include "cli/compose_container.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -16,6 +17,8 @@ struct mount_entry {
     bool read_only;
     char *propagation;
     bool create_source;
+    bool no_copy;
+    char *subpath;
     const struct yaml *bind, *volume, *tmpfs; /* what the long form says of a kind */
 };
 
@@ -25,6 +28,7 @@ static void entry_release(struct mount_entry *e)
     free(e->source);
     free(e->target);
     free(e->propagation);
+    free(e->subpath);
 }
 
 /* --- into the spec ------------------------------------------------------------------------- */
@@ -61,6 +65,8 @@ static bool add_mount(struct reader *r, struct compose_draft *draft, struct moun
         .read_only = e->read_only,
         .propagation = steal(&e->propagation),
         .create_source = e->create_source,
+        .no_copy = e->no_copy,
+        .subpath = steal(&e->subpath),
     };
     return true;
 }
@@ -103,8 +109,9 @@ static bool take_options(struct reader *r, struct mount_entry *e, char *options)
         } else if (option_ok(OPTION_PROPAGATION, option)) {
             free(e->propagation);
             e->propagation = str_copy(option);
-        } else if (strcmp(option, "rw") != 0 && strcmp(option, "nocopy") != 0) {
-            /* Nothing is ever copied into a volume. */
+        } else if (strcmp(option, "nocopy") == 0) {
+            e->no_copy = true;
+        } else if (strcmp(option, "rw") != 0) {
             compose_error(
                 r, e->at,
                 "mount option '%.64s' is not supported yet; ro, rw, nocopy and, of a bind "
@@ -185,9 +192,25 @@ static void read_read_only(struct reader *r, const struct yaml *value, void *obj
     compose_read_bool(r, value, &((struct mount_entry *)object)->read_only);
 }
 
+static void read_nocopy(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &((struct mount_entry *)object)->no_copy);
+}
+
+/* A folder below the volume's own. */
+static void read_subpath(struct reader *r, const struct yaml *value, void *object)
+{
+    char **subpath = &((struct mount_entry *)object)->subpath;
+    compose_read_text(r, value, subpath);
+    cleanup_free char *rooted = str_printf("/%s", str_or_empty(*subpath));
+    if (*subpath && (!**subpath || !option_ok(OPTION_PATH, rooted)))
+        compose_error(r, value, "'%.100s' must be a path inside the volume, without '..'",
+                      *subpath);
+}
+
 static const struct compose_key volume_option_keys[] = {
-    {"nocopy", KEY_NOTED, NULL, NULL}, /* nothing is ever copied into a volume */
-    {"subpath", KEY_LATER, NULL, NULL},
+    {"nocopy", KEY_READ, read_nocopy, NULL},
+    {"subpath", KEY_READ, read_subpath, NULL},
     {"labels", KEY_LATER, NULL, NULL},
 };
 
@@ -302,13 +325,78 @@ static void read_driver(struct reader *r, const struct yaml *value, void *object
         compose_error(r, value, "driver '%.64s' is not supported yet; local is", text);
 }
 
+static struct deploy_volume *volume_of(void *object)
+{
+    return &((struct compose_volume *)object)->volume;
+}
+
+static void read_name(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_text(r, value, &volume_of(object)->name);
+}
+
+static const struct compose_key external_keys[] = {
+    {"name", KEY_READ, read_name, NULL},
+};
+
+static void read_external(struct reader *r, const struct yaml *value, void *object)
+{
+    struct compose_volume *def = object;
+    def->external = true;
+    if (value->kind == YAML_MAP)
+        compose_section(r, value, external_keys, ARRAY_SIZE(external_keys), object);
+    else
+        compose_read_bool(r, value, &def->external);
+}
+
+static void read_volume_labels(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_label_pairs(r, value, &volume_of(object)->labels, &volume_of(object)->labels_n);
+}
+
+/* Those of Docker's driver "local"; a size becomes bytes. */
+static void read_driver_opts(struct reader *r, const struct yaml *value, void *object)
+{
+    struct deploy_volume *volume = volume_of(object);
+    struct err err;
+    if (!compose_is_map(r, value, "a mapping of options"))
+        return;
+    for (size_t i = 0; i < value->n; i++) {
+        char *text = compose_text(r, value->pairs[i].value);
+        int64_t bytes;
+        if (!text)
+            continue;
+        if (strcmp(value->pairs[i].key->text, "size") == 0 && compose_size(text, &bytes)) {
+            free(text);
+            text = str_printf("%lld", (long long)bytes);
+        }
+        volume->options = mem_resize(volume->options, volume->options_n + 1, sizeof(struct pair));
+        volume->options[volume->options_n++] =
+            (struct pair){.key = str_copy(value->pairs[i].key->text), .value = text};
+    }
+    if (volume_options_check(volume->options, volume->options_n, &err) < 0)
+        compose_error(r, value, "%s", err.msg);
+}
+
 static const struct compose_key volume_keys[] = {
     {"driver", KEY_READ, read_driver, NULL},
-    {"driver_opts", KEY_LATER, NULL, NULL},
-    {"external", KEY_LATER_IF_SET, NULL, NULL},
-    {"labels", KEY_LATER, NULL, NULL},
-    {"name", KEY_LATER, NULL, "a volume is called STACK_NAME"},
+    {"driver_opts", KEY_READ, read_driver_opts, NULL},
+    {"external", KEY_READ, read_external, NULL},
+    {"labels", KEY_READ, read_volume_labels, NULL},
+    {"name", KEY_READ, read_name, NULL},
 };
+
+static void read_volume(struct reader *r, const struct yaml_pair *pair)
+{
+    r->volume_defs = mem_resize(r->volume_defs, r->volume_defs_n + 1, sizeof(*r->volume_defs));
+    struct compose_volume *def = &r->volume_defs[r->volume_defs_n++];
+    *def = (struct compose_volume){.key = str_copy(pair->key->text)};
+    compose_section(r, pair->value, volume_keys, ARRAY_SIZE(volume_keys), def);
+    if (def->external && !*str_or_empty(def->volume.name)) {
+        free(def->volume.name);
+        def->volume.name = str_copy(def->key);
+    }
+}
 
 void compose_read_volumes(struct reader *r, const struct yaml *value)
 {
@@ -318,7 +406,7 @@ void compose_read_volumes(struct reader *r, const struct yaml *value)
         const struct yaml_pair *pair = &value->pairs[i];
         compose_check_name(r, pair->key, pair->key->text);
         size_t before = compose_enter(r, pair->key->text);
-        compose_section(r, pair->value, volume_keys, ARRAY_SIZE(volume_keys), NULL);
+        read_volume(r, pair);
         compose_leave(r, before);
     }
 }

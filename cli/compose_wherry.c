@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct spec *spec_of(void *object)
@@ -66,12 +67,41 @@ static void read_single(struct reader *r, const struct yaml *value, void *object
         compose_read_bool(r, value, &spec->single);
 }
 
+/* Those that programs take for "look again". */
+static bool is_reload_signal(const char *name)
+{
+    static const char *const names[] = {"HUP", "USR1", "USR2", "WINCH", "CONT", "INT", "TERM"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* "signal HUP", or "restart". */
+static void read_on_change(struct reader *r, const struct yaml *value, void *object)
+{
+    cleanup_free char *text = compose_text(r, value);
+    char **signal = &spec_of(object)->on_change;
+    if (!text || strcmp(text, "restart") == 0)
+        return;
+    const char *name = str_starts(text, "signal ") ? text + strlen("signal ") : "";
+    name += str_starts(name, "SIG") ? strlen("SIG") : 0;
+    if (is_reload_signal(name)) {
+        free(*signal);
+        *signal = str_copy(name);
+    } else {
+        compose_error(r, value,
+                      "'%.64s' must be restart, or a signal such as 'signal HUP'", text);
+    }
+}
+
 static const struct compose_key keys[] = {
     {"failover", KEY_READ, read_failover, NULL},
     {"drain", KEY_READ, read_drain, NULL},
     {"rollout-deadline", KEY_READ, read_deadline, NULL},
     {"rebalance", KEY_READ, read_rebalance, NULL},
     {"single", KEY_READ, read_single, NULL},
+    {"on-change", KEY_READ, read_on_change, NULL},
     {"probe", KEY_READ, compose_read_probe, NULL},
     {"on-unhealthy", KEY_READ, compose_read_unhealthy, NULL},
     {"schedule", KEY_READ, compose_read_schedule, NULL},

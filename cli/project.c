@@ -81,6 +81,12 @@ void project_request(const struct compose_project *project, struct deploy_reques
         .networks_n = project->networks_n,
         .volumes = project->volumes,
         .volumes_n = project->volumes_n,
+        .own_networks = project->own_networks,
+        .own_networks_n = project->own_networks_n,
+        .own_volumes = project->own_volumes,
+        .own_volumes_n = project->own_volumes_n,
+        .contents = project->contents,
+        .contents_n = project->contents_n,
     };
     for (size_t i = 0; i < project->services_n; i++)
         ret->services[i] = (struct deploy_spec){.name = project->services[i].name,

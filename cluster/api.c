@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/api.h"
 
+#include "store/change.h"
+
 /* clang-format off */
 static const struct field empty_fields[] = {
     FIELD_INT(struct empty, unused),
@@ -306,6 +308,9 @@ static const struct field deploy_request_fields[] = {
     FIELD_LIST(struct deploy_request, services, deploy_spec_type),
     FIELD_STRINGS(struct deploy_request, networks),
     FIELD_STRINGS(struct deploy_request, volumes),
+    FIELD_LIST(struct deploy_request, own_networks, deploy_network_type),
+    FIELD_LIST(struct deploy_request, own_volumes, deploy_volume_type),
+    FIELD_LIST(struct deploy_request, contents, content_type),
 };
 const struct record_type deploy_request_type =
     RECORD_TYPE("deploy_request", struct deploy_request, deploy_request_fields);

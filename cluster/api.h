@@ -14,8 +14,10 @@
 #define WHERRY_CLUSTER_API_H
 
 #include "cluster/api_container.h"
+#include "cluster/api_content.h"
 #include "cluster/api_exec.h"
 #include "cluster/api_image.h"
+#include "cluster/api_network.h"
 #include "cluster/api_registry.h"
 #include "cluster/api_service.h"
 #include "cluster/api_standalone.h"
@@ -82,6 +84,15 @@
     X("registry.set", registry_set_request, empty)                                                 \
     X("registry.list", empty, registry_list_reply)                                                 \
     X("registry.remove", name_request, empty)                                                      \
+    X("content.set", content_set_request, content_set_reply)                                       \
+    X("content.list", content_request, content_list_reply)                                         \
+    X("content.remove", content_request, empty)                                                    \
+    X("network.create", network_create_request, empty)                                             \
+    X("network.list", name_request, network_list_reply)                                            \
+    X("network.remove", name_request, empty)                                                       \
+    X("dns.set", dns_request, empty)                                                               \
+    X("dns.list", empty, dns_list_reply)                                                           \
+    X("dns.remove", dns_request, empty)                                                            \
     X("cluster.restore", restore_request, restore_reply)                                           \
     X("backup.read", backup_read_request, backup_read_reply)                                       \
     CONTAINER_VERBS(X)                                                                             \
@@ -359,6 +370,14 @@ struct deploy_request {
     size_t networks_n;
     char **volumes; /* full names */
     size_t volumes_n;
+    struct deploy_network *own_networks; /* as in struct change_stack_deploy */
+    size_t own_networks_n;
+    struct deploy_volume *own_volumes;
+    size_t own_volumes_n;
+    /* What its configs and secrets are: kind, base, data, labels. Specs have them by base, as they
+     * have those that are in the cluster already. */
+    struct content *contents;
+    size_t contents_n;
 };
 
 struct deploy_reply {

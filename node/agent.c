@@ -27,6 +27,7 @@ enum {
     DRAIN_DEFAULT_MS = 500, /* all members have stopped sending connections by then */
     EXIT_UNKNOWN = 137,     /* killed: its shim or its machine was */
     EXIT_NOT_STARTED = 127,
+    FILES_AGAIN_MS = 5000,
     LEASE_LAST_PART = 3,      /* of a lease, which is for its end */
     EXIT_UNHEALTHY = 1,       /* of a run that was ended for its health, and ended well */
     ADOPTED_ATTEMPTS_MAX = 5, /* of what restarted before we came */
@@ -76,6 +77,21 @@ static void next_sequence(struct agent *a)
     a->sequence = a->sequence < now ? now : a->sequence + 1;
 }
 
+static bool other_contents(const struct content_ref *a, size_t a_n, const struct content_ref *b,
+                           size_t b_n)
+{
+    bool same = a_n == b_n;
+    for (size_t i = 0; i < a_n && same; i++)
+        same = str_equal(a[i].source, b[i].source);
+    return !same;
+}
+
+static bool has_other_files(const struct spec *a, const struct spec *b)
+{
+    return other_contents(a->configs, a->configs_n, b->configs, b->configs_n) ||
+           other_contents(a->secrets, a->secrets_n, b->secrets, b->secrets_n);
+}
+
 /* The task belongs to another revision now, for which it need not be replaced. */
 static void take_spec(struct agent *a, const struct task *task)
 {
@@ -91,6 +107,7 @@ static void take_spec(struct agent *a, const struct task *task)
         a->limits_due |= CONTAINER_UPDATE_PIDS;
     if (a->spec.reservations.memory_bytes != spec.reservations.memory_bytes)
         a->limits_due |= CONTAINER_UPDATE_RESERVED;
+    a->files_due = a->files_due || has_other_files(&a->spec, &spec);
     record_release(&spec_type, &a->spec);
     a->spec = spec;
 }
@@ -423,6 +440,15 @@ void agent_on_killed(struct agent *a, const struct err *err)
     agent_look(a);
 }
 
+void agent_on_filed(struct agent *a, const struct err *err)
+{
+    if (err->code == 0 || err->code == ERR_NOTFOUND || a->phase != AGENT_RUN)
+        return; /* or it does not run any more: the next run has them */
+    log_warn("node", "%s: its configs and secrets: %s", a->id, err->msg);
+    a->files_due = true;
+    a->files_ms = clock_boot_ms() + FILES_AGAIN_MS;
+}
+
 void agent_on_limited(struct agent *a, const struct err *err)
 {
     if (err->code != 0 && a->phase == AGENT_RUN) {
@@ -458,6 +484,7 @@ void agent_on_removed(struct agent *a, const struct err *err)
 
 void agent_adopt(struct agent *a, const struct container_state *state)
 {
+    a->files_due = a->spec.configs_n + a->spec.secrets_n > 0; /* they may have changed meanwhile */
     a->known = true;
     if (state->run > a->run)
         a->run = state->run;
@@ -559,6 +586,9 @@ static void step_work(struct agent *a, int64_t now)
         } else if (a->limits_due) {
             agent_run_limits(a);
             a->limits_due = 0;
+        } else if (a->files_due && now >= a->files_ms) {
+            agent_run_files(a);
+            a->files_due = false;
         } else if (now >= a->poll_ms) {
             agent_run_look(a);
         }

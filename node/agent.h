@@ -66,6 +66,8 @@ struct agent {
     int64_t failures;           /* of what comes before the start */
     int64_t started_ms;         /* of the run under way, 0: it has not begun */
     bool killed;                /* STOP: the grace is over */
+    bool files_due;      /* its configs or secrets may have another content than it has */
+    int64_t files_ms;    /* boot time before which that is not tried again */
     unsigned limits_due; /* those (container_update_field) of the spec that the container lacks */
 
     /* Health: see health.c. */
@@ -151,6 +153,9 @@ void agent_run_remove(struct agent *a);
 /* Change what a->limits_due says while it runs. */
 void agent_run_limits(struct agent *a);
 
+/* Put the present content of its configs and secrets in their places, and signal it. */
+void agent_run_files(struct agent *a);
+
 /* Handlers: err->code 0, or why it failed. Failures before the start are tried again with growing
  * delays; ERR_NOTFOUND of a look, a signal or a kill means that nothing runs any more. */
 void agent_on_fetched(struct agent *a, const struct err *err);
@@ -162,6 +167,7 @@ void agent_on_signalled(struct agent *a, const struct err *err);
 void agent_on_killed(struct agent *a, const struct err *err);
 void agent_on_removed(struct agent *a, const struct err *err);
 void agent_on_limited(struct agent *a, const struct err *err);
+void agent_on_filed(struct agent *a, const struct err *err);
 
 /* --- health.c --------------------------------------------------------------------------------- */
 

@@ -8,10 +8,13 @@
 #include "base/mem.h"
 #include "node/agent.h"
 #include "node/container_of.h"
+#include "node/contents.h"
 #include "node/daemon.h"
 #include "node/job.h"
 #include "node/reconcile.h"
 #include "runtime/image.h"
+#include "runtime/inspect.h"
+#include "runtime/memfile.h"
 #include "runtime/network.h"
 #include "runtime/update.h"
 #include "runtime/volume.h"
@@ -37,6 +40,7 @@ struct agent_job {
     int64_t run;
     int64_t deadline_ms;
     unsigned limits; /* to change, of enum container_update_field */
+    struct content_files files; /* configs and secrets */
     atomic_bool cancelled;
     const atomic_bool *giving_up; /* the daemon's */
     struct err err;
@@ -47,6 +51,7 @@ struct agent_job {
 static void free_job(struct agent_job *job)
 {
     record_release(&spec_type, &job->spec);
+    content_files_release(&job->files);
     free(job->netns);
     free(job->run_dir);
     free(job->hostname);
@@ -222,22 +227,60 @@ static int prepare_netns(struct agent_job *job)
     return job->spec.options.network_host ? 0 : network_netns_create(job->netns, &job->err);
 }
 
+/* Configs and secrets, as files in memory. */
+static int place_files(struct agent_job *job, bool *ret_changed)
+{
+    *ret_changed = false;
+    struct memfile *files = mem_alloc(job->files.n, sizeof(*files));
+    for (size_t i = 0; i < job->files.n; i++)
+        files[i] = (struct memfile){.data = job->files.files[i].data.data,
+                                    .len = job->files.files[i].data.len,
+                                    .uid = job->files.files[i].uid,
+                                    .gid = job->files.files[i].gid,
+                                    .mode = job->files.files[i].mode};
+    int rv = job->files.n == 0
+                 ? 0
+                 : memfiles_place(job->runtime, job->id, files, job->files.n, ret_changed,
+                                  &job->err);
+    free(files);
+    return rv;
+}
+
+/* Where they are, NULL-terminated; free with free_paths(). */
+static char **file_paths(struct agent_job *job)
+{
+    char **paths = mem_alloc(job->files.n + 1, sizeof(*paths));
+    for (size_t i = 0; i < job->files.n; i++)
+        paths[i] = memfile_path(job->runtime, job->id, i);
+    return paths;
+}
+
+static void free_paths(char **paths)
+{
+    for (size_t i = 0; paths[i]; i++)
+        free(paths[i]);
+    free(paths);
+}
+
 static void create_container(struct agent_job *job, char *const *paths)
 {
     struct container_plan plan;
+    char **files = file_paths(job);
     container_plan_init(&plan, &(struct container_of){.spec = &job->spec,
                                                       .id = job->id,
                                                       .hostname = job->hostname,
                                                       .address = job->address,
                                                       .node_address = job->node_address,
                                                       .netns = job->netns,
-                                                      .mount_sources = paths});
+                                                      .mount_sources = paths,
+                                                      .file_sources = files});
     if (find_image(job) == 0)
         plan.spec.image = job->image;
     job->err = (struct err){0};
     if (container_create(job->runtime, &plan.spec, &job->err) == ERR_EXISTS)
         job->err = (struct err){0};
     container_plan_release(&plan);
+    free_paths(files);
 }
 
 static void work_create(void *arg)
@@ -245,7 +288,9 @@ static void work_create(void *arg)
     struct agent_job *job = arg;
     size_t n = job->spec.mounts_n;
     char **paths = mem_alloc(n, sizeof(*paths));
-    if (prepare_netns(job) == 0 && prepare_mounts(job, paths) == 0)
+    bool changed;
+    if (prepare_netns(job) == 0 && prepare_mounts(job, paths) == 0 &&
+        place_files(job, &changed) == 0)
         create_container(job, paths);
     for (size_t i = 0; i < n; i++)
         free(paths[i]);
@@ -257,9 +302,40 @@ static void done_create(struct agent_job *job)
     agent_on_created(job->agent, &job->err);
 }
 
+/* The files were opened, or could not be: then it fails before it begins. */
+static void work_failed(void *arg)
+{
+    (void)arg;
+}
+
 void agent_run_create(struct agent *a)
 {
-    run(a, work_create, done_create, true);
+    struct agent_job *job = new_job(a, done_create, true);
+    bool opened = contents_of(a->daemon, &a->spec, &job->files, &job->err) == 0;
+    jobs_run(a->daemon->jobs, opened ? work_create : work_failed, on_done, job);
+}
+
+/* --- another content of its files ------------------------------------------------------------ */
+
+static void work_files(void *arg)
+{
+    struct agent_job *job = arg;
+    int number = container_signal_number(job->spec.on_change);
+    bool changed;
+    if (place_files(job, &changed) == 0 && changed && number > 0)
+        container_signal(job->runtime, job->id, number, &job->err);
+}
+
+static void done_files(struct agent_job *job)
+{
+    agent_on_filed(job->agent, &job->err);
+}
+
+void agent_run_files(struct agent *a)
+{
+    struct agent_job *job = new_job(a, done_files, true);
+    bool opened = contents_of(a->daemon, &a->spec, &job->files, &job->err) == 0;
+    jobs_run(a->daemon->jobs, opened ? work_files : work_failed, on_done, job);
 }
 
 /* --- start, look, stop, remove --------------------------------------------------------------- */
@@ -267,6 +343,11 @@ void agent_run_create(struct agent *a)
 static void work_start(void *arg)
 {
     struct agent_job *job = arg;
+    size_t files = job->spec.configs_n + job->spec.secrets_n;
+    if (!memfiles_are_there(job->runtime, job->id, files)) {
+        err_set(&job->err, ERR_NOTFOUND, "its configs and secrets have to be placed again");
+        return;
+    }
     if (container_set_deadline(job->runtime, job->id, job->deadline_ms, &job->err) < 0)
         return;
     container_start(job->runtime, job->id, job->run, &job->err);
@@ -279,7 +360,7 @@ static void done_start(struct agent_job *job)
 
 void agent_run_start(struct agent *a)
 {
-    run(a, work_start, done_start, false);
+    run(a, work_start, done_start, true);
 }
 
 static void work_look(void *arg)
@@ -365,7 +446,8 @@ static void work_remove(void *arg)
 {
     struct agent_job *job = arg;
     if (container_remove(job->runtime, job->id, &job->err) < 0 ||
-        network_netns_remove(job->netns, &job->err) < 0)
+        network_netns_remove(job->netns, &job->err) < 0 ||
+        memfiles_remove(job->runtime, job->id, &job->err) < 0)
         return;
     for (size_t i = 0; i < job->spec.mounts_n; i++) {
         const struct mount_spec *m = &job->spec.mounts[i];

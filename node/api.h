@@ -142,6 +142,9 @@ void api_clean_uploads(struct daemon *d);
     X(image_list) X(image_remove) X(image_tag) X(image_inspect)  \
     X(image_save) X(image_prune) X(image_check)                  \
     X(registry_set) X(registry_list) X(registry_remove)          \
+    X(content_set) X(content_list) X(content_remove)             \
+    X(network_create) X(network_list) X(network_remove)          \
+    X(dns_set) X(dns_list) X(dns_remove)                         \
     X(backup_read) X(restore)                                    \
     X(container_list) X(container_inspect) X(container_signal)   \
     X(container_pause) X(container_resume) X(container_update)   \

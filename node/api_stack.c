@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "node/api.h"
+#include "node/contents.h"
 #include "node/daemon.h"
 #include "node/foresee.h"
 #include "node/job.h"
@@ -27,6 +28,10 @@ static struct change_stack_deploy change_of(struct daemon *d, const struct deplo
         .networks_n = r->networks_n,
         .volumes = r->volumes,
         .volumes_n = r->volumes_n,
+        .own_networks = r->own_networks,
+        .own_networks_n = r->own_networks_n,
+        .own_volumes = r->own_volumes,
+        .own_volumes_n = r->own_volumes_n,
     };
     struct stack stack;
     if (store_find(d->store, TABLE_STACK, str_or_empty(r->name), &stack) == 0) {
@@ -46,6 +51,8 @@ struct deploying {
     struct deploy_request request; /* owned */
     int64_t expected_revision;     /* of the stack, when it was asked for */
     struct deploy_reply reply;     /* only what stays, and warnings, are filled in yet */
+    struct content_adds adds;      /* versions of configs and secrets that it brings */
+    size_t added;                  /* of them, so far */
 };
 
 static bool is_named(const struct deploy_request *r, const char *service)
@@ -84,6 +91,7 @@ static void deploying_free(struct deploying *w)
 {
     record_release(&deploy_request_type, &w->request);
     record_release(&deploy_reply_type, &w->reply);
+    content_adds_release(&w->adds);
     free(w);
 }
 
@@ -115,6 +123,42 @@ static void on_deployed(void *arg, const struct change_result *result)
     deploying_free(w);
 }
 
+static void deploy(struct deploying *w)
+{
+    struct api_call *c = w->call;
+    struct change_stack_deploy change = change_of(c->daemon, &w->request);
+    change.expected_revision = w->expected_revision;
+    propose_request(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
+                    c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
+                    on_deployed, w);
+    free(change.services);
+}
+
+static void on_added(void *arg, const struct change_result *result);
+
+/* What its configs and secrets are comes before what has them: alone, it is small. */
+static void add_contents(struct deploying *w)
+{
+    struct api_call *c = w->call;
+    if (w->added == w->adds.n)
+        deploy(w);
+    else
+        propose_request(c->daemon->propose, &c->caller, CHANGE_CONTENT_ADD,
+                        &w->adds.changes[w->added], NULL, 0, PROPOSE_TIMEOUT_MS, on_added, w);
+}
+
+static void on_added(void *arg, const struct change_result *result)
+{
+    struct deploying *w = arg;
+    if (result->err.code != 0) {
+        api_fail(w->call, &result->err);
+        deploying_free(w);
+        return;
+    }
+    w->added++;
+    add_contents(w);
+}
+
 /* The images' digests are known: make it so. */
 static void on_pinned(void *arg, const struct err *failed, char *const *warnings, size_t n)
 {
@@ -123,19 +167,14 @@ static void on_pinned(void *arg, const struct err *failed, char *const *warnings
     struct err err = *failed;
     if (err.code == 0 && c->over)
         err_set(&err, ERR_CANCELED, "the call was cut");
-    if (err.code != 0) {
+    if (err.code != 0 || contents_resolve(c->daemon, &w->request, &w->adds, &err) < 0) {
         api_fail(c, &err);
         deploying_free(w);
         return;
     }
     w->reply.warnings = copy_strings(warnings, n);
     w->reply.warnings_n = n;
-    struct change_stack_deploy change = change_of(c->daemon, &w->request);
-    change.expected_revision = w->expected_revision;
-    propose_request(c->daemon->propose, &c->caller, CHANGE_STACK_DEPLOY, &change,
-                    c->has_request_id ? c->request_id : NULL, c->begin, PROPOSE_TIMEOUT_MS,
-                    on_deployed, w);
-    free(change.services);
+    add_contents(w);
 }
 
 /* False after the call failed for what no node could run. */
@@ -176,6 +215,11 @@ struct planning {
 static void work_plan(void *arg)
 {
     struct planning *p = arg;
+    const struct content_adds *adds = &p->deploying->adds;
+    for (size_t i = 0; i < adds->n; i++)
+        if (foresee_apply(p->state, store_time_ms(p->state), CHANGE_CONTENT_ADD, &adds->changes[i],
+                          &p->err) < 0)
+            return;
     stack_plan(p->state, &p->change, p->deploying->request.brief, &p->reply, &p->err);
 }
 
@@ -200,7 +244,8 @@ static void on_plan_pinned(void *arg, const struct err *failed, char *const *war
     struct api_call *c = w->call;
     struct err err = *failed;
     struct store *state = NULL;
-    if (err.code != 0 || foresee_copy(c->daemon->store, &state, &err) < 0) {
+    if (err.code != 0 || contents_resolve(c->daemon, &w->request, &w->adds, &err) < 0 ||
+        foresee_copy(c->daemon->store, &state, &err) < 0) {
         api_fail(c, &err);
         deploying_free(w);
         return;

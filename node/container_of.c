@@ -137,7 +137,8 @@ static const char *hosts(struct container_plan *plan, const struct container_of 
 static void set_mounts(struct container_plan *plan, const struct container_of *from)
 {
     const struct spec *s = from->spec;
-    struct container_mount *mounts = array(plan, s->mounts_n, sizeof(*mounts));
+    size_t files = from->file_sources ? s->configs_n + s->secrets_n : 0;
+    struct container_mount *mounts = array(plan, s->mounts_n + files, sizeof(*mounts));
     for (size_t i = 0; i < s->mounts_n; i++) {
         const char *here = from->mount_sources ? from->mount_sources[i] : NULL;
         mounts[i] = (struct container_mount){.source = here ? here : s->mounts[i].source,
@@ -145,8 +146,14 @@ static void set_mounts(struct container_plan *plan, const struct container_of *f
                                              .read_only = s->mounts[i].read_only,
                                              .propagation = text_if(s->mounts[i].propagation)};
     }
+    for (size_t i = 0; i < files; i++) {
+        const struct content_ref *ref =
+            i < s->configs_n ? &s->configs[i] : &s->secrets[i - s->configs_n];
+        mounts[s->mounts_n + i] = (struct container_mount){
+            .source = from->file_sources[i], .target = ref->target, .read_only = true};
+    }
     plan->spec.mounts = mounts;
-    plan->spec.mounts_n = s->mounts_n;
+    plan->spec.mounts_n = s->mounts_n + files;
 }
 
 static void set_files(struct container_plan *plan, const struct container_options *o)

@@ -25,6 +25,7 @@ struct container_of {
     const char *node_address;   /* what "host-gateway" means; NULL: nothing */
     const char *netns;          /* path of its network namespace */
     char *const *mount_sources; /* of each mount: its folder here; NULL: as the spec says */
+    char *const *file_sources;  /* of each config, then of each secret: its file here */
 };
 
 /* A container_spec and what it borrows: from the struct container_of, which must outlive it, and

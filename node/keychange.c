@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/contents.h"
 #include "node/keychange.h"
 
 #include "base/buf.h"
@@ -111,6 +112,15 @@ static int seal_registries(struct keychange *c, struct change_key_set *change, s
     return rv;
 }
 
+static int seal_secrets(struct keychange *c, struct change_key_set *change, struct err *err)
+{
+    const struct seal_key *now;
+    if (store_count(c->daemon->store, TABLE_CONTENT) == 0)
+        return 0;
+    int rv = keys_current(c->daemon->keys, &now, err);
+    return rv < 0 ? rv : contents_reseal_keys(c->daemon->store, now, &c->fresh, change, err);
+}
+
 static void propose(struct keychange *c)
 {
     struct daemon *d = c->daemon;
@@ -125,7 +135,7 @@ static void propose(struct keychange *c)
                 c->held, c->holders);
     if (err.code != 0 || seal_all(c, &change.keys, &err) < 0 ||
         (c->fresh.generation != c->cluster.keys.generation &&
-         seal_registries(c, &change, &err) < 0))
+         (seal_registries(c, &change, &err) < 0 || seal_secrets(c, &change, &err) < 0)))
         end(c, &err);
     else
         propose_change(d->propose, CHANGE_KEY_SET, &change, NULL, PROPOSE_TIMEOUT_MS, on_proposed,

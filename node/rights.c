@@ -274,6 +274,39 @@ static int check_job_end(struct store *store, const struct caller *caller,
     return rv;
 }
 
+/* What was made by hand is for everybody but tokens of some stacks, as far as it is secret. */
+static int check_secrets(struct store *store, const struct caller *caller,
+                         const struct deploy_service *service, struct err *err)
+{
+    for (size_t i = 0; i < service->spec.secrets_n && caller->token.stacks_n > 0; i++) {
+        cleanup_free char *name =
+            content_row_name(CONTENT_SECRET, service->spec.secrets[i].source);
+        struct content content;
+        if (store_find(store, TABLE_CONTENT, name, &content) < 0)
+            continue;
+        bool by_hand = !*str_or_empty(content.stack);
+        record_release(&content_type, &content);
+        if (by_hand)
+            return err_set(err, ERR_DENIED,
+                           "service %.63s has the secret %.100s, which is of no stack that this "
+                           "token is for",
+                           str_or_empty(service->name), service->spec.secrets[i].source);
+    }
+    return 0;
+}
+
+/* A volume that says how it is mounted can be any folder or device of a machine. */
+static int check_own_volume(struct store *store, const struct caller *caller, const char *stack,
+                            const struct deploy_volume *volume, struct err *err)
+{
+    if (pair_get(volume->options, volume->options_n, "type"))
+        return err_set(err, ERR_DENIED,
+                       "volume %.100s has driver_opts with a type, and with that what its machine "
+                       "can mount: only an admin may deploy this",
+                       str_or_empty(volume->name));
+    return check_volume(store, caller, stack, volume->name, err);
+}
+
 static int check_deploy(struct store *store, const struct caller *caller,
                         const struct change_stack_deploy *change, struct err *err)
 {
@@ -285,9 +318,29 @@ static int check_deploy(struct store *store, const struct caller *caller,
         rv = check_volume(store, caller, stack, change->volumes[i], err);
     for (size_t i = 0; i < change->services_n && rv == 0; i++)
         rv = privilege_check(&change->services[i].spec, change->services[i].name, err);
+    for (size_t i = 0; i < change->own_volumes_n && rv == 0; i++)
+        rv = check_own_volume(store, caller, stack, &change->own_volumes[i], err);
     for (size_t i = 0; i < change->services_n && rv == 0; i++)
         rv = check_mounts(store, caller, stack, &change->services[i], err);
+    for (size_t i = 0; i < change->services_n && rv == 0; i++)
+        rv = check_secrets(store, caller, &change->services[i], err);
     return rv;
+}
+
+/* What is of no stack, a deployer of all stacks may make and remove. */
+static int check_by_hand(const struct caller *caller, int kind, const void *body, struct err *err)
+{
+    const struct change_content_add *add = body;
+    const struct change_volume_create *volume = body;
+    if (kind == CHANGE_CONTENT_ADD && *str_or_empty(add->content.stack))
+        return check_stack(caller, add->content.stack, err);
+    if (caller->token.stacks_n > 0)
+        return err_set(err, ERR_DENIED,
+                       "this token is for some stacks only, and this would be for all");
+    if (kind == CHANGE_VOLUME_CREATE &&
+        pair_get(volume->volume.options, volume->volume.options_n, "type"))
+        return err_set(err, ERR_DENIED, "only an admin may make a volume of a type");
+    return 0;
 }
 
 static int refuse_change(const struct caller *caller, int kind, struct err *err)
@@ -344,6 +397,8 @@ int rights_check_change(struct store *store, const struct caller *caller, int ki
         return refuse_change(caller, kind, err);
     if (kind == CHANGE_STACK_DEPLOY)
         return check_deploy(store, caller, body, err);
+    if (kind >= CHANGE_CONTENT_ADD && kind <= CHANGE_VOLUME_CREATE)
+        return check_by_hand(caller, kind, body, err);
     if (kind == CHANGE_STACK_REMOVE)
         return check_stack(caller, ((const struct change_stack_remove *)body)->name, err);
     return check_service_change(store, caller, kind, body, err);

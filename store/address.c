@@ -15,6 +15,7 @@ enum {
     BLOCK_SIZE = 1 << (32 - BLOCK_BITS),
     FIRST_BLOCK = 1, /* the first stays free, for the members' own addresses */
     FIRST_ADDRESS = 2,
+    OWN_BITS_MAX = 29,
 };
 
 bool prefix_parse(const char *text, struct prefix *ret_prefix)
@@ -50,6 +51,12 @@ int pool_validate(const char *pool, struct err *err)
 
 /* --- leases -------------------------------------------------------------------------------- */
 
+/* The pool of those numbers of @pool that somebody asked for by number. */
+static int64_t claims_of(int64_t pool)
+{
+    return -pool;
+}
+
 static bool every_number(int64_t number)
 {
     return number >= 0;
@@ -61,42 +68,74 @@ static bool is_host(int64_t number)
     return (number & 0xff) != 0 && (number & 0xff) != 0xff;
 }
 
-/* A number of @pool in [@first, @end) for @owner, or -1. */
+/* The largest number of @pool in [@first, @end) that was ever given out, or -1. */
+static int64_t lease_last(struct store *store, int64_t pool, int64_t first, int64_t end)
+{
+    sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_IN);
+    sql_int(stmt, 1, pool);
+    sql_int(stmt, 2, first);
+    sql_int(stmt, 3, end);
+    check(sql_step(stmt)); /* NULL for no row */
+    int64_t last =
+        sqlite3_column_type(stmt, 0) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, 0);
+    sql_reset(stmt);
+    return last;
+}
+
+static void lease_put(struct store *store, int64_t pool, int64_t number, int64_t owner)
+{
+    sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_PUT);
+    sql_int(stmt, 1, pool);
+    sql_int(stmt, 2, number);
+    sql_int(stmt, 3, owner);
+    sql_run(stmt);
+}
+
+/* Who has it; 0: nobody. */
+static int64_t lease_owner(struct store *store, int64_t pool, int64_t number)
+{
+    sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_OWNER);
+    sql_int(stmt, 1, pool);
+    sql_int(stmt, 2, number);
+    int64_t owner = 0;
+    if (sql_step(stmt)) {
+        owner = sqlite3_column_int64(stmt, 0);
+        sql_reset(stmt);
+    }
+    return owner;
+}
+
+/* A number of @pool in [@first, @end) for @owner that nobody claimed, or -1. */
 static int64_t lease_take(struct store *store, int64_t pool, int64_t first, int64_t end,
                           bool (*may_use)(int64_t), int64_t owner)
 {
-    sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_LAST);
-    sql_int(stmt, 1, pool);
-    check(sql_step(stmt)); /* NULL, for no row, reads as 0 */
-    int64_t number = sqlite3_column_int64(stmt, 0) + 1;
-    sql_reset(stmt);
+    int64_t number = lease_last(store, pool, first, end) + 1;
     if (number < first)
         number = first;
-    while (number < end && !may_use(number))
+    while (number < end && (!may_use(number) || lease_owner(store, claims_of(pool), number) != 0))
         number++;
     if (number >= end) {
-        stmt = sql(&store->sql, SQL_LEASE_RESTED);
+        sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_RESTED_IN);
         sql_int(stmt, 1, pool);
+        sql_int(stmt, 2, first);
+        sql_int(stmt, 3, end);
         if (!sql_step(stmt))
             return -1;
         number = sqlite3_column_int64(stmt, 0);
         sql_reset(stmt);
     }
-    stmt = sql(&store->sql, SQL_LEASE_PUT);
-    sql_int(stmt, 1, pool);
-    sql_int(stmt, 2, number);
-    sql_int(stmt, 3, owner);
-    sql_run(stmt);
+    lease_put(store, pool, number, owner);
     return number;
 }
 
-/* Free since the index of the entry that is being applied. */
-static void lease_free(struct store *store, int64_t pool, int64_t number)
+/* What is @owner's is free since the index of the entry that is being applied. */
+static void lease_free(struct store *store, int64_t pool, int64_t number, int64_t owner)
 {
     sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_FREE);
     sql_int(stmt, 1, pool);
     sql_int(stmt, 2, number);
     sql_int(stmt, 3, store->meta.index);
+    sql_int(stmt, 4, owner);
     sql_run(stmt);
 }
 
@@ -124,6 +163,57 @@ int prefix_take(struct store *store, const char *pool, int64_t network_id, char 
     return 0;
 }
 
+static uint32_t last_of(const struct prefix *prefix)
+{
+    return prefix->bits == 0 ? UINT32_MAX : prefix->first | (uint32_t)(0xffffffffULL >> prefix->bits);
+}
+
+static bool meet(const struct prefix *a, const struct prefix *b)
+{
+    return a->first <= last_of(b) && b->first <= last_of(a);
+}
+
+static int check_free_range(struct store *store, const char *text, const struct prefix *range,
+                            struct err *err)
+{
+    struct cluster cluster;
+    struct prefix other;
+    struct network *networks;
+    size_t n;
+    int rv = 0;
+    check(store_get(store, TABLE_CLUSTER, 1, &cluster) == 0);
+    if (prefix_parse(cluster.pool, &other) && meet(range, &other))
+        rv = err_set(err, ERR_EXISTS,
+                     "subnet %s meets the cluster's own range %s: take another, or leave it out and "
+                     "have one given out",
+                     text, cluster.pool);
+    record_release(&cluster_type, &cluster);
+    store_list(store, TABLE_NETWORK, BY_NONE, 0, &networks, &n);
+    for (size_t i = 0; i < n && rv == 0; i++)
+        if (prefix_parse(networks[i].prefix, &other) && meet(range, &other))
+            rv = err_set(err, ERR_EXISTS, "subnet %s meets that of network %s, %s", text,
+                         networks[i].name, networks[i].prefix);
+    record_free_list(&network_type, networks, n);
+    return rv;
+}
+
+int own_range_check(struct store *store, const char *text, const char *ip_range, struct err *err)
+{
+    struct prefix range, part;
+    if (!prefix_parse(text, &range) || range.bits < 8 || range.bits > OWN_BITS_MAX)
+        return err_set(err, ERR_INVALID,
+                       "subnet \"%.40s\" is not an IPv4 range of /8 to /%d such as 172.28.0.0/16",
+                       text, OWN_BITS_MAX);
+    uint32_t top = range.first >> 24;
+    if (top == 0 || top == 127 || top >= 224 || (range.first >> 16) == 0xa9fe)
+        return err_set(err, ERR_INVALID, "subnet %s is not for machines", text);
+    if (*ip_range && (!prefix_parse(ip_range, &part) || part.bits < range.bits ||
+                      part.first < range.first || last_of(&part) > last_of(&range)))
+        return err_set(err, ERR_INVALID, "ip_range \"%.40s\" is not a part of subnet %s", ip_range,
+                       text);
+    return check_free_range(store, text, &range, err);
+}
+
 void prefix_free(struct store *store, const struct network *network)
 {
     struct cluster cluster;
@@ -131,32 +221,74 @@ void prefix_free(struct store *store, const struct network *network)
     struct prefix block;
     check(store_get(store, TABLE_CLUSTER, 1, &cluster) == 0);
     check(prefix_parse(cluster.pool, &range) && prefix_parse(network->prefix, &block));
-    lease_free(store, POOL, (block.first - range.first) / BLOCK_SIZE);
+    if (!network->own_range)
+        lease_free(store, POOL, (block.first - range.first) / BLOCK_SIZE, network->id);
     record_release(&cluster_type, &cluster);
-    sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_DROP);
-    sql_int(stmt, 1, network->id);
-    sql_run(stmt);
+    const int64_t pools[] = {network->id, claims_of(network->id)};
+    for (size_t i = 0; i < ARRAY_SIZE(pools); i++) {
+        sqlite3_stmt *stmt = sql(&store->sql, SQL_LEASE_DROP);
+        sql_int(stmt, 1, pools[i]);
+        sql_run(stmt);
+    }
 }
 
-int address_take(struct store *store, const struct network *network, int64_t task_id,
+/* --- addresses ----------------------------------------------------------------------------- */
+
+int address_take(struct store *store, const struct network *network, int64_t owner_id,
                  char **ret_address, struct err *err)
 {
-    struct prefix block;
+    struct prefix block, part;
     check(prefix_parse(network->prefix, &block));
-    int64_t number =
-        lease_take(store, network->id, FIRST_ADDRESS, BLOCK_SIZE - 1, is_host, task_id);
+    int64_t first = FIRST_ADDRESS, end = last_of(&block) - block.first;
+    if (prefix_parse(str_or_empty(network->ip_range), &part)) {
+        first = part.first - block.first > FIRST_ADDRESS ? part.first - block.first : FIRST_ADDRESS;
+        int64_t behind = (int64_t)last_of(&part) - block.first + 1;
+        end = behind < end ? behind : end;
+    }
+    int64_t number = lease_take(store, network->id, first, end, is_host, owner_id);
     if (number < 0)
         return err_set(err, ERR_NOSPACE, "network %s has no free address left in %s", network->name,
-                       network->prefix);
+                       *str_or_empty(network->ip_range) ? network->ip_range : network->prefix);
     *ret_address = address_text(block.first + (uint32_t)number);
     return 0;
 }
 
-void address_free_all(struct store *store, const struct task *task)
+int address_claim(struct store *store, const struct network *network, const char *address,
+                  int64_t owner_id, struct err *err)
 {
-    for (size_t i = 0; i < task->addresses_n; i++) {
+    struct prefix block;
+    struct in_addr parsed;
+    check(prefix_parse(network->prefix, &block));
+    if (inet_pton(AF_INET, address, &parsed) != 1)
+        return err_set(err, ERR_INVALID, "'%.40s' is no IPv4 address", address);
+    int64_t number = (int64_t)ntohl(parsed.s_addr) - block.first;
+    if (number < FIRST_ADDRESS || number >= (int64_t)last_of(&block) - block.first)
+        return err_set(err, ERR_INVALID,
+                       "%s is no address for a task in network %s, %s: the first two and the last "
+                       "one are none",
+                       address, network->name, network->prefix);
+    int64_t claimed = lease_owner(store, claims_of(network->id), number);
+    if (lease_owner(store, network->id, number) != 0 || (claimed != 0 && claimed != owner_id))
+        return err_set(err, ERR_EXISTS, "%s of network %s is in use already", address,
+                       network->name);
+    lease_put(store, claims_of(network->id), number, owner_id);
+    return 0;
+}
+
+void addresses_return(struct store *store, const struct task_address *addresses, size_t n,
+                    int64_t owner_id)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct network network;
+        struct prefix block;
         struct in_addr address;
-        check(inet_pton(AF_INET, str_or_empty(task->addresses[i].address), &address) == 1);
-        lease_free(store, task->addresses[i].network_id, ntohl(address.s_addr) & (BLOCK_SIZE - 1));
+        if (store_get(store, TABLE_NETWORK, addresses[i].network_id, &network) < 0)
+            continue; /* its leases went with it */
+        check(inet_pton(AF_INET, str_or_empty(addresses[i].address), &address) == 1);
+        check(prefix_parse(network.prefix, &block));
+        int64_t number = (int64_t)ntohl(address.s_addr) - block.first;
+        lease_free(store, network.id, number, owner_id);
+        lease_free(store, claims_of(network.id), number, owner_id);
+        record_release(&network_type, &network);
     }
 }

@@ -119,6 +119,53 @@ void service_mark_removed(struct apply *apply, struct service *service);
 /* Delete a stack that has no service left, with its networks. Does nothing when it has one. */
 void stack_collect(struct apply *apply, int64_t stack_id);
 
+/* --- apply_network.c ----------------------------------------------------------------------- */
+
+/* Refuse (ERR_INVALID) names and the like of a network that a deploy describes. */
+int network_given_check(const struct deploy_network *given, struct err *err);
+
+/* Make a network of @stack, or make the one that is there be as @given. ERR_EXISTS: it is another
+ * stack's, or its range meets another's; ERR_CONFLICT: its range cannot be changed. */
+int network_deploy(struct apply *apply, const struct stack *stack,
+                   const struct deploy_network *given, struct err *err);
+
+/* Refuse (ERR_DENIED) a network of another stack than @stack_id. */
+int network_attach_check(const struct network *network, int64_t stack_id, const char *object,
+                         struct err *err);
+
+/* --- apply_endpoint.c ---------------------------------------------------------------------- */
+
+/* Give @service, whose row is written, the addresses that its spec asks for and take back the
+ * others; its row is written again when that changed something. */
+int service_settle_addresses(struct apply *apply, struct service *service, struct err *err);
+
+/* Take back all of them: the service is about to go. */
+void service_drop_addresses(struct apply *apply, const struct service *service);
+
+/* --- apply_volume.c ------------------------------------------------------------------------ */
+
+/* Refuse (ERR_INVALID) what is no name for a volume. */
+int volume_name_check(const char *name, struct err *err);
+
+/* Make a volume of @stack; one that is there outlived its stack, or is another's. */
+void volume_deploy(struct apply *apply, const struct stack *stack,
+                   const struct deploy_volume *given);
+
+/* --- apply_content.c ----------------------------------------------------------------------- */
+
+/* Refuse (ERR_INVALID) configs and secrets that @spec of a service of @stack has and that are not
+ * there, or are another stack's. */
+int contents_check(struct apply *apply, const struct spec *spec, const char *stack,
+                   const char *object, struct err *err);
+
+/* Forget versions that came with @stack and that no revision of its services has. */
+void contents_collect(struct apply *apply, const char *stack);
+
+/* A new cluster key takes over, of @generation: put the keys of @keys, of all secrets there are, in
+ * the place of those sealed by the one before. ERR_CONFLICT when one is missing. */
+int contents_reseal(struct apply *apply, const struct content_key *keys, size_t n,
+                    int64_t generation, struct err *err);
+
 /* --- apply_task.c -------------------------------------------------------------------------- */
 
 /* Delete @task: free its addresses, and the revision it ran if it was the last to. */

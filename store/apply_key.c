@@ -68,6 +68,9 @@ static int set_keys(struct apply *apply, struct cluster *cluster,
     if (!same && registries_reseal(apply, change->registries, change->registries_n,
                                    keys->generation, err) < 0)
         return err->code;
+    if (!same &&
+        contents_reseal(apply, change->contents, change->contents_n, keys->generation, err) < 0)
+        return err->code;
     bool was_locked = old->locked;
     replace_keys(cluster, keys);
     apply_put(apply, TABLE_CLUSTER, cluster);

@@ -153,8 +153,10 @@ static void delete_service(struct apply *apply, const struct service *service)
     record_free_list(&revision_type, revisions, n);
     runs_delete(apply, service->id);
     service_drop_ports(apply, service->id);
+    service_drop_addresses(apply, service);
     apply_delete(apply, TABLE_SERVICE, service->id);
     apply_event(apply, "service", title, "removed");
+    contents_collect(apply, service->stack);
     stack_collect(apply, service->stack_id);
 }
 

@@ -12,6 +12,8 @@
 
 enum {
     IMAGE_BYTES_MAX = 1024,
+    PATH_BYTES_MAX = 1024,
+    CONTENT_REFS_MAX = 256,
     COUNT_MAX = 1 << 22, /* as many processes as Linux has */
 };
 
@@ -62,9 +64,22 @@ static int check_networks(const struct spec *spec, const char *object, struct er
 {
     for (size_t i = 0; i < spec->networks_n; i++)
         for (size_t k = 0; k < i; k++)
-            if (str_equal(spec->networks[k].network, spec->networks[i].network))
+            if (str_equal(spec->networks[k].network, spec->networks[i].network) &&
+                spec->networks[k].full == spec->networks[i].full)
                 return err_set(err, ERR_INVALID, "%s: network %s is given twice", object,
                                str_or_empty(spec->networks[i].network));
+    return 0;
+}
+
+/* An address can be had by one task only. */
+static int check_addresses(const struct spec *spec, const char *object, struct err *err)
+{
+    for (size_t i = 0; i < spec->networks_n; i++)
+        if (*str_or_empty(spec->networks[i].address) &&
+            (spec->replicas > 1 || mode_is_global(spec->mode)))
+            return err_set(err, ERR_INVALID,
+                           "%s: has the address %.40s, which only one task can have: one replica",
+                           object, spec->networks[i].address);
     return 0;
 }
 
@@ -162,13 +177,44 @@ static int check_numbers(const struct spec *spec, const char *object, struct err
     return 0;
 }
 
-/* Fields that this release keeps for what it does not do yet. */
-static int check_later(const struct spec *spec, const char *object, struct err *err)
+static int check_content(const struct content_ref *ref, const char *object, struct err *err)
 {
-    bool later = spec->endpoint_mode == ENDPOINT_VIP;
-    if (later)
-        return err_set(err, ERR_UNSUPPORTED, "%s: asks for what this version does not do yet",
-                       object);
+    const char *target = str_or_empty(ref->target);
+    static const char digits[] = "0123456789";
+    if (!is_absolute(target) || target[1] == '\0' || strlen(target) > PATH_BYTES_MAX ||
+        strstr(target, "/../"))
+        return err_set(err, ERR_INVALID, "%s: \"%.100s\" is no absolute path for a file", object,
+                       target);
+    if (strspn(str_or_empty(ref->uid), digits) != strlen(str_or_empty(ref->uid)) ||
+        strspn(str_or_empty(ref->gid), digits) != strlen(str_or_empty(ref->gid)) ||
+        strlen(str_or_empty(ref->uid)) > 9 || strlen(str_or_empty(ref->gid)) > 9)
+        return err_set(err, ERR_INVALID, "%s: %.100s: uid and gid are numbers", object, target);
+    if (ref->mode < 0 || ref->mode > 07777)
+        return err_set(err, ERR_INVALID, "%s: %.100s: its mode is not within 0 to 07777", object,
+                       target);
+    return 0;
+}
+
+/* Configs and secrets: files at places of their own. */
+static int check_contents(const struct spec *spec, const char *object, struct err *err)
+{
+    const struct {
+        const struct content_ref *refs;
+        size_t n;
+    } lists[] = {{spec->configs, spec->configs_n}, {spec->secrets, spec->secrets_n}};
+    if (spec->configs_n + spec->secrets_n > CONTENT_REFS_MAX)
+        return err_set(err, ERR_TOOBIG, "%s: more than %d configs and secrets", object,
+                       CONTENT_REFS_MAX);
+    for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+        for (size_t i = 0; i < lists[l].n; i++) {
+            if (check_content(&lists[l].refs[i], object, err) < 0)
+                return err->code;
+            for (size_t m = 0; m <= l; m++)
+                for (size_t k = 0; k < (m == l ? i : lists[m].n); k++)
+                    if (str_equal(lists[m].refs[k].target, lists[l].refs[i].target))
+                        return err_set(err, ERR_INVALID, "%s: two files at %.100s", object,
+                                       lists[l].refs[i].target);
+        }
     return 0;
 }
 
@@ -262,7 +308,7 @@ int spec_validate(const struct spec *spec, int level, const char *object, struct
 {
     int (*const checks[])(const struct spec *, const char *, struct err *) = {
         check_strings, check_numbers, check_ports, check_mounts,    check_networks,
-        check_later,   check_job,     check_probe, check_resources, check_single,
+        check_contents, check_job, check_probe, check_resources, check_single, check_addresses,
     };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         int rv = checks[i](spec, object, err);

@@ -5,7 +5,6 @@
  *     names → stack → networks, volumes → each service: spec checked, row written
  *           → what is not named: pruned → dependencies → ports
  */
-#include "store/address.h"
 #include "store/apply.h"
 
 #include "base/cleanup.h"
@@ -27,13 +26,6 @@ struct deploy {
 };
 
 /* --- the change itself --------------------------------------------------------------------- */
-
-static bool volume_name_is_valid(const char *name)
-{
-    static const char inner[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    size_t len = strlen(name);
-    return len > 0 && len <= 127 && !strchr("_.-", name[0]) && strspn(name, inner) == len;
-}
 
 static int check_name(const char *what, const char *name, struct err *err)
 {
@@ -60,12 +52,12 @@ static int check_names(const struct change_stack_deploy *change, struct err *err
     }
     for (size_t i = 0; i < change->networks_n && rv == 0; i++)
         rv = check_name("network", change->networks[i], err);
+    for (size_t i = 0; i < change->own_networks_n && rv == 0; i++)
+        rv = network_given_check(&change->own_networks[i], err);
     for (size_t i = 0; i < change->volumes_n && rv == 0; i++)
-        if (!volume_name_is_valid(str_or_empty(change->volumes[i])))
-            rv = err_set(err, ERR_INVALID,
-                         "\"%.130s\" is no name for a volume: letters, digits, '_', '.' and '-', "
-                         "at most 127",
-                         str_or_empty(change->volumes[i]));
+        rv = volume_name_check(change->volumes[i], err);
+    for (size_t i = 0; i < change->own_volumes_n && rv == 0; i++)
+        rv = volume_name_check(change->own_volumes[i].name, err);
     return rv;
 }
 
@@ -124,69 +116,24 @@ static int deploy_stack(struct deploy *deploy, struct err *err)
 
 /* --- networks and volumes ------------------------------------------------------------------ */
 
-static int network_create(struct deploy *deploy, struct network *network, struct err *err)
-{
-    struct apply *apply = deploy->apply;
-    struct cluster cluster;
-    check(store_get(apply->store, TABLE_CLUSTER, 1, &cluster) == 0);
-    network->id = apply_next_id(apply);
-    network->stack_id = deploy->stack.id;
-    int rv = prefix_take(apply->store, cluster.pool, network->id, &network->prefix, err);
-    if (rv == 0)
-        apply_put(apply, TABLE_NETWORK, network);
-    record_release(&cluster_type, &cluster);
-    return rv;
-}
-
-static int deploy_network(struct deploy *deploy, const char *short_name, struct err *err)
-{
-    char *name = str_printf("%s_%s", deploy->stack.name, short_name);
-    struct network network;
-    int rv = 0;
-    if (store_find(deploy->apply->store, TABLE_NETWORK, name, &network) < 0) {
-        network = (struct network){.name = steal(&name)};
-        rv = network_create(deploy, &network, err);
-    } else if (network.stack_id != deploy->stack.id) {
-        rv = err_set(err, ERR_EXISTS, "network %s belongs to another stack; rename one of them",
-                     name);
-    }
-    record_release(&network_type, &network);
-    free(name);
-    return rv;
-}
-
-/* A volume outlives its stack and is found again by its name. */
-static void deploy_volume(struct deploy *deploy, const char *name)
-{
-    struct apply *apply = deploy->apply;
-    struct volume volume;
-    if (store_find(apply->store, TABLE_VOLUME, name, &volume) < 0) {
-        volume = (struct volume){.id = apply_next_id(apply), .name = str_copy(name)};
-        volume.stack_id = deploy->stack.id;
-        apply_put(apply, TABLE_VOLUME, &volume);
-    } else if (volume.stack_id != deploy->stack.id) {
-        struct stack owner;
-        if (store_get(apply->store, TABLE_STACK, volume.stack_id, &owner) == 0) {
-            record_release(&stack_type, &owner);
-        } else {
-            volume.stack_id = deploy->stack.id;
-            apply_put(apply, TABLE_VOLUME, &volume);
-        }
-    }
-    record_release(&volume_type, &volume);
-}
-
 static int deploy_resources(struct deploy *deploy, struct err *err)
 {
+    struct apply *apply = deploy->apply;
     const struct change_stack_deploy *change = deploy->change;
-    for (size_t i = 0; i < change->networks_n; i++) {
-        int rv = deploy_network(deploy, change->networks[i], err);
-        if (rv < 0)
-            return rv;
+    int rv = 0;
+    for (size_t i = 0; i < change->networks_n && rv == 0; i++) {
+        const struct deploy_network plain = {.name = change->networks[i]};
+        rv = network_deploy(apply, &deploy->stack, &plain, err);
     }
-    for (size_t i = 0; i < change->volumes_n; i++)
-        deploy_volume(deploy, change->volumes[i]);
-    return 0;
+    for (size_t i = 0; i < change->own_networks_n && rv == 0; i++)
+        rv = network_deploy(apply, &deploy->stack, &change->own_networks[i], err);
+    for (size_t i = 0; i < change->volumes_n; i++) {
+        const struct deploy_volume plain = {.name = change->volumes[i]};
+        volume_deploy(apply, &deploy->stack, &plain);
+    }
+    for (size_t i = 0; i < change->own_volumes_n; i++)
+        volume_deploy(apply, &deploy->stack, &change->own_volumes[i]);
+    return rv;
 }
 
 /* --- services ------------------------------------------------------------------------------ */
@@ -196,13 +143,17 @@ static int check_references(struct deploy *deploy, const struct spec *spec, cons
 {
     struct store *store = deploy->apply->store;
     for (size_t i = 0; i < spec->networks_n; i++) {
-        const char *short_name = str_or_empty(spec->networks[i].network);
-        cleanup_free char *name = str_printf("%s_%s", deploy->stack.name, short_name);
+        const struct attachment *attachment = &spec->networks[i];
+        cleanup_free char *name = attachment_network(deploy->stack.name, attachment);
         struct network network;
         if (store_find(store, TABLE_NETWORK, name, &network) < 0)
-            return err_set(err, ERR_INVALID, "%s: network \"%.80s\" does not exist", object,
-                           short_name);
+            return err_set(err, ERR_INVALID, "%s: network \"%.80s\" does not exist%s", object,
+                           attachment->full ? name : attachment->network,
+                           attachment->full ? "; make it with 'wherry network create'" : "");
+        int rv = network_attach_check(&network, deploy->stack.id, object, err);
         record_release(&network_type, &network);
+        if (rv < 0)
+            return rv;
     }
     for (size_t i = 0; i < spec->mounts_n; i++) {
         const char *source = str_or_empty(spec->mounts[i].source);
@@ -210,11 +161,13 @@ static int check_references(struct deploy *deploy, const struct spec *spec, cons
         if (spec->mounts[i].kind != MOUNT_VOLUME || *source == '\0')
             continue;
         if (store_find(store, TABLE_VOLUME, source, &volume) < 0)
-            return err_set(err, ERR_INVALID, "%s: volume \"%.130s\" does not exist", object,
-                           source);
+            return err_set(err, ERR_INVALID,
+                           "%s: volume \"%.130s\" does not exist; an external one is made with "
+                           "'wherry volume create'",
+                           object, source);
         record_release(&volume_type, &volume);
     }
-    return 0;
+    return contents_check(deploy->apply, spec, deploy->stack.name, object, err);
 }
 
 static struct service *find_service(struct deploy *deploy, const char *name)
@@ -260,13 +213,14 @@ static int deploy_service(struct deploy *deploy, const struct deploy_service *gi
     if (!service) {
         service_create(deploy, given, title);
         deploy->touched[deploy->services_n - 1] = true;
+        service = &deploy->services[deploy->services_n - 1];
     } else {
         struct spec spec = given->spec; /* borrowed */
         spec.restarts = service->spec.restarts;
         if (service_revise(deploy->apply, service, &spec, "deployed"))
             deploy->touched[service - deploy->services] = true;
     }
-    return 0;
+    return service_settle_addresses(deploy->apply, service, err);
 }
 
 static bool is_named(const struct change_stack_deploy *change, const char *name)
@@ -317,7 +271,10 @@ static int deploy_services(struct deploy *deploy, struct err *err)
     if (change->prune)
         prune(deploy);
     int rv = depends_validate(deploy->stack.name, deploy->services, deploy->services_n, err);
-    return rv < 0 ? rv : claim_ports(deploy, err);
+    if (rv == 0)
+        rv = claim_ports(deploy, err);
+    contents_collect(deploy->apply, deploy->stack.name);
+    return rv;
 }
 
 int apply_stack_deploy(struct apply *apply, const struct change_stack_deploy *change,

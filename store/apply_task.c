@@ -137,16 +137,21 @@ static int settle_volumes(struct apply *apply, const struct service *service,
     return rv;
 }
 
-static int take_address(struct apply *apply, struct task *task, const char *short_name,
+/* What its service keeps for it, or the next free one. */
+static int take_address(struct apply *apply, struct task *task, const struct attachment *attachment,
                         struct err *err)
 {
-    cleanup_free char *name = str_printf("%s_%s", task->stack, str_or_empty(short_name));
+    cleanup_free char *name = attachment_network(task->stack, attachment);
     struct network network;
     if (store_find(apply->store, TABLE_NETWORK, name, &network) < 0)
         return err_set(err, ERR_NOTFOUND, "network %s does not exist", name);
     struct task_address *address = &task->addresses[task->addresses_n];
     address->network_id = network.id;
-    int rv = address_take(apply->store, &network, task->id, &address->address, err);
+    int rv = 0;
+    if (*str_or_empty(attachment->address))
+        address->address = str_copy(attachment->address);
+    else
+        rv = address_take(apply->store, &network, task->id, &address->address, err);
     if (rv == 0)
         task->addresses_n++;
     record_release(&network_type, &network);
@@ -194,7 +199,7 @@ static int place(struct apply *apply, const struct service *service, const struc
                         .state_ms = apply->now_ms};
     int rv = 0;
     for (size_t i = 0; i < spec->networks_n && rv == 0; i++)
-        rv = take_address(apply, &task, spec->networks[i].network, err);
+        rv = take_address(apply, &task, &spec->networks[i], err);
     if (rv == 0) {
         cleanup_free char *title = task_title(&task);
         apply_put(apply, TABLE_TASK, &task);
@@ -257,7 +262,7 @@ int apply_task_end(struct apply *apply, const struct change_task_end *change, st
 
 void task_delete(struct apply *apply, const struct task *task)
 {
-    address_free_all(apply->store, task);
+    addresses_return(apply->store, task->addresses, task->addresses_n, task->id);
     apply_delete(apply, TABLE_TASK, task->id);
     sqlite3_stmt *stmt = sql(&apply->store->sql, SQL_REVISION_FIND);
     sql_int(stmt, 1, task->service_id);

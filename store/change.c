@@ -69,6 +69,26 @@ static const struct field deploy_service_fields[] = {
 const struct record_type deploy_service_type =
     RECORD_TYPE("deploy_service", struct deploy_service, deploy_service_fields);
 
+static const struct field deploy_network_fields[] = {
+    FIELD_STRING(struct deploy_network, name, .since = 5),
+    FIELD_BOOL(struct deploy_network, full, .since = 5),
+    FIELD_STRING(struct deploy_network, prefix, .since = 5),
+    FIELD_STRING(struct deploy_network, ip_range, .since = 5),
+    FIELD_BOOL(struct deploy_network, internal, .since = 5),
+    FIELD_BOOL(struct deploy_network, attachable, .since = 5),
+    FIELD_LIST(struct deploy_network, labels, pair_type, .since = 5),
+};
+const struct record_type deploy_network_type =
+    RECORD_TYPE("network", struct deploy_network, deploy_network_fields);
+
+static const struct field deploy_volume_fields[] = {
+    FIELD_STRING(struct deploy_volume, name, .since = 5),
+    FIELD_LIST(struct deploy_volume, options, pair_type, .since = 5),
+    FIELD_LIST(struct deploy_volume, labels, pair_type, .since = 5),
+};
+const struct record_type deploy_volume_type =
+    RECORD_TYPE("volume", struct deploy_volume, deploy_volume_fields);
+
 static const struct field change_stack_deploy_fields[] = {
     FIELD_STRING(struct change_stack_deploy, name),
     FIELD_STRING(struct change_stack_deploy, project),
@@ -78,6 +98,8 @@ static const struct field change_stack_deploy_fields[] = {
     FIELD_LIST(struct change_stack_deploy, services, deploy_service_type),
     FIELD_STRINGS(struct change_stack_deploy, networks),
     FIELD_STRINGS(struct change_stack_deploy, volumes),
+    FIELD_LIST(struct change_stack_deploy, own_networks, deploy_network_type, .since = 5),
+    FIELD_LIST(struct change_stack_deploy, own_volumes, deploy_volume_type, .since = 5),
 };
 
 static const struct field change_stack_remove_fields[] = {
@@ -156,10 +178,18 @@ static const struct field resealed_fields[] = {
 const struct record_type resealed_type =
     RECORD_TYPE("resealed", struct resealed, resealed_fields);
 
+static const struct field content_key_fields[] = {
+    FIELD_INT(struct content_key, content_id, .since = 5),
+    FIELD_RECORD(struct content_key, key, sealed_type, .since = 5),
+};
+const struct record_type content_key_type =
+    RECORD_TYPE("content_key", struct content_key, content_key_fields);
+
 static const struct field change_key_set_fields[] = {
     FIELD_INT(struct change_key_set, expected_revision),
     FIELD_RECORD(struct change_key_set, keys, cluster_keys_type),
     FIELD_LIST(struct change_key_set, registries, resealed_type, .since = 3),
+    FIELD_LIST(struct change_key_set, contents, content_key_type, .since = 5),
 };
 
 static const struct field change_registry_set_fields[] = {
@@ -232,6 +262,51 @@ static const struct field change_job_end_fields[] = {
     FIELD_INT(struct change_job_end, job_id),
     FIELD_ENUM(struct change_job_end, state, job_state_names),
     FIELD_STRING(struct change_job_end, message),
+};
+
+static const struct field change_content_add_fields[] = {
+    FIELD_RECORD(struct change_content_add, content, content_type),
+};
+
+static const struct field change_content_remove_fields[] = {
+    FIELD_ENUM(struct change_content_remove, kind, content_kind_names),
+    FIELD_STRING(struct change_content_remove, base),
+};
+
+static const struct field change_network_create_fields[] = {
+    FIELD_RECORD(struct change_network_create, network, network_type),
+};
+
+static const struct field change_network_remove_fields[] = {
+    FIELD_STRING(struct change_network_remove, name),
+};
+
+static const struct field change_volume_create_fields[] = {
+    FIELD_RECORD(struct change_volume_create, volume, volume_type),
+};
+
+static const struct field change_volume_remove_fields[] = {
+    FIELD_STRING(struct change_volume_remove, name),
+    FIELD_INT(struct change_volume_remove, home_node_id),
+};
+
+static const struct field change_volume_home_fields[] = {
+    FIELD_STRING(struct change_volume_home, name),
+    FIELD_INT(struct change_volume_home, from_node_id),
+    FIELD_INT(struct change_volume_home, to_node_id),
+};
+
+static const struct field change_dns_set_fields[] = {
+    FIELD_STRING(struct change_dns_set, name),
+    FIELD_STRING(struct change_dns_set, type),
+    FIELD_STRING(struct change_dns_set, value),
+    FIELD_INT(struct change_dns_set, ttl),
+};
+
+static const struct field change_dns_remove_fields[] = {
+    FIELD_STRING(struct change_dns_remove, name),
+    FIELD_STRING(struct change_dns_remove, type),
+    FIELD_STRING(struct change_dns_remove, value),
 };
 
 static const struct field change_ca_finish_fields[] = {

@@ -57,7 +57,16 @@
     X(TASK_MOVE, 47, task_move)                                                                    \
     X(TASK_RELEASE, 48, task_release)                                                              \
     X(JOB_START, 49, job_start)                                                                    \
-    X(JOB_END, 50, job_end)
+    X(JOB_END, 50, job_end)                                                                        \
+    X(CONTENT_ADD, 51, content_add)                                                                \
+    X(CONTENT_REMOVE, 52, content_remove)                                                          \
+    X(NETWORK_CREATE, 53, network_create)                                                          \
+    X(NETWORK_REMOVE, 54, network_remove)                                                          \
+    X(VOLUME_CREATE, 55, volume_create)                                                            \
+    X(VOLUME_REMOVE, 56, volume_remove)                                                            \
+    X(VOLUME_HOME, 57, volume_home)                                                                \
+    X(DNS_SET, 58, dns_set)                                                                        \
+    X(DNS_REMOVE, 59, dns_remove)
 
 enum change_kind {
 #define X(kind, number, body) CHANGE_##kind = (number),
@@ -143,6 +152,27 @@ struct deploy_service {
     struct spec spec;
 };
 
+/* A network of a deploy that says more than its name. */
+struct deploy_network {
+    char *name;      /* short; with @full that of the row */
+    bool full;       /* … "name:" of the file */
+    char *prefix;    /* asked for; "": one of the pool's */
+    char *ip_range;  /* as in struct network */
+    bool internal;
+    bool attachable;
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
+};
+
+/* A volume of a deploy that says more than its name. */
+struct deploy_volume {
+    char *name; /* full */
+    struct pair *options; /* as in struct volume */
+    size_t options_n;
+    struct pair *labels;
+    size_t labels_n;
+};
+
 /* A whole Compose project at once. Refused (ERR_CONFLICT) unless the stack's revision is
  * @expected_revision (0: it must not exist), (ERR_EXISTS) when the stack came from another project
  * and @adopt is not set. Services that are not named stay unless @prune. Result id: the stack's. */
@@ -158,6 +188,10 @@ struct change_stack_deploy {
     size_t networks_n;
     char **volumes; /* full names that must exist */
     size_t volumes_n;
+    struct deploy_network *own_networks; /* besides @networks */
+    size_t own_networks_n;
+    struct deploy_volume *own_volumes; /* besides @volumes */
+    size_t own_volumes_n;
 };
 
 /* All services of the stack are marked removed; the stack goes with the last task. Volumes stay. */
@@ -257,15 +291,24 @@ struct resealed {
     struct sealed password;
 };
 
+/* The key of a secret, sealed anew. */
+struct content_key {
+    int64_t content_id;
+    struct sealed key;
+};
+
 /* The cluster key is made, replaced (its generation is the next one) or locked or unlocked. Refused
  * (ERR_CONFLICT) unless the keys' revision is @expected_revision; that of @keys is given by apply.
  * A new key comes with all that was sealed by the one before: also refused (ERR_CONFLICT) when the
- * password of a registry is not in @registries, or is another by now. */
+ * password of a registry is not in @registries, or is another by now, or a secret not in
+ * @contents. */
 struct change_key_set {
     int64_t expected_revision;
     struct cluster_keys keys;
     struct resealed *registries;
     size_t registries_n;
+    struct content_key *contents; /* of all secrets */
+    size_t contents_n;
 };
 
 /* A new CA takes over; the one before stays beside it. Refused (ERR_CONFLICT) as above, or while an
@@ -375,7 +418,70 @@ struct change_job_end {
     char *message;
 };
 
-extern const struct record_type task_observation_type, deploy_service_type, resealed_type;
+/* A version of a config or secret. Refused (ERR_CONFLICT) unless it is the one after the newest of
+ * its kind and name, or when its key was sealed by another than the cluster's; (ERR_EXISTS) when
+ * that one belongs to another stack. One made by hand: services that have the version before get
+ * this one, as a new revision. Result id: its. */
+struct change_content_add {
+    struct content content; /* without id, time and indexes */
+};
+
+/* All versions of one made by hand go. Refused (ERR_CONFLICT) while a service has it, (ERR_NOTFOUND)
+ * when it is not there, (ERR_DENIED) when it came with a stack. */
+struct change_content_remove {
+    enum content_kind kind;
+    char *base;
+};
+
+/* A network of no stack. Refused (ERR_EXISTS) when there is one of its name, or its range meets
+ * another's. Result id: the network's. */
+struct change_network_create {
+    struct network network; /* without id, stack and indexes; prefix may be empty */
+};
+
+/* Refused (ERR_CONFLICT) while a service is in it, (ERR_DENIED) when it is a stack's. */
+struct change_network_remove {
+    char *name;
+};
+
+/* A volume of no stack. Refused (ERR_EXISTS) when there is one of its name. Result id: its. */
+struct change_volume_create {
+    struct volume volume; /* without id, stack and indexes */
+};
+
+/* It is forgotten; its content is the caller's business. Refused (ERR_CONFLICT) while a service has
+ * it, or when its home is not @home_node_id. */
+struct change_volume_remove {
+    char *name;
+    int64_t home_node_id;
+};
+
+/* Its content is on @to_node_id from now on; 0: nowhere, the next task makes it anew. Refused
+ * (ERR_CONFLICT) unless its home is @from_node_id, or while a task that is not over has it. */
+struct change_volume_home {
+    char *name;
+    int64_t from_node_id;
+    int64_t to_node_id;
+};
+
+/* A record of the user's own. One of the same name, type and value gets the time to live given.
+ * Result id: the record's. */
+struct change_dns_set {
+    char *name;
+    char *type;
+    char *value;
+    int64_t ttl;
+};
+
+/* All records of a name, of one type, or the one of that value go. ERR_NOTFOUND: there is none. */
+struct change_dns_remove {
+    char *name;
+    char *type;  /* "": all */
+    char *value; /* "": all */
+};
+
+extern const struct record_type task_observation_type, deploy_service_type, resealed_type,
+    deploy_network_type, deploy_volume_type, content_key_type;
 #define X(kind, number, body) extern const struct record_type change_##body##_type;
 CHANGE_KINDS(X)
 #undef X

@@ -11,13 +11,17 @@ enum {
     KIND_LAST_OF_FIRST = 15,
     KIND_LAST_OF_SECOND = 39,
     KIND_LAST_OF_THIRD = 41,
+    KIND_LAST_OF_FOURTH = 50,
 };
 
 int change_kind_level(int kind)
 {
     if (kind <= KIND_LAST_OF_FIRST)
         return LEVEL_FIRST;
-    return kind <= KIND_LAST_OF_SECOND ? 2 : kind <= KIND_LAST_OF_THIRD ? 3 : 4;
+    return kind <= KIND_LAST_OF_SECOND   ? 2
+           : kind <= KIND_LAST_OF_THIRD  ? 3
+           : kind <= KIND_LAST_OF_FOURTH ? 4
+                                         : 5;
 }
 
 int change_level(const struct change *change)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 const char *const protocol_names[] = {"tcp", "udp", NULL};
+static const char *const port_mode_names[] = {"ingress", "host", NULL};
+const char *const content_kind_names[] = {"config", "secret", NULL};
 static const char *const mount_kind_names[] = {"volume", "bind", NULL};
 static const char *const restart_condition_names[] = {"any", "on-failure", "none", NULL};
 static const char *const depends_condition_names[] = {"service_started", "service_healthy",
@@ -44,12 +46,15 @@ static const struct field port_spec_fields[] = {
     FIELD_ENUM(struct port_spec, protocol, protocol_names),
     FIELD_INT(struct port_spec, published),
     FIELD_INT(struct port_spec, target),
+    FIELD_ENUM(struct port_spec, mode, port_mode_names, .since = 5),
 };
 const struct record_type port_spec_type = RECORD_TYPE("port", struct port_spec, port_spec_fields);
 
 static const struct field attachment_fields[] = {
     FIELD_STRING(struct attachment, network),
     FIELD_STRINGS(struct attachment, aliases),
+    FIELD_BOOL(struct attachment, full, .since = 5),
+    FIELD_STRING(struct attachment, address, .since = 5),
 };
 const struct record_type attachment_type =
     RECORD_TYPE("attachment", struct attachment, attachment_fields);
@@ -61,9 +66,21 @@ static const struct field mount_spec_fields[] = {
     FIELD_BOOL(struct mount_spec, read_only),
     FIELD_STRING(struct mount_spec, propagation, .since = 3),
     FIELD_BOOL(struct mount_spec, create_source, .since = 3),
+    FIELD_STRING(struct mount_spec, subpath, .since = 5),
+    FIELD_BOOL(struct mount_spec, no_copy, .since = 5),
 };
 const struct record_type mount_spec_type =
     RECORD_TYPE("mount", struct mount_spec, mount_spec_fields);
+
+static const struct field content_ref_fields[] = {
+    FIELD_STRING(struct content_ref, source, .since = 5),
+    FIELD_STRING(struct content_ref, target, .since = 5),
+    FIELD_STRING(struct content_ref, uid, .since = 5),
+    FIELD_STRING(struct content_ref, gid, .since = 5),
+    FIELD_INT(struct content_ref, mode, .since = 5),
+};
+const struct record_type content_ref_type =
+    RECORD_TYPE("content", struct content_ref, content_ref_fields);
 
 static const struct field restart_policy_fields[] = {
     FIELD_ENUM(struct restart_policy, condition, restart_condition_names),
@@ -271,7 +288,8 @@ static const struct field spec_fields[] = {
     FIELD_RECORD(struct spec, job, job_spec_type, .since = 4),
     FIELD_LIST(struct spec, resources, resource_type, .since = 4),
     FIELD_STRINGS(struct spec, spread, .since = 4),
-    FIELD_ENUM(struct spec, endpoint_mode, endpoint_mode_names, .since = 4),
+    FIELD_ENUM(struct spec, endpoint_mode, endpoint_mode_names, .since = 4,
+               .newer = ENDPOINT_VIP, .newer_since = 5),
     FIELD_BOOL(struct spec, single, .since = 4),
     FIELD_INT(struct spec, lease_ms, .since = 4),
     FIELD_INT(struct spec, failover_ms, .since = 4),
@@ -279,6 +297,9 @@ static const struct field spec_fields[] = {
     FIELD_INT(struct spec, rollout_deadline_ms, .since = 4),
     FIELD_BOOL(struct spec, no_rebalance, .since = 4),
     FIELD_INT(struct spec, restarts, .since = 4),
+    FIELD_LIST(struct spec, configs, content_ref_type, .since = 5),
+    FIELD_LIST(struct spec, secrets, content_ref_type, .since = 5),
+    FIELD_STRING(struct spec, on_change, .since = 5),
 };
 const struct record_type spec_type = RECORD_TYPE("spec", struct spec, spec_fields);
 
@@ -331,6 +352,13 @@ static const struct field stack_fields[] = {
 };
 const struct record_type stack_type = RECORD_TYPE("stack", struct stack, stack_fields);
 
+static const struct field task_address_fields[] = {
+    FIELD_INT(struct task_address, network_id),
+    FIELD_STRING(struct task_address, address),
+};
+const struct record_type task_address_type =
+    RECORD_TYPE("address", struct task_address, task_address_fields);
+
 static const struct field service_fields[] = {
     FIELD_INT(struct service, id),
     FIELD_INT(struct service, stack_id),
@@ -348,6 +376,8 @@ static const struct field service_fields[] = {
     FIELD_INT(struct service, stable_revision, .since = 4),
     FIELD_INT(struct service, scheduled_ms, .since = 4),
     FIELD_INT(struct service, runs, .since = 4),
+    FIELD_LIST(struct service, addresses, task_address_type, .since = 5),
+    FIELD_LIST(struct service, reserved, task_address_type, .since = 5),
     FIELD_INT(struct service, created_ms),
     FIELD_INT(struct service, updated_ms),
     FIELD_INT(struct service, created_index),
@@ -383,13 +413,6 @@ static const struct field job_run_fields[] = {
     FIELD_INT(struct job_run, modified_index),
 };
 const struct record_type job_run_type = RECORD_TYPE("job_run", struct job_run, job_run_fields);
-
-static const struct field task_address_fields[] = {
-    FIELD_INT(struct task_address, network_id),
-    FIELD_STRING(struct task_address, address),
-};
-const struct record_type task_address_type =
-    RECORD_TYPE("address", struct task_address, task_address_fields);
 
 static const struct field task_fields[] = {
     FIELD_INT(struct task, id),
@@ -453,6 +476,11 @@ static const struct field network_fields[] = {
     FIELD_INT(struct network, stack_id),
     FIELD_STRING(struct network, name),
     FIELD_STRING(struct network, prefix),
+    FIELD_BOOL(struct network, own_range, .since = 5),
+    FIELD_STRING(struct network, ip_range, .since = 5),
+    FIELD_BOOL(struct network, internal, .since = 5),
+    FIELD_BOOL(struct network, attachable, .since = 5),
+    FIELD_LIST(struct network, labels, pair_type, .since = 5),
     FIELD_INT(struct network, created_index),
     FIELD_INT(struct network, modified_index),
 };
@@ -464,6 +492,8 @@ static const struct field volume_fields[] = {
     FIELD_STRING(struct volume, name),
     FIELD_INT(struct volume, home_node_id),
     FIELD_STRING(struct volume, home_name, .since = 2),
+    FIELD_LIST(struct volume, options, pair_type, .since = 5),
+    FIELD_LIST(struct volume, labels, pair_type, .since = 5),
     FIELD_INT(struct volume, created_index),
     FIELD_INT(struct volume, modified_index),
 };
@@ -501,6 +531,35 @@ static const struct field registry_fields[] = {
 };
 const struct record_type registry_type =
     RECORD_TYPE("registry", struct registry, registry_fields);
+
+static const struct field content_fields[] = {
+    FIELD_INT(struct content, id, .since = 5),
+    FIELD_ENUM(struct content, kind, content_kind_names, .since = 5),
+    FIELD_STRING(struct content, base, .since = 5),
+    FIELD_INT(struct content, version, .since = 5),
+    FIELD_STRING(struct content, stack, .since = 5),
+    FIELD_BYTES(struct content, data, .since = 5, .secret = true),
+    FIELD_RECORD(struct content, key, sealed_type, .since = 5),
+    FIELD_INT(struct content, size, .since = 5),
+    FIELD_LIST(struct content, labels, pair_type, .since = 5),
+    FIELD_INT(struct content, created_ms, .since = 5),
+    FIELD_INT(struct content, created_index, .since = 5),
+    FIELD_INT(struct content, modified_index, .since = 5),
+};
+const struct record_type content_type = RECORD_TYPE("content", struct content, content_fields);
+
+static const struct field dns_record_fields[] = {
+    FIELD_INT(struct dns_record, id, .since = 5),
+    FIELD_STRING(struct dns_record, name, .since = 5),
+    FIELD_STRING(struct dns_record, type, .since = 5),
+    FIELD_STRING(struct dns_record, value, .since = 5),
+    FIELD_INT(struct dns_record, ttl, .since = 5),
+    FIELD_INT(struct dns_record, created_ms, .since = 5),
+    FIELD_INT(struct dns_record, created_index, .since = 5),
+    FIELD_INT(struct dns_record, modified_index, .since = 5),
+};
+const struct record_type dns_record_type =
+    RECORD_TYPE("dns_record", struct dns_record, dns_record_fields);
 
 static const struct field event_fields[] = {
     FIELD_INT(struct event, id),
@@ -630,4 +689,28 @@ const char *pair_get(const struct pair *pairs, size_t n, const char *key)
         if (str_equal(pairs[i].key, key))
             return str_or_empty(pairs[i].value);
     return NULL;
+}
+
+char *attachment_network(const char *stack, const struct attachment *attachment)
+{
+    const char *name = str_or_empty(attachment->network);
+    return attachment->full ? str_copy(name) : str_printf("%s_%s", stack, name);
+}
+
+char *content_row_name(enum content_kind kind, const char *source)
+{
+    return str_printf("%s %s", content_kind_names[kind], str_or_empty(source));
+}
+
+char *content_source(const struct content *content)
+{
+    return str_printf("%s@%lld", str_or_empty(content->base), (long long)content->version);
+}
+
+bool content_name_is_valid(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t len = strlen(name);
+    return len > 0 && len <= CONTENT_NAME_MAX && name[0] != '.' && strspn(name, allowed) == len;
 }

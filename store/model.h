@@ -27,18 +27,26 @@ enum protocol {
     PROTOCOL_UDP,
 };
 
-/* A published port: every member answers on @published and hands to @target of a healthy task. */
+enum port_mode {
+    PORT_INGRESS, /* every member answers on it and hands on to a healthy task anywhere */
+    PORT_HOST,    /* only the task's own node does */
+};
+
+/* A published port: @target of a task, as @published of members. */
 struct port_spec {
     enum protocol protocol;
     int64_t published;
     int64_t target;
+    enum port_mode mode;
 };
 
-/* A network of the same stack that the tasks are in, by its short name ("default"). */
+/* A network that the tasks are in. */
 struct attachment {
-    char *network;
+    char *network;  /* of the same stack by its short name ("default"); with @full by its row's */
     char **aliases; /* more names in that network's DNS */
     size_t aliases_n;
+    bool full;
+    char *address; /* that the one task has in it; "": one is given out */
 };
 
 enum mount_kind {
@@ -53,6 +61,17 @@ struct mount_spec {
     bool read_only;
     char *propagation;  /* of a bind mount: "rshared", "rslave" and their like; "": rprivate */
     bool create_source; /* of a bind mount: make the folder on the node when nothing is there */
+    char *subpath;      /* of a volume: this folder of it is mounted; "": all */
+    bool no_copy;       /* an empty volume is not filled with what the image has at @target */
+};
+
+/* A config or secret as a file of the container. */
+struct content_ref {
+    char *source; /* which version of it: the name of its row, "app_site@3" */
+    char *target; /* absolute path in the container */
+    char *uid;    /* "": 0 */
+    char *gid;    /* "": 0 */
+    int64_t mode; /* permission bits; 0: 0444 */
 };
 
 enum restart_condition {
@@ -369,6 +388,13 @@ struct spec {
     int64_t rollout_deadline_ms; /* a rollout without progress for so long failed. 0: 10 min */
     bool no_rebalance;           /* a task that runs stays where it is */
     int64_t restarts;            /* counts `restart` by hand, each of which is a rollout */
+    struct content_ref *configs;
+    size_t configs_n;
+    struct content_ref *secrets;
+    size_t secrets_n;
+    /* A changed config or secret is put in its place and the process gets this signal ("SIGHUP"),
+     * instead of new tasks. "": new tasks. */
+    char *on_change;
 };
 
 /* --- rows of the state ------------------------------------------------------------------- */
@@ -434,6 +460,11 @@ enum rollout_state {
     ROLLOUT_ROLLED_BACK,
 };
 
+struct task_address {
+    int64_t network_id;
+    char *address; /* "10.192.16.5" */
+};
+
 struct service {
     int64_t id;
     int64_t stack_id;
@@ -452,6 +483,10 @@ struct service {
         stable_revision;  /* the last before it that was rolled out whole; a rollback goes there */
     int64_t scheduled_ms; /* of a job with a schedule: the last time that was dealt with */
     int64_t runs;         /* of a job: begun so far */
+    struct task_address *addresses; /* that stand for its healthy tasks, one a network */
+    size_t addresses_n;
+    struct task_address *reserved; /* what its attachments' @address keep for it */
+    size_t reserved_n;
     int64_t created_ms;
     int64_t updated_ms;
     int64_t created_index;
@@ -537,11 +572,6 @@ enum task_health {
     HEALTH_UNHEALTHY,
 };
 
-struct task_address {
-    int64_t network_id;
-    char *address; /* "10.192.16.5" */
-};
-
 /* One placement of one slot of a service on one node. */
 struct task {
     int64_t id;
@@ -619,9 +649,15 @@ struct node {
 
 struct network {
     int64_t id;
-    int64_t stack_id;
+    int64_t stack_id; /* 0: made by hand, it stays until it is removed by hand */
     char *name;   /* full name, "stack_default" */
-    char *prefix; /* "10.192.16.0/20", given out by apply */
+    char *prefix; /* "10.192.16.0/20", given out by apply, or as it was asked for */
+    bool own_range;  /* … the latter: it lies outside the cluster's pool */
+    char *ip_range;  /* part of @prefix that addresses are given out of; "": all of it */
+    bool internal;   /* no way from it to anything outside */
+    bool attachable; /* containers of no stack may be in it */
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
     int64_t created_index;
     int64_t modified_index;
 };
@@ -632,6 +668,11 @@ struct volume {
     char *name;           /* full name, "stack_data" */
     int64_t home_node_id; /* where its content is; 0 until a task of it was placed */
     char *home_name;      /* after a restore: the member that had it and has not come back yet */
+    /* As of Docker's driver "local": type, device, o, and size. Empty: a folder of the home. */
+    struct pair *options;
+    size_t options_n;
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
     int64_t created_index;
     int64_t modified_index;
 };
@@ -698,6 +739,54 @@ struct registry {
     int64_t modified_index;
 };
 
+enum content_kind {
+    CONTENT_CONFIG,
+    CONTENT_SECRET,
+};
+
+enum {
+    CONTENT_BYTES_MAX = 500 << 10, /* of one, as Docker has it */
+    CONTENT_SEALED_MAX = CONTENT_BYTES_MAX + 64,
+    CONTENTS_MAX = 10000,    /* versions of all */
+    CONTENT_NAME_MAX = 120,  /* bytes */
+};
+
+/* One version of a config or secret. It never changes; another content is another version. */
+struct content {
+    int64_t id;
+    enum content_kind kind;
+    char *base;        /* what users call it, "app_site" */
+    int64_t version;   /* of those of @base, from 1 */
+    char *stack;       /* the stack whose file it came with; "": made by hand */
+    struct bytes data; /* of a secret: sealed by @key */
+    struct sealed key; /* of a secret: the key of its own, sealed by the cluster's */
+    int64_t size;      /* bytes of the content itself */
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
+    int64_t created_ms;
+    int64_t created_index;
+    int64_t modified_index;
+};
+
+enum {
+    DNS_RECORDS_MAX = 10000,
+    DNS_NAME_MAX = 253,
+    DNS_VALUE_MAX = 1024,
+    DNS_TTL_DEFAULT = 60,
+};
+
+/* A name of the user's own that members answer for: in no zone, as it stands. */
+struct dns_record {
+    int64_t id;
+    char *name;   /* in lower case, without the last dot */
+    char *type;   /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX" */
+    char *value;  /* as in a zone file (RFC 1035, section 5) */
+    int64_t ttl;  /* seconds */
+    int64_t created_ms;
+    int64_t created_index;
+    int64_t modified_index;
+};
+
 /* What a change did. The newest EVENTS_KEPT are kept. */
 struct event {
     int64_t id; /* counts up without gaps */
@@ -715,9 +804,11 @@ enum {
 
 extern const struct record_type pair_type, port_spec_type, attachment_type, mount_spec_type,
     constraint_type, container_options_type, spec_type, task_address_type, sealed_type,
-    cluster_keys_type, resource_type, update_policy_type, job_spec_type, health_spec_type;
+    cluster_keys_type, resource_type, update_policy_type, job_spec_type, health_spec_type,
+    content_ref_type;
 extern const struct record_type cluster_type, stack_type, service_type, revision_type, task_type,
-    node_type, network_type, volume_type, token_type, event_type, registry_type, job_run_type;
+    node_type, network_type, volume_type, token_type, event_type, registry_type, job_run_type,
+    content_type, dns_record_type;
 
 /* The names of the enums' values, as users see them. */
 extern const char *const task_state_names[];
@@ -732,6 +823,7 @@ extern const char *const availability_names[];
 extern const char *const protocol_names[];
 extern const char *const token_kind_names[];
 extern const char *const token_role_names[];
+extern const char *const content_kind_names[];
 
 /* True when something tells whether a task is healthy. */
 bool health_is_checked(const struct health_spec *health);
@@ -750,6 +842,18 @@ bool task_is_terminal(enum task_state state);
 
 /* True when the task serves: running, and healthy if it has a check. */
 bool task_is_healthy(const struct task *task);
+
+/* The row's name of the network that @attachment of a service of @stack means, as a new string. */
+char *attachment_network(const char *stack, const struct attachment *attachment);
+
+/* The row's name of a version: "config app_site@3", as a new string. */
+char *content_row_name(enum content_kind kind, const char *source);
+
+/* "app_site@3" of a version, as a new string. */
+char *content_source(const struct content *content);
+
+/* Names of configs and secrets: letters, digits, '_', '.' and '-', at most CONTENT_NAME_MAX. */
+bool content_name_is_valid(const char *name);
 
 /* Names that users give: [a-z0-9] first, then [a-z0-9_-], at most 63 bytes. Stacks, services and
  * nodes (nodes may also have dots and upper case). */

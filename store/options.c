@@ -406,3 +406,49 @@ int options_validate(const struct spec *spec, struct err *err)
     }
     return 0;
 }
+
+static bool is_volume_key(const char *key)
+{
+    static const char *const keys[] = {"type", "device", "o", "size"};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+int volume_options_check(const struct pair *options, size_t n, struct err *err)
+{
+    enum {
+        VALUE_MAX = 1024,
+    };
+    for (size_t i = 0; i < n; i++) {
+        const char *key = str_or_empty(options[i].key), *value = str_or_empty(options[i].value);
+        if (!is_volume_key(key))
+            return err_set(err, ERR_INVALID,
+                           "driver_opts: '%.40s' is none of type, device, o and size", key);
+        for (size_t k = 0; k < i; k++)
+            if (str_equal(options[k].key, key))
+                return err_set(err, ERR_INVALID, "driver_opts: %s is given twice", key);
+        bool plain = strlen(value) <= VALUE_MAX;
+        for (const char *c = value; *c && plain; c++)
+            plain = (unsigned char)*c >= ' ' && *c != 0x7f;
+        if (!plain)
+            return err_set(err, ERR_INVALID, "driver_opts: %s is longer than %d bytes or not plain",
+                           key, VALUE_MAX);
+    }
+    const char *type = pair_get(options, n, "type"), *device = pair_get(options, n, "device");
+    const char *size = pair_get(options, n, "size"), *o = pair_get(options, n, "o");
+    if (size && (strspn(size, "0123456789") != strlen(size) || strlen(size) == 0 ||
+                 strlen(size) > 15))
+        return err_set(err, ERR_INVALID, "driver_opts: size is a number of bytes, not '%.40s'",
+                       size);
+    if ((device || o) && !type)
+        return err_set(err, ERR_INVALID, "driver_opts: %s without a type", device ? "device" : "o");
+    if (type && strcmp(type, "tmpfs") != 0 && !*str_or_empty(device))
+        return err_set(err, ERR_INVALID, "driver_opts: type %.40s needs a device", type);
+    if (size && type)
+        return err_set(err, ERR_INVALID,
+                       "driver_opts: size is for folders of the member; with a type it belongs "
+                       "into o, 'o: size=100m'");
+    return 0;
+}

@@ -14,7 +14,7 @@
 /* A complete task of a job keeps its row, on no member. */
 static void keep_complete(struct apply *apply, struct task *task)
 {
-    address_free_all(apply->store, task);
+    addresses_return(apply->store, task->addresses, task->addresses_n, task->id);
     record_free_list(&task_address_type, task->addresses, task->addresses_n);
     task->addresses = NULL;
     task->addresses_n = 0;
@@ -80,6 +80,24 @@ static void drop_logins(struct apply *apply, struct refound_result *result)
         result->logins[dropped++] = str_copy(registries[i].name);
     }
     record_free_list(&registry_type, registries, n);
+}
+
+/* Nor does it open secrets: they are there by name, and due. */
+static void empty_secrets(struct apply *apply, struct refound_result *result)
+{
+    struct content *contents;
+    size_t n;
+    store_list(apply->store, TABLE_CONTENT, BY_NONE, 0, &contents, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (contents[i].kind != CONTENT_SECRET || contents[i].key.data.len == 0)
+            continue;
+        bytes_set(&contents[i].data, NULL, 0);
+        bytes_set(&contents[i].key.data, NULL, 0);
+        contents[i].key.generation = 0;
+        apply_put(apply, TABLE_CONTENT, &contents[i]);
+        result->secrets++;
+    }
+    record_free_list(&content_type, contents, n);
 }
 
 /* --- volumes ---------------------------------------------------------------------------------- */
@@ -160,6 +178,7 @@ static int refound_all(struct apply *apply, const struct refound *refound,
     drop_tasks(apply, result);
     drop_tokens(apply, result);
     drop_logins(apply, result);
+    empty_secrets(apply, result);
     unsettle_volumes(apply, nodes, n, refound, result);
     drop_nodes(apply, nodes, n);
     int rv = put_cluster(apply, &old, refound, err);

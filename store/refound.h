@@ -32,6 +32,7 @@ struct refound_result {
     int64_t homes_away;   /* volumes that wait for a member of their home's name */
     int64_t homes_forgot; /* volumes that will start empty wherever their first task is placed */
     char **logins;        /* registries that need a login again; NULL-terminated */
+    int64_t secrets;      /* versions of secrets whose content is lost with the old key */
 };
 
 /* Free what @result owns. */

@@ -32,6 +32,8 @@ static const struct table_info tables[TABLE_MAX] = {
     [TABLE_TOKEN] = {INFO(token), .named = true},
     [TABLE_EVENT] = {INFO(event)},
     [TABLE_REGISTRY] = {INFO(registry), .named = true},
+    [TABLE_CONTENT] = {INFO(content), .named = true},
+    [TABLE_DNS_RECORD] = {INFO(dns_record)},
     [TABLE_JOB_RUN] = {INFO(job_run), .columns = {COLUMN(job_run, service_id)}},
 };
 /* clang-format on */
@@ -70,6 +72,10 @@ static char *row_name(enum table table, const void *row)
         return str_copy(str_or_empty(((const struct volume *)row)->name));
     case TABLE_REGISTRY:
         return str_copy(str_or_empty(((const struct registry *)row)->name));
+    case TABLE_CONTENT: {
+        cleanup_free char *source = content_source(row);
+        return content_row_name(((const struct content *)row)->kind, source);
+    }
     case TABLE_TOKEN: {
         const struct bytes *hash = &((const struct token *)row)->hash;
         char *hex = mem_alloc(2 * hash->len + 1, 1);
@@ -81,6 +87,7 @@ static char *row_name(enum table table, const void *row)
     case TABLE_TASK:
     case TABLE_EVENT:
     case TABLE_JOB_RUN:
+    case TABLE_DNS_RECORD:
     case TABLE_MAX:
         break;
     }

@@ -50,12 +50,17 @@ static const char *const schema[] = {
     "CREATE TABLE job_run(id INTEGER PRIMARY KEY, service_id INTEGER NOT NULL,"
     " record BLOB NOT NULL)",
     "CREATE INDEX job_run_service ON job_run(service_id)",
+    "CREATE TABLE content(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL)",
+    "CREATE TABLE dns_record(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
 };
 
 /* How many of them a release of @level knows. */
 static size_t schema_of(int level)
 {
-    return level < 3 ? SCHEMA_FIRST : level < 4 ? SCHEMA_THIRD : ARRAY_SIZE(schema);
+    return level < 3   ? SCHEMA_FIRST
+           : level < 4 ? SCHEMA_THIRD
+           : level < 5 ? SCHEMA_FOURTH
+                       : ARRAY_SIZE(schema);
 }
 
 /* Of each connection, not of the database. The log is the durable copy, so there is no journal on

@@ -25,6 +25,7 @@ enum {
     SCHEMA_VERSION = 1,
     SCHEMA_FIRST = 22,           /* statements of the first release */
     SCHEMA_THIRD = 23,           /* … of those of level 3 */
+    SCHEMA_FOURTH = 25,          /* … and of level 4 */
     APPLICATION_ID = 0x57485259, /* "WHRY" */
 };
 
@@ -53,12 +54,18 @@ enum {
     X(PORT_GET, "SELECT service_id FROM port WHERE number = ?1")                                   \
     X(PORT_PUT, "INSERT INTO port(number, service_id) VALUES(?1, ?2)")                             \
     X(PORT_DROP, "DELETE FROM port WHERE service_id = ?1")                                         \
-    X(LEASE_LAST, "SELECT max(number) FROM lease WHERE pool = ?1")                                 \
-    X(LEASE_RESTED, "SELECT number FROM lease WHERE pool = ?1 AND owner = 0 "                      \
-                    "ORDER BY freed, number LIMIT 1")                                              \
     X(LEASE_PUT, "INSERT OR REPLACE INTO lease(pool, number, owner, freed) "                       \
                  "VALUES(?1, ?2, ?3, 0)")                                                          \
-    X(LEASE_FREE, "UPDATE lease SET owner = 0, freed = ?3 WHERE pool = ?1 AND number = ?2")        \
+    X(LEASE_OWNER, "SELECT owner FROM lease WHERE pool = ?1 AND number = ?2")                      \
+    X(LEASE_IN, "SELECT max(number) FROM lease WHERE pool = ?1 AND number >= ?2 AND "              \
+                "number < ?3")                                                                     \
+    X(LEASE_RESTED_IN, "SELECT number FROM lease WHERE pool = ?1 AND owner = 0 AND "               \
+                       "number >= ?2 AND number < ?3 AND NOT EXISTS (SELECT 1 FROM lease c "       \
+                       "WHERE c.pool = -?1 AND c.number = lease.number AND c.owner != 0) "         \
+                       "ORDER BY freed, number LIMIT 1")                                           \
+    X(LEASE_USED, "SELECT count(*) FROM lease WHERE pool IN (?1, -?1) AND owner != 0")             \
+    X(LEASE_FREE, "UPDATE lease SET owner = 0, freed = ?3 WHERE pool = ?1 AND number = ?2 "        \
+                  "AND owner = ?4")                                                                \
     X(LEASE_DROP, "DELETE FROM lease WHERE pool = ?1")
 
 enum sql_statement {

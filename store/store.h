@@ -33,6 +33,8 @@ enum table {
     TABLE_EVENT,
     TABLE_REGISTRY,
     TABLE_JOB_RUN,
+    TABLE_CONTENT,
+    TABLE_DNS_RECORD,
     TABLE_MAX
 };
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* network: the networks of the cluster. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/container.h"
+#include "cli/labels.h"
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct network_options {
+    const char *subnet;
+    const char *ip_range;
+    bool internal;
+    struct arg_texts labels;
+};
+
+enum {
+    FULL_PERCENT = 80, /* from here on it is said that a network fills up */
+};
+
+/* --- create and rm -----------------------------------------------------------------------------
+ */
+
+static int run_create(struct cli *cli, const void *options, int words_n, char **words,
+                      struct err *err)
+{
+    const struct network_options *o = options;
+    struct network_create_request request = {.name = words[0],
+                                             .subnet = TEXT(o->subnet),
+                                             .ip_range = TEXT(o->ip_range),
+                                             .internal = o->internal};
+    struct empty reply;
+    (void)words_n;
+    int rv = labels_read(&o->labels, &request.labels, &request.labels_n, err);
+    if (rv == 0)
+        rv = cli_call(cli, "network.create", &request, &reply, err);
+    record_free_list(&pair_type, request.labels, request.labels_n);
+    if (rv == 0)
+        puts(words[0]);
+    return rv;
+}
+
+static const struct command network_create = {
+    .name = "create",
+    .usage = "[--subnet RANGE] [--ip-range RANGE] [--internal] [-l KEY=VALUE] NAME",
+    .summary = "make a network that services of any stack may be in",
+    .details =
+        "Make a network of no stack. Services are in it that name it in their Compose file, where\n"
+        "it is declared with 'external: true'. It stays until 'wherry network rm'.",
+    .examples = "  wherry network create proxy\n"
+                "  wherry network create --internal --subnet 172.28.0.0/16 backend\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct network_options, ARG_TEXT, subnet, 0, "subnet", "RANGE",
+                       "a range of its own, outside of the cluster's (default: a /20 of that)"),
+            ARG_OPTION(struct network_options, ARG_TEXT, ip_range, 0, "ip-range", "RANGE",
+                       "the part of the subnet that addresses are given out of"),
+            ARG_OPTION(struct network_options, ARG_FLAG, internal, 0, "internal", NULL,
+                       "no way to anything outside"),
+            ARG_OPTION(struct network_options, ARG_TEXTS, labels, 'l', "label", "KEY=VALUE",
+                       "a label; may be given several times"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct network_options),
+    .words_min = 1,
+    .words_max = 1,
+    .run = run_create,
+};
+
+static int run_rm(struct cli *cli, const void *options, int words_n, char **words, struct err *err)
+{
+    struct empty reply;
+    (void)options;
+    for (int i = 0; i < words_n; i++) {
+        if (cli_call(cli, "network.remove", &(struct name_request){.name = words[i]}, &reply, err) <
+            0)
+            return err->code;
+        puts(words[i]);
+    }
+    return 0;
+}
+
+static const struct command network_rm = {
+    .name = "rm",
+    .usage = "NAME...",
+    .summary = "remove networks that no service is in",
+    .details = "Remove networks that were made by hand. Those of a stack go with the stack.",
+    .examples = "  wherry network rm proxy\n",
+    .words_min = 1,
+    .words_max = -1,
+    .run = run_rm,
+};
+
+/* --- ls and inspect ----------------------------------------------------------------------------
+ */
+
+static void add_row(struct table *table, const struct network_info *n)
+{
+    table_add(table, n->name);
+    table_add(table, *str_or_empty(n->stack) ? n->stack : "-");
+    table_add(table, n->subnet);
+    table_addf(table, "%" PRId64 " of %" PRId64, n->used, n->addresses);
+    table_add(table, n->internal ? "internal" : n->attachable ? "attachable" : "-");
+}
+
+static void warn_full(const struct network_list_reply *reply)
+{
+    for (size_t i = 0; i < reply->networks_n; i++) {
+        const struct network_info *n = &reply->networks[i];
+        if (n->used * 100 >= n->addresses * FULL_PERCENT)
+            cli_warn("network %s fills up: %" PRId64 " of its %" PRId64 " addresses are in use",
+                     n->name, n->used, n->addresses);
+    }
+}
+
+static int run_ls(struct cli *cli, const void *options, int words_n, char **words, struct err *err)
+{
+    struct network_list_reply reply;
+    cleanup_buf struct buf out = BUF_INIT;
+    struct table table;
+    (void)options;
+    (void)words_n;
+    (void)words;
+    if (cli_call(cli, "network.list", &(struct name_request){0}, &reply, err) < 0)
+        return err->code;
+    if (cli->json)
+        cli_print_json(&network_info_type, reply.networks, reply.networks_n);
+    for (size_t i = 0; cli->quiet && !cli->json && i < reply.networks_n; i++)
+        puts(reply.networks[i].name);
+    if (!cli->json && !cli->quiet) {
+        table_init(&table, (const char *[]){"NAME", "STACK", "SUBNET", "IN USE", "KIND", NULL});
+        for (size_t i = 0; i < reply.networks_n; i++)
+            add_row(&table, &reply.networks[i]);
+        table_print(&table, &out);
+        table_release(&table);
+        fputs(out.data, stdout);
+        warn_full(&reply);
+    }
+    record_release(&network_list_reply_type, &reply);
+    return 0;
+}
+
+static const struct command network_ls = {
+    .name = "ls",
+    .usage = "[--json] [-q]",
+    .summary = "list the networks of the cluster",
+    .details = "List networks: their stack, range, and how many of the addresses are in use, by "
+               "tasks and by\nservices. One that is in use to 80 % is warned of.",
+    .examples = "  wherry network ls\n",
+    .json = true,
+    .quiet = true,
+    .run = run_ls,
+};
+
+static int run_inspect(struct cli *cli, const void *options, int words_n, char **words,
+                       struct err *err)
+{
+    struct network_info *all = mem_alloc((size_t)words_n, sizeof(*all));
+    size_t n = 0;
+    int rv = 0;
+    (void)options;
+    for (int i = 0; i < words_n && rv == 0; i++) {
+        struct network_list_reply reply;
+        rv = cli_call(cli, "network.list", &(struct name_request){.name = words[i]}, &reply, err);
+        if (rv < 0)
+            break;
+        all[n++] = reply.networks[0];
+        reply.networks[0] = (struct network_info){0};
+        record_release(&network_list_reply_type, &reply);
+    }
+    if (rv == 0)
+        cli_print_json(&network_info_type, all, n);
+    record_free_list(&network_info_type, all, n);
+    return rv;
+}
+
+static const struct command network_inspect = {
+    .name = "inspect",
+    .usage = "NAME...",
+    .summary = "show all that is known of networks, as JSON",
+    .details = "Print a JSON array: range, labels, and who has which address in it: services, "
+               "whose address\nstands for their healthy tasks, and tasks with their member.",
+    .examples = "  wherry network inspect shop_default | jq -r '.[0].members[].address'\n",
+    .words_min = 1,
+    .words_max = -1,
+    .run = run_inspect,
+};
+
+const struct command command_network = {
+    .name = "network",
+    .usage = "",
+    .summary = "list, make and remove networks",
+    .details =
+        "Each stack has a network 'STACK_default', and those that its file declares. Containers\n"
+        "reach those they share a network with, and nothing else of the cluster.",
+    .examples = "  wherry network ls\n"
+                "  wherry network create proxy\n",
+    .subcommands = (const struct command *const[]){&network_ls, &network_inspect, &network_create,
+                                                   &network_rm, NULL},
+};

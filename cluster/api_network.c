@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fields of what is asked and answered about networks and records of DNS. */
+#include "cluster/api.h"
+
+/* clang-format off */
+static const struct field network_create_request_fields[] = {
+    FIELD_STRING(struct network_create_request, name),
+    FIELD_STRING(struct network_create_request, subnet),
+    FIELD_STRING(struct network_create_request, ip_range),
+    FIELD_BOOL(struct network_create_request, internal),
+    FIELD_LIST(struct network_create_request, labels, pair_type),
+};
+const struct record_type network_create_request_type = RECORD_TYPE(
+    "network_create_request", struct network_create_request, network_create_request_fields);
+
+static const struct field network_member_fields[] = {
+    FIELD_STRING(struct network_member, name),
+    FIELD_STRING(struct network_member, address),
+    FIELD_STRING(struct network_member, node),
+};
+static const struct record_type network_member_type =
+    RECORD_TYPE("network_member", struct network_member, network_member_fields);
+
+static const struct field network_info_fields[] = {
+    FIELD_STRING(struct network_info, name),
+    FIELD_STRING(struct network_info, stack),
+    FIELD_STRING(struct network_info, subnet),
+    FIELD_STRING(struct network_info, ip_range),
+    FIELD_BOOL(struct network_info, internal),
+    FIELD_BOOL(struct network_info, attachable),
+    FIELD_INT(struct network_info, addresses),
+    FIELD_INT(struct network_info, used),
+    FIELD_LIST(struct network_info, members, network_member_type),
+    FIELD_LIST(struct network_info, labels, pair_type),
+};
+const struct record_type network_info_type =
+    RECORD_TYPE("network_info", struct network_info, network_info_fields);
+
+static const struct field network_list_reply_fields[] = {
+    FIELD_LIST(struct network_list_reply, networks, network_info_type),
+};
+const struct record_type network_list_reply_type =
+    RECORD_TYPE("network_list_reply", struct network_list_reply, network_list_reply_fields);
+
+static const struct field dns_request_fields[] = {
+    FIELD_STRING(struct dns_request, name),
+    FIELD_STRING(struct dns_request, type),
+    FIELD_STRING(struct dns_request, value),
+    FIELD_INT(struct dns_request, ttl),
+};
+const struct record_type dns_request_type =
+    RECORD_TYPE("dns_request", struct dns_request, dns_request_fields);
+
+static const struct field dns_info_fields[] = {
+    FIELD_STRING(struct dns_info, name),
+    FIELD_STRING(struct dns_info, type),
+    FIELD_STRING(struct dns_info, value),
+    FIELD_INT(struct dns_info, ttl),
+    FIELD_INT(struct dns_info, created_ms),
+};
+const struct record_type dns_info_type = RECORD_TYPE("dns_info", struct dns_info, dns_info_fields);
+
+static const struct field dns_list_reply_fields[] = {
+    FIELD_LIST(struct dns_list_reply, records, dns_info_type),
+};
+const struct record_type dns_list_reply_type =
+    RECORD_TYPE("dns_list_reply", struct dns_list_reply, dns_list_reply_fields);
+/* clang-format on */

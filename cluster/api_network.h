@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api_network - what is asked and answered about networks and records of DNS. Included by api.h.
+ */
+#ifndef WHERRY_CLUSTER_API_NETWORK_H
+#define WHERRY_CLUSTER_API_NETWORK_H
+
+#include "store/model.h"
+
+/* A network of no stack. */
+struct network_create_request {
+    char *name;
+    char *subnet;   /* "": one of the cluster's pool */
+    char *ip_range; /* "": all of the subnet */
+    bool internal;
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
+};
+
+struct network_info {
+    char *name;
+    char *stack; /* "": made by hand */
+    char *subnet;
+    char *ip_range;
+    bool internal;
+    bool attachable;
+    int64_t addresses; /* that can be given out */
+    int64_t used;      /* … and are */
+    struct network_member {
+        char *name;    /* "app.web" of a service's address, "app.web.2" of a task's */
+        char *address;
+        char *node;    /* of a task */
+    } * members;       /* when one was asked for */
+    size_t members_n;
+    struct pair *labels;
+    size_t labels_n;
+};
+
+struct network_list_reply {
+    struct network_info *networks;
+    size_t networks_n;
+};
+
+struct dns_request {
+    char *name;
+    char *type;  /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX"; to remove: "" for all */
+    char *value; /* as in a zone file; to remove: "" for all */
+    int64_t ttl; /* seconds; 0: DNS_TTL_DEFAULT */
+};
+
+struct dns_info {
+    char *name;
+    char *type;
+    char *value;
+    int64_t ttl;
+    int64_t created_ms;
+};
+
+struct dns_list_reply {
+    struct dns_info *records;
+    size_t records_n;
+};
+
+extern const struct record_type network_info_type, dns_info_type;
+
+#endif

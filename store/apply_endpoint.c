@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The addresses of services: one in each network that stands for all healthy tasks, and those that
+ * the spec asks for by number. */
+#include "store/address.h"
+#include "store/apply.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "store/level.h"
+
+#include <stdlib.h>
+
+static bool wants_address(struct apply *apply, const struct service *service)
+{
+    return store_level(apply->store) >= 5 && !service->removed &&
+           service->spec.endpoint_mode != ENDPOINT_DNSRR && !mode_is_job(service->spec.mode);
+}
+
+static void add(struct task_address **list, size_t *n, int64_t network_id, char *owned)
+{
+    *list = mem_resize(*list, *n + 1, sizeof(**list));
+    (*list)[(*n)++] = (struct task_address){.network_id = network_id, .address = owned};
+}
+
+static const struct task_address *find(const struct task_address *list, size_t n,
+                                       int64_t network_id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].network_id == network_id)
+            return &list[i];
+    return NULL;
+}
+
+/* What @service is to have in one network. */
+static int settle_one(struct apply *apply, const struct service *service,
+                      const struct attachment *attachment, struct service *to, struct err *err)
+{
+    cleanup_free char *name = attachment_network(service->stack, attachment);
+    const char *asked = str_or_empty(attachment->address);
+    struct network network;
+    int rv = 0;
+    if (store_find(apply->store, TABLE_NETWORK, name, &network) < 0)
+        return 0; /* a spec of before, rolled back to: its tasks cannot be placed, which says so */
+    if (*asked && !network.own_range)
+        rv = err_set(err, ERR_INVALID,
+                     "service %s.%s: network %s needs a subnet of its own for the address %s in it",
+                     service->stack, service->name, name, asked);
+    else if (*asked)
+        rv = address_claim(apply->store, &network, asked, service->id, err);
+    if (rv == 0 && *asked)
+        add(&to->reserved, &to->reserved_n, network.id, str_copy(asked));
+    if (rv == 0 && wants_address(apply, service)) {
+        const struct task_address *had =
+            find(service->addresses, service->addresses_n, network.id);
+        char *address = had ? str_copy(had->address) : NULL;
+        if (!address)
+            rv = address_take(apply->store, &network, service->id, &address, err);
+        if (rv == 0)
+            add(&to->addresses, &to->addresses_n, network.id, address);
+    }
+    record_release(&network_type, &network);
+    return rv;
+}
+
+/* Those of @had that are not in @has. */
+static void drop_others(struct apply *apply, const struct task_address *had, size_t had_n,
+                        const struct task_address *has, size_t has_n, int64_t owner_id)
+{
+    for (size_t i = 0; i < had_n; i++) {
+        const struct task_address *kept = find(has, has_n, had[i].network_id);
+        if (!kept || !str_equal(kept->address, had[i].address))
+            addresses_return(apply->store, &had[i], 1, owner_id);
+    }
+}
+
+static bool same_addresses(const struct task_address *a, size_t a_n, const struct task_address *b,
+                           size_t b_n)
+{
+    bool same = a_n == b_n;
+    for (size_t i = 0; i < a_n && same; i++)
+        same = record_equal(&task_address_type, &a[i], &b[i]);
+    return same;
+}
+
+int service_settle_addresses(struct apply *apply, struct service *service, struct err *err)
+{
+    struct service to = {0}; /* only its addresses are used */
+    int rv = 0;
+    if (service->addresses_n == 0 && service->reserved_n == 0 && store_level(apply->store) < 5)
+        return 0;
+    for (size_t i = 0; i < service->spec.networks_n && rv == 0; i++)
+        rv = settle_one(apply, service, &service->spec.networks[i], &to, err);
+    if (rv == 0) {
+        drop_others(apply, service->addresses, service->addresses_n, to.addresses, to.addresses_n,
+                    service->id);
+        drop_others(apply, service->reserved, service->reserved_n, to.reserved, to.reserved_n,
+                    service->id);
+        bool same = same_addresses(service->addresses, service->addresses_n, to.addresses,
+                                   to.addresses_n) &&
+                    same_addresses(service->reserved, service->reserved_n, to.reserved,
+                                   to.reserved_n);
+        if (!same) {
+            struct service before = *service;
+            service->addresses = to.addresses;
+            service->addresses_n = to.addresses_n;
+            service->reserved = to.reserved;
+            service->reserved_n = to.reserved_n;
+            to.addresses = before.addresses;
+            to.addresses_n = before.addresses_n;
+            to.reserved = before.reserved;
+            to.reserved_n = before.reserved_n;
+            apply_put(apply, TABLE_SERVICE, service);
+        }
+    }
+    record_free_list(&task_address_type, to.addresses, to.addresses_n);
+    record_free_list(&task_address_type, to.reserved, to.reserved_n);
+    return rv;
+}
+
+void service_drop_addresses(struct apply *apply, const struct service *service)
+{
+    addresses_return(apply->store, service->addresses, service->addresses_n, service->id);
+    addresses_return(apply->store, service->reserved, service->reserved_n, service->id);
+}
