@@ -45,6 +45,9 @@ struct net_job {
     struct network_peer *peers;
     struct network_remote *remotes;
     struct network_publish *publishes;
+    struct network_service *services;
+    struct network_prefix *internals;
+    bool *internal; /* in step with networks */
     bool *connected; /* in step with endpoints */
     struct err err;
 };
@@ -71,14 +74,20 @@ static void add_networks(struct net_job *job, struct store *store)
     store_list(store, TABLE_NETWORK, BY_NONE, 0, &rows, &n);
     job->networks = mem_alloc(n, sizeof(*job->networks));
     job->network_ids = mem_alloc(n, sizeof(*job->network_ids));
+    job->internals = mem_alloc(n, sizeof(*job->internals));
+    job->internal = mem_alloc(n, sizeof(*job->internal));
     for (size_t i = 0; i < n; i++) {
         size_t k = job->state.networks_n;
         if (!parse_prefix(rows[i].prefix, &job->networks[k]))
             continue;
         job->network_ids[k] = rows[i].id;
+        job->internal[k] = rows[i].internal;
+        if (rows[i].internal)
+            job->internals[job->state.internals_n++] = job->networks[k];
         job->state.networks_n++;
     }
     job->state.networks = job->networks;
+    job->state.internals = job->internals;
     record_free_list(&network_type, rows, n);
 }
 
@@ -90,10 +99,52 @@ static const struct network_prefix *network_of(const struct net_job *job, int64_
     return NULL;
 }
 
+static bool is_internal(const struct net_job *job, int64_t id)
+{
+    for (size_t i = 0; i < job->state.networks_n; i++)
+        if (job->network_ids[i] == id)
+            return job->internal[i];
+    return false;
+}
+
 /* A task without networks has a namespace of its own and nothing in it. */
 static bool is_endpoint(const struct agent *a)
 {
     return a->has_netns && a->task.addresses_n > 0;
+}
+
+/* Of tasks here with one address, which its service asks for by number, the one that is to run has
+ * it; of several the newest. */
+static bool gives_way(const struct agent *agents, const struct agent *a, const char *address)
+{
+    for (const struct agent *other = agents; other; other = other->next) {
+        if (other == a || !is_endpoint(other) || other->task.service_id != a->task.service_id)
+            continue;
+        for (size_t i = 0; i < other->task.addresses_n; i++)
+            if (str_equal(other->task.addresses[i].address, address) &&
+                other->task.desired != DESIRED_READY &&
+                (a->task.desired == DESIRED_READY || other->task_id > a->task_id))
+                return true;
+    }
+    return false;
+}
+
+/* Those in networks that lead nowhere else come last: the first is what it is outside. */
+static void add_addresses(const struct net_job *job, const struct agent *agents,
+                          const struct agent *a, bool internal, struct network_endpoint *e)
+{
+    for (size_t i = 0; i < a->task.addresses_n; i++) {
+        const struct task_address *from = &a->task.addresses[i];
+        const struct network_prefix *prefix = network_of(job, from->network_id);
+        struct network_address *to = &e->addresses[e->addresses_n];
+        if (!prefix || e->addresses_n == NETWORK_ENDPOINT_ADDRESSES ||
+            is_internal(job, from->network_id) != internal ||
+            inet_pton(AF_INET, from->address, &to->address) != 1 ||
+            gives_way(agents, a, from->address))
+            continue;
+        to->network = *prefix;
+        e->addresses_n++;
+    }
 }
 
 static void add_endpoints(struct net_job *job, const struct agent *agents)
@@ -104,20 +155,16 @@ static void add_endpoints(struct net_job *job, const struct agent *agents)
     job->connected = mem_alloc(n, sizeof(*job->connected));
     job->endpoints = mem_alloc(n, sizeof(*job->endpoints));
     for (const struct agent *a = agents; a; a = a->next) {
+        struct network_endpoint *e = &job->endpoints[job->state.endpoints_n];
         if (!is_endpoint(a))
             continue;
-        struct network_endpoint *e = &job->endpoints[job->state.endpoints_n++];
+        add_addresses(job, agents, a, false, e);
+        add_addresses(job, agents, a, true, e);
+        if (e->addresses_n == 0)
+            continue; /* its predecessor still has the one it is to have */
         e->id = str_copy(a->id);
         e->netns = str_copy(a->netns);
-        for (size_t i = 0; i < a->task.addresses_n; i++) {
-            const struct network_prefix *prefix = network_of(job, a->task.addresses[i].network_id);
-            struct network_address *to = &e->addresses[e->addresses_n];
-            if (!prefix || e->addresses_n == NETWORK_ENDPOINT_ADDRESSES ||
-                inet_pton(AF_INET, a->task.addresses[i].address, &to->address) != 1)
-                continue;
-            to->network = *prefix;
-            e->addresses_n++;
-        }
+        job->state.endpoints_n++;
     }
     job->state.endpoints = job->endpoints;
 }
@@ -170,49 +217,114 @@ static void add_remotes(struct net_job *job, const struct task *tasks, size_t n)
     job->state.remotes = job->remotes;
 }
 
-static bool serves(const struct task *task, int64_t service_id)
+/* Tasks that serve, by service. */
+struct serving {
+    const struct task **tasks;
+    size_t n;
+};
+
+static int compare_serving(const void *a, const void *b)
 {
-    return task->service_id == service_id && task->desired == DESIRED_RUN &&
-           task_is_healthy(task) && task->addresses_n > 0;
+    const struct task *const *x = a, *const *y = b;
+    if ((*x)->service_id != (*y)->service_id)
+        return (*x)->service_id < (*y)->service_id ? -1 : 1;
+    return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+static struct serving find_serving(const struct task *tasks, size_t n)
+{
+    struct serving serving = {.tasks = mem_alloc(n, sizeof(*serving.tasks))};
+    for (size_t i = 0; i < n; i++)
+        if (tasks[i].desired == DESIRED_RUN && task_is_healthy(&tasks[i]) &&
+            tasks[i].addresses_n > 0)
+            serving.tasks[serving.n++] = &tasks[i];
+    qsort(serving.tasks, serving.n, sizeof(*serving.tasks), compare_serving);
+    return serving;
+}
+
+/* Those of one service: *@ret_n of them from here on. */
+static const struct task *const *serving_of(const struct serving *serving, int64_t service_id,
+                                            size_t *ret_n)
+{
+    size_t low = 0, high = serving->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (serving->tasks[middle]->service_id < service_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (high = low; high < serving->n && serving->tasks[high]->service_id == service_id;)
+        high++;
+    *ret_n = high - low;
+    return serving->tasks + low;
 }
 
 static void add_publish(struct net_job *job, const struct service *service,
-                        const struct port_spec *port, const struct task *tasks, size_t n)
+                        const struct port_spec *port, const struct serving *serving)
 {
-    struct network_publish *p = &job->publishes[job->state.publishes_n++];
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += serves(&tasks[i], service->id);
-    struct network_backend *backends = mem_alloc(count, sizeof(*backends));
+    size_t n;
+    const struct task *const *tasks = serving_of(serving, service->id, &n);
+    struct network_publish *p = &job->publishes[job->state.publishes_n];
+    struct network_backend *backends = mem_alloc(n, sizeof(*backends));
+    *p = (struct network_publish){
+        .protocol = port->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+        .port = (uint16_t)port->published,
+        .backends = backends};
     for (size_t i = 0; i < n; i++) {
-        if (!serves(&tasks[i], service->id))
-            continue;
         struct network_backend *b = &backends[p->backends_n];
-        if (inet_pton(AF_INET, tasks[i].addresses[0].address, &b->address) != 1)
+        if ((port->mode == PORT_HOST && tasks[i]->node_id != job->state.node_id) ||
+            inet_pton(AF_INET, tasks[i]->addresses[0].address, &b->address) != 1)
             continue;
         b->port = (uint16_t)port->target;
         p->backends_n++;
     }
-    p->protocol = port->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP;
-    p->port = (uint16_t)port->published;
-    p->backends = backends;
+    /* Where no task is, a port of its machine alone is the machine's. */
+    if (port->mode == PORT_HOST && p->backends_n == 0)
+        free(backends);
+    else
+        job->state.publishes_n++;
 }
 
-static void add_publishes(struct net_job *job, struct store *store, const struct task *tasks,
-                          size_t n)
+/* The address of a service in one network stands for its tasks' there. */
+static void add_service(struct net_job *job, const struct service *service,
+                        const struct task_address *address, const struct serving *serving)
+{
+    size_t n;
+    const struct task *const *tasks = serving_of(serving, service->id, &n);
+    struct network_service *s = &job->services[job->state.services_n];
+    if (inet_pton(AF_INET, address->address, &s->address) != 1)
+        return;
+    struct in_addr *backends = mem_alloc(n, sizeof(*backends));
+    s->backends = backends;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < tasks[i]->addresses_n; k++)
+            if (tasks[i]->addresses[k].network_id == address->network_id &&
+                inet_pton(AF_INET, tasks[i]->addresses[k].address, &backends[s->backends_n]) == 1)
+                s->backends_n++;
+    job->state.services_n++;
+}
+
+static void add_services(struct net_job *job, struct store *store, const struct serving *serving)
 {
     struct service *services;
     size_t services_n;
-    size_t max = 0;
+    size_t ports = 0, addresses = 0;
     store_list(store, TABLE_SERVICE, BY_NONE, 0, &services, &services_n);
-    for (size_t i = 0; i < services_n; i++)
-        max += services[i].spec.ports_n;
-    job->publishes = mem_alloc(max, sizeof(*job->publishes));
-    for (size_t i = 0; i < services_n; i++)
-        for (size_t k = 0; k < services[i].spec.ports_n; k++)
-            if (!services[i].removed)
-                add_publish(job, &services[i], &services[i].spec.ports[k], tasks, n);
+    for (size_t i = 0; i < services_n; i++) {
+        ports += services[i].spec.ports_n;
+        addresses += services[i].addresses_n;
+    }
+    job->publishes = mem_alloc(ports, sizeof(*job->publishes));
+    job->services = mem_alloc(addresses, sizeof(*job->services));
+    for (size_t i = 0; i < services_n; i++) {
+        for (size_t k = 0; k < services[i].spec.ports_n && !services[i].removed; k++)
+            add_publish(job, &services[i], &services[i].spec.ports[k], serving);
+        for (size_t k = 0; k < services[i].addresses_n; k++)
+            add_service(job, &services[i], &services[i].addresses[k], serving);
+    }
     job->state.publishes = job->publishes;
+    job->state.services = job->services;
     record_free_list(&service_type, services, services_n);
 }
 
@@ -238,7 +350,9 @@ static struct net_job *build(struct netsync *n)
     add_endpoints(job, reconcile_agents(d->reconcile));
     add_peers(job, d->store);
     add_remotes(job, tasks, tasks_n);
-    add_publishes(job, d->store, tasks, tasks_n);
+    struct serving serving = find_serving(tasks, tasks_n);
+    add_services(job, d->store, &serving);
+    free(serving.tasks);
     record_free_list(&task_type, tasks, tasks_n);
     return job;
 }
@@ -251,6 +365,11 @@ static void free_job(struct net_job *job)
     }
     for (size_t i = 0; i < job->state.publishes_n; i++)
         free((void *)(uintptr_t)job->publishes[i].backends);
+    for (size_t i = 0; i < job->state.services_n; i++)
+        free((void *)(uintptr_t)job->services[i].backends);
+    free(job->services);
+    free(job->internals);
+    free(job->internal);
     free(job->networks);
     free(job->network_ids);
     free(job->endpoints);

@@ -62,13 +62,19 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
            read_port(proto[CTA_PROTO_DST_PORT], &out->destination_port);
 }
 
-/* True when a published port still leads from @original to the source of @reply, or that is a
+/* True when a service address or a published port still leads from @original to the source of @reply, or that is a
  * container that may finish what it has begun. */
 static bool is_current(const struct netplan *plan, const struct tuple *original,
                        const struct tuple *reply)
 {
     if (original->protocol == IPPROTO_TCP && netplan_has_address(plan, reply->source))
         return true;
+    const struct network_service *service = netplan_find_service(plan, original->destination);
+    for (size_t i = 0; service && i < service->backends_n; i++)
+        if (service->backends[i].s_addr == reply->source.s_addr)
+            return true;
+    if (netplan_is_ours(plan, original->destination))
+        return false;
     const struct network_publish *publish =
         netplan_find_publish(plan, original->protocol, original->destination_port);
     for (size_t i = 0; publish && i < publish->backends_n; i++)
@@ -91,7 +97,7 @@ static void on_entry(const struct nlmsghdr *msg, void *arg)
     if (!(ntohl(netlink_u32(attrs[CTA_STATUS])) & IPS_DST_NAT) ||
         !read_tuple(attrs[CTA_TUPLE_ORIG], &original) ||
         !read_tuple(attrs[CTA_TUPLE_REPLY], &reply) ||
-        !netprefix_contains(&prune->plan->state->pool, reply.source) ||
+        !netplan_is_ours(prune->plan, reply.source) ||
         is_current(prune->plan, &original, &reply))
         return;
     struct stale stale = {.tuple_len = mnl_attr_get_payload_len(attrs[CTA_TUPLE_ORIG])};

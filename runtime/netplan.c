@@ -13,6 +13,7 @@
 enum {
     NODE_ID_MAX = 65535,
     VXLAN_ID_MAX = 0xffffff,
+    PREFIX_MIN = 8, /* bits of a network outside the pool */
 };
 
 /* Order of two numbers. */
@@ -106,9 +107,11 @@ static void plan_networks(struct netplan *plan)
         const struct network_prefix *p = &sorted[i];
         char text[INET_ADDRSTRLEN];
         show(p->address, text);
-        if (!netprefix_valid(p) || p->length < state->pool.length ||
-            !netprefix_contains(&state->pool, p->address))
-            problem(plan, "network %s/%u: not a prefix inside the pool", text, p->length);
+        bool inside = netprefix_contains(&state->pool, p->address);
+        if (!netprefix_valid(p) || p->length < (inside ? state->pool.length : PREFIX_MIN) ||
+            netprefix_contains(p, state->pool.address))
+            problem(plan, "network %s/%u: not a prefix inside the pool, or outside of it", text,
+                    p->length);
         else if (plan->networks_n &&
                  netprefix_first(p) <= netprefix_last(&sorted[plan->networks_n - 1]))
             problem(plan, "network %s/%u: overlaps another network", text, p->length);
@@ -116,6 +119,26 @@ static void plan_networks(struct netplan *plan)
             sorted[plan->networks_n++] = *p;
     }
     plan->networks = sorted;
+}
+
+bool netplan_is_ours(const struct netplan *plan, struct in_addr address)
+{
+    for (size_t i = 0; i < plan->ranges_n; i++)
+        if (netprefix_contains(&plan->ranges[i], address))
+            return true;
+    return false;
+}
+
+/* The pool, and what lies outside of it, by address. */
+static void plan_ranges(struct netplan *plan)
+{
+    const struct network_prefix *pool = &plan->state->pool;
+    plan->ranges = mem_alloc(plan->networks_n + 1, sizeof(*plan->ranges));
+    plan->ranges[plan->ranges_n++] = *pool;
+    for (size_t i = 0; i < plan->networks_n; i++)
+        if (!netprefix_contains(pool, plan->networks[i].address))
+            plan->ranges[plan->ranges_n++] = plan->networks[i];
+    qsort(plan->ranges, plan->ranges_n, sizeof(*plan->ranges), compare_prefixes);
 }
 
 static const struct network_peer *find_peer(const struct netplan *plan, uint32_t id)
@@ -171,8 +194,8 @@ static const char *endpoint_fault(const struct netplan *plan,
         const struct network_address *a = &endpoint->addresses[i];
         if (!netprefix_valid(&a->network) || !netprefix_contains(&a->network, a->address))
             return "an address lies outside its network";
-        if (!netprefix_contains(&plan->state->pool, a->address))
-            return "an address lies outside the pool";
+        if (!netplan_is_ours(plan, a->address))
+            return "an address lies outside the cluster's ranges";
         for (size_t j = 0; j < i; j++)
             if (endpoint->addresses[j].address.s_addr == a->address.s_addr)
                 return "has an address twice";
@@ -296,8 +319,8 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
 {
     char text[INET_ADDRSTRLEN];
     if (!find_peer(plan, remote->peer) ||
-        !netprefix_contains(&plan->state->pool, remote->address)) {
-        problem(plan, "remote address %s: node %u is no peer, or it lies outside the pool",
+        !netplan_is_ours(plan, remote->address)) {
+        problem(plan, "remote address %s: node %u is no peer, or it lies outside the ranges",
                 show(remote->address, text), remote->peer);
         return;
     }
@@ -307,6 +330,18 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
     route.via = netname_peer_hop(remote->peer);
     route.source = plan->source;
     add_route(plan, &route);
+}
+
+/* The address of a service is this machine's own as far as routing goes: what leads to a backend is
+ * translated before that, the rest ends here. */
+static void plan_service_routes(struct netplan *plan)
+{
+    for (size_t i = 0; i < plan->services_n; i++) {
+        struct net_route route = {.table = NETNAME_TABLE_MAIN, .type = RTN_LOCAL, .dev = "lo"};
+        route.prefix = (struct network_prefix){plan->services[i]->address, 32};
+        route.source = plan->source;
+        add_route(plan, &route);
+    }
 }
 
 static int compare_ranked(const void *a, const void *b)
@@ -332,14 +367,18 @@ static void plan_routes(struct netplan *plan)
 {
     const struct network_state *state = plan->state;
     size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
-    plan->routes = mem_alloc(local + peers + state->remotes_n + 2, sizeof(*plan->routes));
+    plan->routes = mem_alloc(local + peers + state->remotes_n + plan->ranges_n + plan->services_n + 2,
+                             sizeof(*plan->routes));
     plan->neighbors = mem_alloc(local + peers + 1, sizeof(*plan->neighbors));
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
     plan->rules = mem_alloc(peers + 1, sizeof(*plan->rules));
     /* What has no container must not leave by the default route. */
     struct net_route unreachable = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNREACHABLE};
-    unreachable.prefix = state->pool;
-    add_route(plan, &unreachable);
+    for (size_t i = 0; i < plan->ranges_n; i++) {
+        unreachable.prefix = plan->ranges[i];
+        add_route(plan, &unreachable);
+    }
+    plan_service_routes(plan);
     for (size_t i = 0; i < peers; i++)
         plan_peer_routes(plan, plan->peers[i]);
     for (size_t i = 0; i < state->remotes_n; i++)
@@ -359,8 +398,8 @@ static const char *publish_fault(const struct netplan *plan, const struct networ
         return "the port is the machines' own tunnel";
     for (size_t i = 0; i < publish->backends_n; i++)
         if (publish->backends[i].port == 0 ||
-            !netprefix_contains(&plan->state->pool, publish->backends[i].address))
-            return "a backend has no port or lies outside the pool";
+            !netplan_is_ours(plan, publish->backends[i].address))
+            return "a backend has no port or lies outside the ranges";
     return NULL;
 }
 
@@ -386,6 +425,58 @@ static void plan_publishes(struct netplan *plan)
     plan->publishes_n = kept;
 }
 
+static int compare_services(const void *a, const void *b)
+{
+    const struct network_service *const *x = a, *const *y = b;
+    return order(ntohl((*x)->address.s_addr), ntohl((*y)->address.s_addr));
+}
+
+/* NULL, or why @service cannot be there. */
+static const char *service_fault(const struct netplan *plan, const struct network_service *service)
+{
+    if (!netplan_is_ours(plan, service->address))
+        return "it lies outside the ranges";
+    for (size_t i = 0; i < service->backends_n; i++)
+        if (!netplan_is_ours(plan, service->backends[i]))
+            return "a backend lies outside the ranges";
+    return NULL;
+}
+
+static void plan_services(struct netplan *plan)
+{
+    const struct network_state *state = plan->state;
+    char text[INET_ADDRSTRLEN];
+    plan->services = mem_alloc(state->services_n + 1, sizeof(*plan->services));
+    for (size_t i = 0; i < state->services_n; i++) {
+        const char *fault = service_fault(plan, &state->services[i]);
+        if (fault)
+            problem(plan, "service address %s: %s", show(state->services[i].address, text), fault);
+        else
+            plan->services[plan->services_n++] = &state->services[i];
+    }
+    qsort(plan->services, plan->services_n, sizeof(*plan->services), compare_services);
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->services_n; i++) {
+        if (kept && compare_services(&plan->services[kept - 1], &plan->services[i]) == 0)
+            problem(plan, "service address %s: is there twice",
+                    show(plan->services[i]->address, text));
+        else
+            plan->services[kept++] = plan->services[i];
+    }
+    plan->services_n = kept;
+}
+
+const struct network_service *netplan_find_service(const struct netplan *plan,
+                                                   struct in_addr address)
+{
+    const struct network_service key = {.address = address}, *key_p = &key;
+    const struct network_service **found =
+        plan->services_n ? bsearch(&key_p, plan->services, plan->services_n,
+                                   sizeof(*plan->services), compare_services)
+                         : NULL;
+    return found ? *found : NULL;
+}
+
 const struct network_publish *netplan_find_publish(const struct netplan *plan, uint8_t protocol,
                                                    uint16_t port)
 {
@@ -398,7 +489,9 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
 bool netplan_has_address(const struct netplan *plan, struct in_addr address)
 {
     const struct net_route key = {.table = NETNAME_TABLE_MAIN, .prefix = {address, 32}};
-    return bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes) != NULL;
+    const struct net_route *found =
+        bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes);
+    return found && found->type == RTN_UNICAST;
 }
 
 int netplan_init(struct netplan *plan, const struct network_state *state, struct err *err)
@@ -418,8 +511,10 @@ int netplan_init(struct netplan *plan, const struct network_state *state, struct
         plan->tunnelled = false;
     }
     plan_networks(plan);
+    plan_ranges(plan);
     plan_peers(plan);
     plan_ports(plan);
+    plan_services(plan);
     plan_routes(plan);
     plan_publishes(plan);
     return 0;
@@ -435,5 +530,7 @@ void netplan_release(struct netplan *plan)
     free(plan->rules);
     free(plan->peers);
     free(plan->publishes);
+    free(plan->services);
+    free(plan->ranges);
     *plan = (struct netplan){0};
 }

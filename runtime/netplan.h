@@ -3,7 +3,7 @@
  * netplan - what the kernel's network should hold, worked out from a network_state.
  *
  * Pure: no system call. The plan is sorted and free of duplicates and of rows that make no sense
- * (an address outside the pool, a remote of an unknown peer, …): one bad row must not take the
+ * (an address outside the ranges, a remote of an unknown peer, …): one bad row must not take the
  * network down, so it is left out and the first of them is told in plan->problem. The plan borrows
  * from the state.
  */
@@ -23,7 +23,7 @@
 struct net_route {
     uint32_t table;
     struct network_prefix prefix;
-    uint8_t type;           /* RTN_UNICAST or RTN_UNREACHABLE */
+    uint8_t type;           /* RTN_UNICAST, RTN_LOCAL or RTN_UNREACHABLE */
     char dev[NETNAME_NAME]; /* "" for an unreachable one */
     struct in_addr via;     /* 0: the destination is on the link */
     struct in_addr source;  /* address that this machine uses towards it; 0: the kernel's choice */
@@ -61,6 +61,8 @@ struct netplan {
     bool tunnelled;        /* there is an underlay to build a VXLAN device on */
     struct network_prefix *networks;
     size_t networks_n;
+    struct network_prefix *ranges; /* the pool, and networks outside of it */
+    size_t ranges_n;
     struct net_port *ports;
     size_t ports_n;
     struct net_route *routes;
@@ -75,6 +77,8 @@ struct netplan {
     size_t peers_n;
     const struct network_publish **publishes;
     size_t publishes_n;
+    const struct network_service **services;
+    size_t services_n;
     struct err problem; /* the first row left out; code 0: none */
 };
 
@@ -89,6 +93,13 @@ void netplan_release(struct netplan *plan);
 /* The published port of the plan, or NULL. */
 const struct network_publish *netplan_find_publish(const struct netplan *plan, uint8_t protocol,
                                                    uint16_t port);
+
+/* The service of the plan that has @address, or NULL. */
+const struct network_service *netplan_find_service(const struct netplan *plan,
+                                                   struct in_addr address);
+
+/* True when @address is in one of the cluster's ranges. */
+bool netplan_is_ours(const struct netplan *plan, struct in_addr address);
 
 /* True when a container here or on a peer has @address. */
 bool netplan_has_address(const struct netplan *plan, struct in_addr address);

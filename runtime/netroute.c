@@ -104,6 +104,8 @@ static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t
     };
     if (type == RTM_DELROUTE)
         info.rtm_scope = RT_SCOPE_NOWHERE; /* any */
+    else if (route->type == RTN_LOCAL)
+        info.rtm_scope = RT_SCOPE_HOST;
     else if (route->type == RTN_UNICAST && route->via.s_addr == 0)
         info.rtm_scope = RT_SCOPE_LINK;
     if (type == RTM_NEWROUTE && route->via.s_addr)

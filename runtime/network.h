@@ -5,7 +5,7 @@
  * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
  * which every machine holds on its loopback device. Between machines there are /32 routes over one
  * VXLAN device with static neighbours and forwarding entries. One nftables table holds isolation,
- * published ports and masquerading. All of it is a function of one struct network_state: apply it
+ * published ports, service addresses and masquerading. All of it is a function of one struct network_state: apply it
  * as often as you like, what is already so is left alone, what is not in it goes away, and what a
  * stranger flushed comes back.
  *
@@ -81,10 +81,18 @@ struct network_publish {
     size_t backends_n;
 };
 
+/* An address that stands for several containers, in one network. Who reaches the address reaches one
+ * of them by chance, and stays with it while the connection lasts. */
+struct network_service {
+    struct in_addr address;
+    const struct in_addr *backends; /* of its healthy tasks anywhere; none: it is refused */
+    size_t backends_n;
+};
+
 struct network_state {
     uint32_t node_id;           /* ours */
     struct in_addr underlay;    /* our address on the machines' network */
-    struct network_prefix pool; /* range that holds all networks of the cluster */
+    struct network_prefix pool; /* range of all networks that have none of their own */
     uint16_t vxlan_port;        /* 4789 */
     uint32_t vxlan_id;          /* 7400 + something of the cluster's own */
     const struct network_prefix
@@ -98,6 +106,10 @@ struct network_state {
     size_t remotes_n;
     const struct network_publish *publishes;
     size_t publishes_n;
+    const struct network_service *services;
+    size_t services_n;
+    const struct network_prefix *internals; /* those networks that lead nowhere else */
+    size_t internals_n;
 };
 
 /* Make the kernel agree with @state: VXLAN device, gateway address, sysctls, veths and addresses in

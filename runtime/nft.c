@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "runtime/netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/batch.h>
@@ -128,6 +129,12 @@ void nft_set_ranges(struct nft_set *set)
     set->flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
 }
 
+void nft_set_intervals(struct nft_set *set)
+{
+    check(set->key_len == sizeof(uint32_t));
+    set->flags |= NFT_SET_INTERVAL;
+}
+
 static struct nftnl_set_elem *add_element(struct nft_set *set, const void *key)
 {
     if (set->elements % ELEMENTS_MAX == 0) {
@@ -147,7 +154,16 @@ static struct nftnl_set_elem *add_element(struct nft_set *set, const void *key)
 void nft_set_add(struct nft_set *set, const void *key, const void *end_key, const void *data)
 {
     struct nftnl_set_elem *element = add_element(set, key);
-    if (end_key)
+    if (end_key && !(set->flags & NFT_SET_CONCAT)) {
+        /* Where the range is over: the first key behind it. */
+        uint32_t behind;
+        memcpy(&behind, end_key, sizeof(behind));
+        behind = htonl(ntohl(behind) + 1);
+        if (behind == 0)
+            return; /* it ends with the last key there is */
+        nftnl_set_elem_set_u32(add_element(set, &behind), NFTNL_SET_ELEM_FLAGS,
+                               NFT_SET_ELEM_INTERVAL_END);
+    } else if (end_key)
         nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY_END, end_key, set->key_len);
     if (data)
         nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data, set->data_len);

@@ -91,6 +91,9 @@ void nft_set_data(struct nft_set *set, uint32_t type, uint32_t len);
 /* The keys are ranges over two fields of 4 bytes each. */
 void nft_set_ranges(struct nft_set *set);
 
+/* The keys are ranges of one field of 4 bytes in network byte order. */
+void nft_set_intervals(struct nft_set *set);
+
 /* Add an element; @end is the key at the end of its range, @data what it maps to; both may be NULL.
  */
 void nft_set_add(struct nft_set *set, const void *key, const void *end, const void *data);
@@ -109,6 +112,8 @@ void nft_rule_end(struct nft_batch *b, struct nftnl_rule *rule);
  * destination is this machine's (RTN_LOCAL), a random number below @modulus. */
 void nft_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg);
 void nft_ct(struct nftnl_rule *rule, uint32_t key, uint32_t reg);
+/* The same of its first packet: NFT_CT_DST_IP. */
+void nft_ct_original(struct nftnl_rule *rule, uint32_t key, uint32_t reg);
 void nft_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t len,
                  uint32_t reg);
 void nft_destination_type(struct nftnl_rule *rule, uint32_t reg);

@@ -33,6 +33,14 @@ void nft_ct(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
     nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, reg);
 }
 
+void nft_ct_original(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
+{
+    struct nftnl_expr *expr = add(rule, "ct");
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
+    nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, 0);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, reg);
+}
+
 void nft_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t len,
                  uint32_t reg)
 {

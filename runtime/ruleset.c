@@ -97,6 +97,13 @@ static struct network_prefix loopback_range(void)
     return (struct network_prefix){{htonl(INADDR_LOOPBACK & 0xff000000)}, 8};
 }
 
+/* Only packets whose source or destination is, or is not, in a set of ranges. After is_ipv4. */
+static void in_set(struct nftnl_rule *rule, uint32_t field, const char *set, bool not )
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, field, 4, NFT_REG_1);
+    nft_find(rule, set, NFT_REG_1, not );
+}
+
 /* Only packets whose (source, destination) is, or is not, in a set. */
 static void pair_in(struct nftnl_rule *rule, const char *set, bool not )
 {
@@ -200,14 +207,14 @@ static void build_raw(struct nft_batch *b)
     end_verdict(b, rule, NF_DROP);
 }
 
-static void build_mark(struct nft_batch *b, const struct netplan *plan)
+static void build_mark(struct nft_batch *b)
 {
     nft_base_chain(b, "mark", "filter", NF_INET_PRE_ROUTING, PRIORITY_MANGLE);
     /* Each packet, not only the first: a client of UDP may change to another member. */
     struct nftnl_rule *rule = nft_rule(b, "mark");
     from_tunnel(rule);
     is_ipv4(rule);
-    in_prefix(rule, IP_SOURCE, NFT_CMP_NEQ, &plan->state->pool);
+    in_set(rule, IP_SOURCE, "ranges", true);
     direction_is(rule, DIRECTION_ORIGINAL);
     nft_payload(rule, NFT_PAYLOAD_LL_HEADER, 6, NETNAME_MAC, NFT_REG_1);
     nft_map(rule, "marks", 0, NFT_REG_1, NFT_REG_1);
@@ -234,6 +241,16 @@ static void build_dnat(struct nft_batch *b)
     for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
         nft_base_chain(b, chains[i].name, "nat", chains[i].hook, PRIORITY_DSTNAT);
         struct nftnl_rule *rule = nft_rule(b, chains[i].name);
+        is_ipv4(rule);
+        nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_DESTINATION, 4, NFT_REG_1);
+        nft_map(rule, "services", 0, NFT_REG_1, NFT_REG_VERDICT);
+        nft_rule_end(b, rule);
+        /* Those without a backend are no address to publish a port on. */
+        rule = nft_rule(b, chains[i].name);
+        is_ipv4(rule);
+        in_set(rule, IP_DESTINATION, "ranges", false);
+        end_verdict(b, rule, NF_ACCEPT);
+        rule = nft_rule(b, chains[i].name);
         is_ipv4(rule);
         /* The gateway's DNS is not a published port. */
         is_address(rule, IP_DESTINATION, NFT_CMP_NEQ, netname_gateway());
@@ -271,6 +288,26 @@ static struct nftnl_rule *closed_rule(struct nft_batch *b)
     load_port(rule);
     nft_find(rule, "closed", NFT_REG_1, false);
     return rule;
+}
+
+/* What comes to the address of a service has no backend to go to. */
+static struct nftnl_rule *unserved_rule(struct nft_batch *b)
+{
+    struct nftnl_rule *rule = nft_rule(b, "input");
+    is_ipv4(rule);
+    in_set(rule, IP_DESTINATION, "ranges", false);
+    return rule;
+}
+
+static void build_unserved(struct nft_batch *b)
+{
+    struct nftnl_rule *rule = unserved_rule(b);
+    protocol_is(rule, IPPROTO_TCP);
+    nft_reject(rule, NFT_REJECT_TCP_RST, 0);
+    nft_rule_end(b, rule);
+    rule = unserved_rule(b);
+    nft_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH);
+    nft_rule_end(b, rule);
 }
 
 /* What containers may do at the gateway address: ask for names and ping. */
@@ -312,6 +349,13 @@ static void build_input(struct nft_batch *b, const struct netplan *plan)
     from_tunnel(rule);
     end_verdict(b, rule, NF_DROP);
     build_gateway(b);
+    build_unserved(b);
+    /* From a network that leads nowhere else there is no way to the machine either. */
+    rule = nft_rule(b, "input");
+    from_port(rule);
+    is_ipv4(rule);
+    in_set(rule, IP_SOURCE, "internals", false);
+    end_refuse(b, rule);
     rule = closed_rule(b);
     protocol_is(rule, IPPROTO_TCP);
     nft_reject(rule, NFT_REJECT_TCP_RST, 0);
@@ -332,17 +376,20 @@ static void build_invalid(struct nft_batch *b)
     }
 }
 
-static void build_forward(struct nft_batch *b, const struct netplan *plan)
+static void build_forward(struct nft_batch *b)
 {
-    const struct network_prefix *pool = &plan->state->pool;
     nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER);
     struct nftnl_rule *rule = nft_rule(b, "forward");
     has_bits(rule, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
     end_verdict(b, rule, NF_ACCEPT);
     build_invalid(b);
-    /* Published: open to all. */
+    /* Published: open to all. The address of a service is open to its network only, which the
+     * addresses that it stands for tell. */
     rule = nft_rule(b, "forward");
     has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
+    is_ipv4(rule);
+    nft_ct_original(rule, NFT_CT_DST_IP, NFT_REG_1);
+    nft_find(rule, "ranges", NFT_REG_1, true);
     end_verdict(b, rule, NF_ACCEPT);
     /* Inside a network; from a member or a container, whose source was checked. */
     for (size_t i = 0; i < ARRAY_SIZE(our_devices); i++) {
@@ -354,8 +401,8 @@ static void build_forward(struct nft_batch *b, const struct netplan *plan)
     }
     rule = nft_rule(b, "forward");
     is_ipv4(rule);
-    in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
-    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    in_set(rule, IP_SOURCE, "ranges", false);
+    in_set(rule, IP_DESTINATION, "ranges", false);
     end_refuse(b, rule);
     /* A client of another member, or that member itself. */
     rule = nft_rule(b, "forward");
@@ -368,11 +415,16 @@ static void build_forward(struct nft_batch *b, const struct netplan *plan)
     /* A container to the outside. */
     rule = nft_rule(b, "forward");
     from_port(rule);
+    is_ipv4(rule);
+    in_set(rule, IP_SOURCE, "internals", false);
+    end_refuse(b, rule);
+    rule = nft_rule(b, "forward");
+    from_port(rule);
     end_verdict(b, rule, NF_ACCEPT);
     /* The outside to a container, but not by a published port. */
     rule = nft_rule(b, "forward");
     is_ipv4(rule);
-    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    in_set(rule, IP_DESTINATION, "ranges", false);
     end_verdict(b, rule, NF_DROP);
 }
 
@@ -391,7 +443,6 @@ static void build_unmark(struct nft_batch *b)
 
 static void build_snat(struct nft_batch *b, const struct netplan *plan)
 {
-    const struct network_prefix *pool = &plan->state->pool;
     const struct network_prefix loopback = loopback_range();
     nft_base_chain(b, "snat", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
     /* localhost. */
@@ -399,7 +450,7 @@ static void build_snat(struct nft_batch *b, const struct netplan *plan)
     on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, "lo");
     is_ipv4(rule);
     in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, &loopback);
-    in_prefix(rule, IP_DESTINATION, NFT_CMP_EQ, pool);
+    in_set(rule, IP_DESTINATION, "ranges", false);
     end_snat(b, rule, plan->source);
     /* A member by our published port: the backend's machine may be that member, which takes no
      * packet from outside that claims to come from itself. */
@@ -415,15 +466,15 @@ static void build_snat(struct nft_batch *b, const struct netplan *plan)
         rule = nft_rule(b, "snat");
         has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
         is_ipv4(rule);
-        in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
+        in_set(rule, IP_SOURCE, "ranges", false);
         pair_in(rule, i == 0 ? "itself" : "pairs", i == 1);
         end_snat(b, rule, plan->source);
     }
     /* A container to the outside. */
     rule = nft_rule(b, "snat");
     is_ipv4(rule);
-    in_prefix(rule, IP_SOURCE, NFT_CMP_EQ, pool);
-    in_prefix(rule, IP_DESTINATION, NFT_CMP_NEQ, pool);
+    in_set(rule, IP_SOURCE, "ranges", false);
+    in_set(rule, IP_DESTINATION, "ranges", true);
     on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETNAME_TUNNEL);
     on_device(rule, NFT_META_OIFNAME, NFT_CMP_NEQ, NETNAME_PORT_PREFIX "*");
     nft_masquerade(rule);
@@ -434,10 +485,10 @@ void ruleset_build(struct nft_batch *b, const struct netplan *plan)
 {
     ruleset_build_sets(b, plan);
     build_raw(b);
-    build_mark(b, plan);
+    build_mark(b);
     build_dnat(b);
     build_input(b, plan);
-    build_forward(b, plan);
+    build_forward(b);
     build_unmark(b);
     build_snat(b, plan);
 }

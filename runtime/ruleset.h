@@ -8,11 +8,11 @@
  *                  an address of 127.0.0.0/8 (which these devices may route, for localhost)
  *     mark         a connection that a client made through another member is marked with that
  *                  member; replies from containers take the mark, and a routing rule sends them
- * back dnat, local  published ports: to one healthy backend by chance; `local` is for processes of
- *                  this machine
+ * back dnat, local  service addresses and published ports: to one healthy backend by chance;
+ *                  `local` is for processes of this machine
  *     input        tunnel packets from members only; ports without a backend are refused at once;
  *                  containers reach DNS at the gateway address and this machine's own addresses
- *     forward      isolation
+ *     forward      isolation; what is in the set "internals" goes nowhere else
  *     unmark       the mark is cleared on the tunnel device: the outer packet would be routed by it
  *                  and loop
  *     snat         who must not be seen as the source: localhost, a container that reaches itself

@@ -47,6 +47,18 @@ static void build_pairs(struct nft_batch *b, const struct netplan *plan)
     nft_set_end(b, set);
 }
 
+static void add_ranges(struct nft_batch *b, const char *name, const struct network_prefix *prefixes,
+                       size_t n)
+{
+    struct nft_set *set = nft_set(b, name, 0, NFT_TYPE_IPV4, 4);
+    nft_set_intervals(set);
+    for (size_t i = 0; i < n; i++) {
+        struct in_addr first = prefixes[i].address, last = {htonl(netprefix_last(&prefixes[i]))};
+        nft_set_add(set, &first, &last, NULL);
+    }
+    nft_set_end(b, set);
+}
+
 /* (source, destination) that are both the same local container's: it would not take a packet that
  * claims to come from itself. */
 static void build_itself(struct nft_batch *b, const struct netplan *plan)
@@ -151,11 +163,54 @@ static void build_ports(struct nft_batch *b, const struct netplan *plan)
     nft_set_end(b, closed);
 }
 
+static void service_chain(const struct network_service *service, char out[24])
+{
+    snprintf(out, 24, "s_%08x", ntohl(service->address.s_addr));
+}
+
+/* The chain of one service address: to one of its backends by chance, whatever the port. */
+static void build_service(struct nft_batch *b, const struct network_service *service)
+{
+    char chain[24];
+    service_chain(service, chain);
+    nft_chain(b, chain);
+    struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
+                                  NFT_TYPE_INTEGER, sizeof(uint32_t));
+    nft_set_data(set, NFT_TYPE_IPV4, sizeof(struct in_addr));
+    for (uint32_t i = 0; i < service->backends_n; i++)
+        nft_set_add(set, &i, NULL, &service->backends[i]);
+    uint32_t id = nft_set_end(b, set);
+    struct nftnl_rule *rule = nft_rule(b, chain);
+    nft_random(rule, (uint32_t)service->backends_n, NFT_REG_1);
+    nft_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
+    nft_nat(rule, NFT_NAT_DNAT, NFT_REG_1, 0);
+    nft_rule_end(b, rule);
+}
+
+static void build_services(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nft_set *services = nft_set(b, "services", 0, NFT_TYPE_IPV4, 4);
+    nft_set_data(services, NFT_DATA_VERDICT, 0);
+    for (size_t i = 0; i < plan->services_n; i++) {
+        const struct network_service *service = plan->services[i];
+        char chain[24];
+        if (service->backends_n == 0)
+            continue;
+        build_service(b, service);
+        service_chain(service, chain);
+        nft_set_add_goto(services, &service->address, chain);
+    }
+    nft_set_end(b, services);
+}
+
 void ruleset_build_sets(struct nft_batch *b, const struct netplan *plan)
 {
     build_endpoints(b, plan);
     build_pairs(b, plan);
+    add_ranges(b, "ranges", plan->ranges, plan->ranges_n);
+    add_ranges(b, "internals", plan->state->internals, plan->state->internals_n);
     build_itself(b, plan);
     build_members(b, plan);
     build_ports(b, plan);
+    build_services(b, plan);
 }
