@@ -320,7 +320,8 @@ void agent_run_create(struct agent *a)
 static void work_files(void *arg)
 {
     struct agent_job *job = arg;
-    int number = container_signal_number(job->spec.on_change);
+    const char *signal = str_or_empty(job->spec.on_change);
+    int number = *signal ? container_signal_number(signal) : 0;
     bool changed;
     if (place_files(job, &changed) == 0 && changed && number > 0)
         container_signal(job->runtime, job->id, number, &job->err);

@@ -109,6 +109,7 @@ static void on_watch(void *arg, unsigned tables)
     if (!d->witness) {
         reconcile_on_change(d->reconcile, tables);
         netsync_on_change(d->netsync, tables);
+        dns_on_change(d->dns, tables);
         imagecare_on_change(d->imagecare, tables);
     }
     callers_on_change(d->callers, tables);

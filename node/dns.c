@@ -1,73 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/dns.h"
 
-#include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "node/daemon.h"
-#include "node/names.h"
-#include "node/resolvers.h"
+#include "node/dns_internal.h"
 #include "runtime/network.h"
 
 #include <arpa/inet.h>
-#include <ldns/ldns.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    TTL_S = 2,
-    MESSAGE_MAX = 4096,
-    HEADER_BYTES = 12,
-    FORWARDS_MAX = 256,
-    FORWARDS_EACH_MAX = 64, /* of one asker: a task that asks without end leaves room for others */
-    FORWARD_MS = 2000,
-    RESOLVERS_MAX = 3,
+    CONNECTIONS_MAX = 128,
+    CONNECTIONS_EACH_MAX = 32, /* of one asker */
+    IDLE_MS = 10000,           /* of a connection on which nothing is asked */
+    BACKLOG = 64,
 };
 
-struct dns {
-    struct daemon *daemon;
-    uv_udp_t socket;
-    bool open; /* the socket is initialized */
-    bool listening;
-    bool complained;
-    bool freeing;
-    struct forward_query *queries; /* forwarded, under way */
-    size_t forwards;               /* how many */
-    char in[MESSAGE_MAX];
-};
-
-/* A query that went to one of the machine's resolvers, or of the task's own (dns:). */
-struct forward_query {
+/* A client by TCP: messages of two bytes of length and as many bytes (RFC 1035, section 4.2.2). */
+struct dns_connection {
     struct dns *dns;
-    struct forward_query *next, *prev;
-    uv_udp_t socket; /* a port of its own: an answer is hard to forge */
+    struct dns_connection *next, *prev;
+    uv_tcp_t tcp;
     uv_timer_t timer;
     int handles;
     bool closing;
-    struct sockaddr_in asker;
-    unsigned char id[2];
-    struct sockaddr_in resolvers[RESOLVERS_MAX];
-    size_t resolvers_n;
-    size_t asked;
-    char *query;
-    size_t query_len;
-    char in[MESSAGE_MAX];
+    int held; /* by answers to come */
+    struct sockaddr_in from;
+    uint8_t in[DNS_MESSAGE_MAX + 2];
+    size_t in_len;
 };
-
-static void maybe_free(struct dns *dns)
-{
-    if (dns->freeing && !dns->open && dns->forwards == 0)
-        free(dns);
-}
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
 struct sent {
-    uv_udp_send_t request;
-    char data[];
+    union {
+        uv_udp_send_t datagram;
+        uv_write_t write;
+    };
+    size_t len;
+    uint8_t data[];
 };
 
 static void on_sent(uv_udp_send_t *request, int status)
@@ -76,207 +50,120 @@ static void on_sent(uv_udp_send_t *request, int status)
     free(request->data);
 }
 
-static void reply_bytes(struct dns *dns, const struct sockaddr_in *to, const void *data, size_t len)
+static void on_written(uv_write_t *request, int status)
 {
-    if (!dns->listening || dns->freeing)
+    (void)status;
+    free(request->data);
+}
+
+/* The message as it is asked for: by TCP after its length. */
+static struct sent *sent_new(const void *data, size_t len, bool stream)
+{
+    struct sent *s = mem_alloc(1, sizeof(*s) + len + 2);
+    size_t at = stream ? 2 : 0;
+    if (stream) {
+        s->data[0] = (uint8_t)(len >> 8);
+        s->data[1] = (uint8_t)len;
+    }
+    memcpy(s->data + at, data, len);
+    s->len = len + at;
+    return s;
+}
+
+void dns_send(const struct dns_asker *asker, const void *data, size_t len)
+{
+    struct dns *dns = asker->dns;
+    struct dns_connection *c = asker->connection;
+    if (dns->freeing || (c ? c->closing : !dns->listening))
         return;
-    struct sent *s = mem_alloc(1, sizeof(*s) + len);
-    memcpy(s->data, data, len);
-    s->request.data = s;
-    uv_buf_t buf = uv_buf_init(s->data, (unsigned)len);
-    if (uv_udp_send(&s->request, &dns->socket, &buf, 1, (const struct sockaddr *)to, on_sent) < 0)
+    struct sent *s = sent_new(data, len, c != NULL);
+    uv_buf_t buf = uv_buf_init((char *)s->data, (unsigned)s->len);
+    int rv;
+    if (c) {
+        s->write.data = s;
+        rv = uv_write(&s->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
+    } else {
+        s->datagram.data = s;
+        rv = uv_udp_send(&s->datagram, &dns->udp, &buf, 1, (const struct sockaddr *)&asker->from,
+                         on_sent);
+    }
+    if (rv < 0)
         free(s);
 }
 
-/* --- forwarding ------------------------------------------------------------------------------- */
-
-static void on_query_closed(uv_handle_t *handle)
+/* Nothing but the question, and that there is more by TCP. */
+static void cut(ldns_pkt *answer)
 {
-    struct forward_query *q = handle->data;
-    if (--q->handles > 0)
-        return;
-    if (q->prev)
-        q->prev->next = q->next;
-    else
-        q->dns->queries = q->next;
-    if (q->next)
-        q->next->prev = q->prev;
-    q->dns->forwards--;
-    maybe_free(q->dns);
-    free(q->query);
-    free(q);
-}
-
-static void end_query(struct forward_query *q)
-{
-    if (q->closing)
-        return;
-    q->closing = true;
-    uv_close((uv_handle_t *)&q->socket, on_query_closed);
-    uv_close((uv_handle_t *)&q->timer, on_query_closed);
-}
-
-static void on_alloc_query(uv_handle_t *handle, size_t size, uv_buf_t *buf)
-{
-    struct forward_query *q = handle->data;
-    (void)size;
-    *buf = uv_buf_init(q->in, sizeof(q->in));
-}
-
-static void ask_next(struct forward_query *q);
-
-static void on_forward_answer(uv_udp_t *socket, ssize_t n, const uv_buf_t *buf,
-                              const struct sockaddr *from, unsigned flags)
-{
-    struct forward_query *q = socket->data;
-    if (n < HEADER_BYTES || !from || (flags & UV_UDP_PARTIAL) || q->closing)
-        return;
-    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
-    const struct sockaddr_in *asked = &q->resolvers[q->asked - 1];
-    if (in->sin_addr.s_addr != asked->sin_addr.s_addr || in->sin_port != asked->sin_port ||
-        memcmp(buf->base, q->query, 2) != 0)
-        return;
-    memcpy(buf->base, q->id, 2);
-    reply_bytes(q->dns, &q->asker, buf->base, (size_t)n);
-    end_query(q);
-}
-
-static void refuse(struct forward_query *q)
-{
-    /* The query back with QR, RA and SERVFAIL set. */
-    memcpy(q->query, q->id, 2);
-    q->query[2] = (char)(q->query[2] | 0x80);
-    q->query[3] = (char)0x82;
-    reply_bytes(q->dns, &q->asker, q->query, q->query_len);
-    end_query(q);
-}
-
-static void on_forward_timeout(uv_timer_t *timer)
-{
-    ask_next(timer->data);
-}
-
-static void ask_next(struct forward_query *q)
-{
-    if (q->asked == q->resolvers_n) {
-        refuse(q);
-        return;
+    const ldns_pkt_section sections[] = {LDNS_SECTION_ANSWER, LDNS_SECTION_AUTHORITY,
+                                         LDNS_SECTION_ADDITIONAL};
+    ldns_rr_list *lists[] = {ldns_pkt_answer(answer), ldns_pkt_authority(answer),
+                             ldns_pkt_additional(answer)};
+    for (size_t i = 0; i < 3; i++) {
+        for (ldns_rr *rr; (rr = ldns_rr_list_pop_rr(lists[i]));)
+            ldns_rr_free(rr);
+        ldns_pkt_set_section_count(answer, sections[i], 0);
     }
-    uv_buf_t buf = uv_buf_init(q->query, (unsigned)q->query_len);
-    uv_udp_try_send(&q->socket, &buf, 1, (const struct sockaddr *)&q->resolvers[q->asked]);
-    q->asked++;
-    uv_timer_start(&q->timer, on_forward_timeout, FORWARD_MS, 0);
+    ldns_pkt_set_tc(answer, true);
 }
 
-static size_t forwards_of(const struct dns *dns, const struct sockaddr_in *asker)
+void dns_send_packet(const struct dns_asker *asker, ldns_pkt *answer)
 {
-    size_t n = 0;
-    for (const struct forward_query *q = dns->queries; q; q = q->next)
-        n += q->asker.sin_addr.s_addr == asker->sin_addr.s_addr;
-    return n;
-}
-
-static void forward(struct dns *dns, const struct sockaddr_in *asker, const char *query, size_t len)
-{
-    if (dns->forwards >= FORWARDS_MAX || forwards_of(dns, asker) >= FORWARDS_EACH_MAX)
-        return;
-    struct forward_query *q = mem_alloc(1, sizeof(*q));
-    q->dns = dns;
-    q->asker = *asker;
-    q->query = mem_copy(query, len);
-    q->query_len = len;
-    memcpy(q->id, query, 2);
-    random_bytes(q->query, 2);
-    q->resolvers_n = resolvers_for(dns->daemon, asker->sin_addr, q->resolvers, RESOLVERS_MAX);
-    uv_udp_init(&dns->daemon->loop, &q->socket);
-    uv_timer_init(&dns->daemon->loop, &q->timer);
-    q->socket.data = q->timer.data = q;
-    q->handles = 2;
-    q->next = dns->queries;
-    if (q->next)
-        q->next->prev = q;
-    dns->queries = q;
-    dns->forwards++;
-    struct sockaddr_in any = {.sin_family = AF_INET};
-    if (uv_udp_bind(&q->socket, (const struct sockaddr *)&any, 0) < 0 ||
-        uv_udp_recv_start(&q->socket, on_alloc_query, on_forward_answer) < 0)
-        refuse(q);
-    else
-        ask_next(q);
-}
-
-/* --- answering -------------------------------------------------------------------------------- */
-
-static void add_answer(ldns_pkt *answer, const ldns_rr *question, struct in_addr address)
-{
-    ldns_rr *rr = ldns_rr_new();
-    ldns_rr_set_owner(rr, ldns_rdf_clone(ldns_rr_owner(question)));
-    ldns_rr_set_type(rr, LDNS_RR_TYPE_A);
-    ldns_rr_set_class(rr, LDNS_RR_CLASS_IN);
-    ldns_rr_set_ttl(rr, TTL_S);
-    ldns_rr_push_rdf(
-        rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_A, sizeof(address.s_addr), &address.s_addr));
-    ldns_pkt_push_rr(answer, LDNS_SECTION_ANSWER, rr);
-}
-
-/* Start each answer with another task, so that clients that take the first spread. */
-static void shuffle(struct in_addr *addresses, size_t n)
-{
-    for (size_t i = n; i > 1; i--) {
-        uint32_t random;
-        random_bytes(&random, sizeof(random));
-        size_t k = random % i;
-        struct in_addr swap = addresses[k];
-        addresses[k] = addresses[i - 1];
-        addresses[i - 1] = swap;
-    }
-}
-
-static void send_answer(struct dns *dns, const struct sockaddr_in *asker, const ldns_pkt *query,
-                        const ldns_rr *question, ldns_pkt_rcode code,
-                        const struct in_addr *addresses, size_t n)
-{
-    ldns_pkt *answer = ldns_pkt_new();
     uint8_t *wire = NULL;
     size_t len = 0;
-    ldns_pkt_set_id(answer, ldns_pkt_id(query));
-    ldns_pkt_set_qr(answer, true);
-    ldns_pkt_set_aa(answer, true);
-    ldns_pkt_set_rd(answer, ldns_pkt_rd(query));
-    ldns_pkt_set_ra(answer, true);
-    ldns_pkt_set_rcode(answer, (uint8_t)code);
-    ldns_pkt_push_rr(answer, LDNS_SECTION_QUESTION, ldns_rr_clone(question));
-    for (size_t i = 0; i < n; i++)
-        add_answer(answer, question, addresses[i]);
-    if (ldns_pkt2wire(&wire, answer, &len) == LDNS_STATUS_OK)
-        reply_bytes(dns, asker, wire, len);
+    ldns_pkt_set_id(answer, asker->id);
+    if (ldns_pkt2wire(&wire, answer, &len) != LDNS_STATUS_OK)
+        return;
+    if (len > asker->limit) {
+        LDNS_FREE(wire);
+        wire = NULL;
+        cut(answer);
+        if (ldns_pkt2wire(&wire, answer, &len) != LDNS_STATUS_OK)
+            return;
+    }
+    dns_send(asker, wire, len);
     LDNS_FREE(wire);
+}
+
+/* --- queries ---------------------------------------------------------------------------------- */
+
+static size_t limit_of(const ldns_pkt *query, bool stream)
+{
+    if (stream)
+        return DNS_MESSAGE_MAX;
+    size_t says = ldns_pkt_edns(query) ? ldns_pkt_edns_udp_size(query) : 0;
+    return says < DNS_PLAIN_BYTES ? DNS_PLAIN_BYTES
+           : says > DNS_EDNS_BYTES ? DNS_EDNS_BYTES
+                                   : says;
+}
+
+static void refuse(const struct dns_asker *asker, const ldns_pkt *query, ldns_pkt_rcode code)
+{
+    ldns_pkt *answer = dns_answer_new(query, code);
+    dns_send_packet(asker, answer);
     ldns_pkt_free(answer);
 }
 
-/* True when it was answered; false: it is for the machine's resolvers. */
-static bool answer(struct dns *dns, const struct sockaddr_in *asker, const ldns_pkt *query)
+static void on_message(struct dns_asker *asker, const uint8_t *wire, size_t len)
 {
-    const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
-    struct in_addr addresses[NAMES_ADDRESSES_MAX];
-    size_t n = 0;
-    char *name = ldns_rdf2str(ldns_rr_owner(question));
-    if (!name)
-        return false;
-    const char *dot = strchr(name, '.');
-    bool bare = !dot || dot[1] == '\0';
-    bool known = names_lookup(dns->daemon->store, asker->sin_addr, name, addresses, &n);
-    free(name);
-    if (!known && !bare)
-        return false;
-    if (ldns_rr_get_type(question) != LDNS_RR_TYPE_A &&
-        ldns_rr_get_type(question) != LDNS_RR_TYPE_ANY)
-        n = 0;
-    shuffle(addresses, n);
-    send_answer(dns, asker, query, question, known ? LDNS_RCODE_NOERROR : LDNS_RCODE_NXDOMAIN,
-                addresses, n);
-    return true;
+    ldns_pkt *query = NULL;
+    ldns_rr *alias = NULL;
+    if (len < DNS_HEADER_BYTES || ldns_wire2pkt(&query, wire, len) != LDNS_STATUS_OK)
+        return;
+    asker->id = ldns_pkt_id(query);
+    asker->limit = limit_of(query, asker->connection != NULL);
+    if (!ldns_pkt_qr(query) && ldns_pkt_qdcount(query) == 1) {
+        const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
+        if (ldns_pkt_get_opcode(query) != LDNS_PACKET_QUERY)
+            refuse(asker, query, LDNS_RCODE_NOTIMPL);
+        else if (ldns_rr_get_class(question) != LDNS_RR_CLASS_IN)
+            refuse(asker, query, LDNS_RCODE_REFUSED);
+        else if (!dns_answer(asker, query, &alias))
+            dns_forward(asker, query, alias);
+    }
+    ldns_pkt_free(query);
 }
+
+/* --- by UDP ----------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
@@ -285,21 +172,134 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(dns->in, sizeof(dns->in));
 }
 
-static void on_query(uv_udp_t *socket, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
-                     unsigned flags)
+static void on_datagram(uv_udp_t *socket, ssize_t n, const uv_buf_t *buf,
+                        const struct sockaddr *from, unsigned flags)
 {
     struct dns *dns = socket->data;
-    ldns_pkt *query = NULL;
-    if (n < HEADER_BYTES || !from || (flags & UV_UDP_PARTIAL) || dns->freeing)
+    if (n <= 0 || !from || (flags & UV_UDP_PARTIAL) || dns->freeing)
         return;
-    struct sockaddr_in asker = *(const struct sockaddr_in *)(const void *)from;
-    if (ldns_wire2pkt(&query, (const uint8_t *)buf->base, (size_t)n) != LDNS_STATUS_OK)
+    struct dns_asker asker = {.dns = dns, .from = *(const struct sockaddr_in *)(const void *)from};
+    on_message(&asker, (const uint8_t *)buf->base, (size_t)n);
+}
+
+/* --- by TCP ----------------------------------------------------------------------------------- */
+
+static void maybe_free(struct dns *dns);
+
+static void connection_free(struct dns_connection *c)
+{
+    struct dns *dns = c->dns;
+    if (c->handles > 0 || c->held > 0)
         return;
-    bool is_query = !ldns_pkt_qr(query) && ldns_pkt_get_opcode(query) == LDNS_PACKET_QUERY &&
-                    ldns_pkt_qdcount(query) == 1;
-    if (is_query && !answer(dns, &asker, query))
-        forward(dns, &asker, buf->base, (size_t)n);
-    ldns_pkt_free(query);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        dns->connections = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    dns->connections_n--;
+    free(c);
+    maybe_free(dns);
+}
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+    struct dns_connection *c = handle->data;
+    c->handles--;
+    connection_free(c);
+}
+
+static void connection_close(struct dns_connection *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    uv_close((uv_handle_t *)&c->tcp, on_connection_closed);
+    uv_close((uv_handle_t *)&c->timer, on_connection_closed);
+}
+
+void dns_hold(const struct dns_asker *asker)
+{
+    if (asker->connection)
+        asker->connection->held++;
+}
+
+void dns_release(const struct dns_asker *asker)
+{
+    if (!asker->connection)
+        return;
+    asker->connection->held--;
+    connection_free(asker->connection);
+}
+
+static void on_idle(uv_timer_t *timer)
+{
+    struct dns_connection *c = timer->data;
+    if (c->held == 0)
+        connection_close(c);
+}
+
+static void on_connection_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+    struct dns_connection *c = handle->data;
+    (void)size;
+    *buf = uv_buf_init((char *)c->in + c->in_len, (unsigned)(sizeof(c->in) - c->in_len));
+}
+
+static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct dns_connection *c = stream->data;
+    (void)buf;
+    if (n < 0) {
+        connection_close(c);
+        return;
+    }
+    c->in_len += (size_t)n;
+    uv_timer_again(&c->timer);
+    while (!c->closing && c->in_len >= 2) {
+        size_t len = (size_t)(c->in[0] << 8 | c->in[1]);
+        if (c->in_len < len + 2)
+            return;
+        struct dns_asker asker = {.dns = c->dns, .from = c->from, .connection = c};
+        on_message(&asker, c->in + 2, len);
+        memmove(c->in, c->in + len + 2, c->in_len - len - 2);
+        c->in_len -= len + 2;
+    }
+}
+
+static size_t connections_of(const struct dns *dns, const struct sockaddr_in *from)
+{
+    size_t n = 0;
+    for (const struct dns_connection *c = dns->connections; c; c = c->next)
+        n += c->from.sin_addr.s_addr == from->sin_addr.s_addr;
+    return n;
+}
+
+static void on_connect(uv_stream_t *listener, int status)
+{
+    struct dns *dns = listener->data;
+    if (status < 0 || dns->freeing)
+        return;
+    struct dns_connection *c = mem_alloc(1, sizeof(*c));
+    int len = sizeof(c->from);
+    c->dns = dns;
+    uv_tcp_init(&dns->daemon->loop, &c->tcp);
+    uv_timer_init(&dns->daemon->loop, &c->timer);
+    c->tcp.data = c->timer.data = c;
+    c->handles = 2;
+    c->next = dns->connections;
+    if (c->next)
+        c->next->prev = c;
+    dns->connections = c;
+    dns->connections_n++;
+    if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 ||
+        uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&c->from, &len) < 0 ||
+        dns->connections_n > CONNECTIONS_MAX ||
+        connections_of(dns, &c->from) > CONNECTIONS_EACH_MAX ||
+        uv_read_start((uv_stream_t *)&c->tcp, on_connection_alloc, on_bytes) < 0)
+        connection_close(c);
+    else
+        uv_timer_start(&c->timer, on_idle, IDLE_MS, IDLE_MS);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -308,51 +308,79 @@ struct dns *dns_new(struct daemon *d)
 {
     struct dns *dns = mem_alloc(1, sizeof(*dns));
     dns->daemon = d;
+    dns->names = names_new(d->store);
+    dns->forwards = dns_forwards_new(dns);
     return dns;
+}
+
+void dns_on_change(struct dns *dns, unsigned tables)
+{
+    names_on_change(dns->names, tables);
+}
+
+static void maybe_free(struct dns *dns)
+{
+    if (!dns->freeing || dns->handles > 0 || dns->forwards || dns->connections)
+        return;
+    names_free(dns->names);
+    free(dns);
+}
+
+static void on_forwards_freed(struct dns *dns)
+{
+    dns->forwards = NULL;
+    maybe_free(dns);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct dns *dns = handle->data;
-    dns->open = false;
-    dns->listening = false;
+    if (--dns->handles == 0)
+        dns->open = dns->listening = false;
     maybe_free(dns);
+}
+
+static void close_sockets(struct dns *dns)
+{
+    uv_close((uv_handle_t *)&dns->udp, on_closed);
+    uv_close((uv_handle_t *)&dns->tcp, on_closed);
 }
 
 void dns_free(struct dns *dns)
 {
     dns->freeing = true;
-    if (dns->open)
-        uv_close((uv_handle_t *)&dns->socket, on_closed);
-    else
-        maybe_free(dns);
-}
-
-static void on_reopen(uv_handle_t *handle)
-{
-    struct dns *dns = handle->data;
-    dns->open = false;
-    maybe_free(dns);
+    for (struct dns_connection *c = dns->connections; c; c = c->next)
+        connection_close(c);
+    if (dns->open && !uv_is_closing((uv_handle_t *)&dns->udp))
+        close_sockets(dns);
+    dns_forwards_free(dns->forwards, on_forwards_freed);
 }
 
 void dns_listen(struct dns *dns)
 {
     struct sockaddr_in address;
+    const struct sockaddr *at = (const struct sockaddr *)&address;
     if (dns->open || dns->freeing)
         return;
     check(uv_ip4_addr(NETWORK_GATEWAY, 53, &address) == 0);
-    uv_udp_init(&dns->daemon->loop, &dns->socket);
-    dns->socket.data = dns;
+    uv_udp_init(&dns->daemon->loop, &dns->udp);
+    uv_tcp_init(&dns->daemon->loop, &dns->tcp);
+    dns->udp.data = dns->tcp.data = dns;
+    dns->handles = 2;
     dns->open = true;
-    int rv = uv_udp_bind(&dns->socket, (const struct sockaddr *)&address, 0);
+    int rv = uv_udp_bind(&dns->udp, at, 0);
     if (rv == 0)
-        rv = uv_udp_recv_start(&dns->socket, on_alloc, on_query);
+        rv = uv_udp_recv_start(&dns->udp, on_alloc, on_datagram);
+    if (rv == 0)
+        rv = uv_tcp_bind(&dns->tcp, at, 0);
+    if (rv == 0)
+        rv = uv_listen((uv_stream_t *)&dns->tcp, BACKLOG, on_connect);
     dns->listening = rv == 0;
     if (rv < 0) {
         if (!dns->complained)
             log_warn("dns", "listen on " NETWORK_GATEWAY ":53: %s; names do not work in containers",
                      uv_strerror(rv));
         dns->complained = true;
-        uv_close((uv_handle_t *)&dns->socket, on_reopen);
+        close_sockets(dns);
     }
 }

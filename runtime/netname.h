@@ -26,6 +26,7 @@ enum {
     NETNAME_MARK = 0x57480000,    /* + node id: reply through this peer; also the table's number */
     NETNAME_MARK_MASK = 0xffff0000,
     NETNAME_TABLE_MAIN = 254,
+    NETNAME_TABLE_LOCAL = 255,
 };
 
 /* The first and the last address of a prefix, in host byte order. */

@@ -337,7 +337,7 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
 static void plan_service_routes(struct netplan *plan)
 {
     for (size_t i = 0; i < plan->services_n; i++) {
-        struct net_route route = {.table = NETNAME_TABLE_MAIN, .type = RTN_LOCAL, .dev = "lo"};
+        struct net_route route = {.table = NETNAME_TABLE_LOCAL, .type = RTN_LOCAL, .dev = "lo"};
         route.prefix = (struct network_prefix){plan->services[i]->address, 32};
         route.source = plan->source;
         add_route(plan, &route);

@@ -79,7 +79,7 @@ static const struct field deploy_network_fields[] = {
     FIELD_LIST(struct deploy_network, labels, pair_type, .since = 5),
 };
 const struct record_type deploy_network_type =
-    RECORD_TYPE("network", struct deploy_network, deploy_network_fields);
+    RECORD_TYPE("deploy_network", struct deploy_network, deploy_network_fields);
 
 static const struct field deploy_volume_fields[] = {
     FIELD_STRING(struct deploy_volume, name, .since = 5),
@@ -87,7 +87,7 @@ static const struct field deploy_volume_fields[] = {
     FIELD_LIST(struct deploy_volume, labels, pair_type, .since = 5),
 };
 const struct record_type deploy_volume_type =
-    RECORD_TYPE("volume", struct deploy_volume, deploy_volume_fields);
+    RECORD_TYPE("deploy_volume", struct deploy_volume, deploy_volume_fields);
 
 static const struct field change_stack_deploy_fields[] = {
     FIELD_STRING(struct change_stack_deploy, name),

@@ -109,13 +109,22 @@ update_by_hand() {
     grep -q 'in use by app.web' "$dir/err"
 }
 
-# Restarted containers, daemons and machines have them again; also with nobody to ask.
+# What the processes of a task see at a path, also where nobody can be asked.
+sees() { # sees HOST TASK-ID PATH TEXT
+    local pid
+    for pid in $(pids_in "$1" "t$2"); do
+        [ "$(cat "/proc/$pid/root$3" 2>/dev/null)" = "$4" ] && return 0
+    done
+    return 1
+}
+
 back_again() {
-    local node n
+    local node id n
     node=$(w 1 ps --json | jq -r '.[] | select(.name == "app.live.1") | .node' | tr -d n)
+    id=$(w 1 ps --json | jq -r '.[] | select(.name == "app.live.1") | .id')
     for n in 1 2 3; do host_kill "$n"; done
     host_boot "$node"
-    wait_for 60 "it" sh -c "$WHERRY -H unix://$LAB_RUN/$node/wherry.sock exec app.live cat /greeting 2>/dev/null | grep -qx 'good day'" || return 1
+    wait_for 60 "its files" sees "$node" "$id" /greeting "good day" || return 1
     for n in 1 2 3; do [ "$n" = "$node" ] || host_boot "$n"; done
     wait_for 60 "it" sh -c "$WHERRY -H unix://$LAB_RUN/1/wherry.sock exec app.web.1 cat /run/secrets/password 2>/dev/null | grep -qx hunter3"
 }

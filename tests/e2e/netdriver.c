@@ -18,6 +18,7 @@
  *     node ID            underlay ADDRESS      pool PREFIX     vxlan PORT ID
  *     network PREFIX     endpoint ID NETNS ADDRESS@PREFIX...
  *     peer ID ADDRESS    remote ADDRESS ID     publish tcp|udp PORT ADDRESS:PORT...
+ *     internal PREFIX    service ADDRESS BACKEND...
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -52,6 +53,8 @@ struct lists {
     struct network_peer peers[ITEMS_MAX];
     struct network_remote remotes[ITEMS_MAX];
     struct network_publish publishes[ITEMS_MAX];
+    struct network_service services[ITEMS_MAX];
+    struct network_prefix internals[ITEMS_MAX];
 };
 
 _Noreturn static void die(const char *what, const char *detail)
@@ -122,6 +125,15 @@ static void read_publish(struct network_publish *publish, char **words, size_t n
     publish->backends_n = n - 3;
 }
 
+static void read_service(struct network_service *service, char **words, size_t n)
+{
+    struct in_addr *backends = mem_alloc(n, sizeof(*backends));
+    service->address = address(words[1]);
+    for (size_t i = 2; i < n; i++)
+        backends[service->backends_n++] = address(words[i]);
+    service->backends = backends;
+}
+
 static void read_item(struct network_state *state, struct lists *lists, char **w, size_t n)
 {
     if (strcmp(w[0], "node") == 0 && n == 2)
@@ -145,6 +157,10 @@ static void read_item(struct network_state *state, struct lists *lists, char **w
             (struct network_remote){address(w[1]), (uint32_t)number(w[2])};
     else if (strcmp(w[0], "publish") == 0 && n >= 3)
         read_publish(&lists->publishes[state->publishes_n++], w, n);
+    else if (strcmp(w[0], "service") == 0 && n >= 2)
+        read_service(&lists->services[state->services_n++], w, n);
+    else if (strcmp(w[0], "internal") == 0 && n == 2)
+        lists->internals[state->internals_n++] = prefix(w[1]);
     else
         die(w[0], "not understood");
 }
@@ -168,6 +184,8 @@ static void read_state(struct network_state *state, struct lists *lists)
     state->peers = lists->peers;
     state->remotes = lists->remotes;
     state->publishes = lists->publishes;
+    state->services = lists->services;
+    state->internals = lists->internals;
 }
 
 static int apply(const char *host, int times)

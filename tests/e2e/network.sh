@@ -65,12 +65,21 @@ make_hosts() {
     done
 }
 
-N1=10.192.16.0/20 N2=10.192.32.0/20
+# N3 is outside of the pool, N4 leads nowhere else.
+N1=10.192.16.0/20 N2=10.192.32.0/20 N3=172.28.0.0/24 N4=10.192.48.0/20
 declare -A address=([a1]=10.192.16.1 [a2]=10.192.32.2 [a3]=10.192.16.3 [a4]=10.192.16.4
-    [b1]=10.192.16.11 [b2]=10.192.32.12 [c1]=10.192.16.21)
-declare -A home=([a1]=A [a2]=A [a3]=A [a4]=A [b1]=B [b2]=B [c1]=C)
+    [b1]=10.192.16.11 [b2]=10.192.32.12 [c1]=10.192.16.21 [o1]=172.28.0.11 [o2]=172.28.0.12
+    [i1]=10.192.48.11 [i2]=10.192.48.12)
+declare -A home=([a1]=A [a2]=A [a3]=A [a4]=A [b1]=B [b2]=B [c1]=C [o1]=A [o2]=B
+    [i1]=A [i2]=B)
 declare -A id=([A]=1 [B]=257 [C]=65535)
-boxes="a1 a2 a3 a4 b1 b2 c1"
+boxes="a1 a2 a3 a4 b1 b2 c1 o1 o2 i1 i2"
+services="service 10.192.16.200 10.192.16.1 10.192.16.11
+service 10.192.16.201 10.192.16.11
+service 10.192.16.202
+service 10.192.16.203 10.192.16.1
+service 172.28.0.200 172.28.0.11 172.28.0.12
+service 10.192.48.200 10.192.48.12"
 publishes="publish tcp 8080 10.192.16.1:80
 publish tcp 8081 10.192.16.11:80
 publish udp 9000 10.192.16.1:80
@@ -88,11 +97,19 @@ pool 10.192.0.0/12
 vxlan 4789 7401
 network $N1
 network $N2
+network $N3
+network $N4
+internal $N4
+$services
 $publishes"
     for p in A B C; do [ $p = "$h" ] || echo "peer ${id[$p]} ${ip[$p]}"; done
     for b in $list; do
         net=$N1
-        case ${address[$b]} in 10.192.32.*) net=$N2 ;; esac
+        case ${address[$b]} in
+        10.192.32.*) net=$N2 ;;
+        172.28.*) net=$N3 ;;
+        10.192.48.*) net=$N4 ;;
+        esac
         if [ "${home[$b]}" != "$h" ]; then
             echo "remote ${address[$b]} ${id[${home[$b]}]}"
         elif [ $b = a3 ]; then # in both networks
@@ -213,6 +230,43 @@ is "a port without backends, tcp" "$(from L tcp ${ip[A]} 8083)" refused
 is "a port without backends, udp" "$(from L udp ${ip[A]} 9003)" refused
 is "a port without backends, localhost" "$(from A tcp 127.0.0.1 8083)" refused
 
+# --- service addresses ---
+both=$(for _ in $(seq 30); do from c1 tcp 10.192.16.200 80; done | sort -u | tr '\n' ' ')
+is "a service address: its backends share" "$both" "a1 ${address[c1]} b1 ${address[c1]} "
+is "a service address, udp" "$(from c1 udp 10.192.16.201 80)" "b1 ${address[c1]}"
+is "a service address, from the backend itself" "$(from b1 tcp 10.192.16.201 80)" "b1 ${ip[B]}"
+is "a service address, from the backend's machine" "$(from B tcp 10.192.16.201 80)" "b1 ${ip[B]}"
+is "a service address, from a machine, remote backend" "$(from A tcp 10.192.16.201 80)" "b1 ${ip[A]}"
+is "a service address, from a container of another network" "$(from a2 tcp 10.192.16.201 80)" unreachable
+is "a service address, another network, remote" "$(from b2 tcp 10.192.16.203 80)" unreachable
+is "a service address, with its own source" "$(from a3 tcp 10.192.16.201 80)" "b1 ${address[a3]}"
+is "a service address without backends, tcp" "$(from a1 tcp 10.192.16.202 80)" refused
+is "a service address without backends, udp" "$(from c1 udp 10.192.16.202 80)" refused
+is "a service address without backends, no port of others" "$(from a1 tcp 10.192.16.202 8080)" refused
+is "a service address without backends, from a machine" "$(from A tcp 10.192.16.202 7000)" refused
+is "the LAN does not reach a service address" "$(from L tcp 10.192.16.201 80)" timeout
+if in_box c1 busybox ping -q -c 1 -W 2 10.192.16.200 >/dev/null; then
+    ok "a service address answers a ping"
+else
+    fail "a service address answers a ping"
+fi
+
+# --- a network outside of the pool, and one that leads nowhere else ---
+is "own range, across machines" "$(from o1 tcp ${address[o2]} 80)" "o2 ${address[o1]}"
+is "own range, to the pool" "$(from o1 tcp ${address[a1]} 80)" unreachable
+is "own range, from the pool" "$(from a1 tcp ${address[o1]} 80)" unreachable
+is "own range, to the outside" "$(from o1 tcp ${ip[L]} 7000)" "lan ${ip[A]}"
+both=$(for _ in $(seq 30); do from o1 tcp 172.28.0.200 80; done | sort -u | tr '\n' ' ')
+is "own range, service address" "$both" "o1 ${ip[A]} o2 ${address[o1]} "
+in_host L ip route add $N3 via ${ip[A]}
+is "own range, from the LAN" "$(from L tcp ${address[o1]} 80)" timeout
+is "internal, across machines" "$(from i1 tcp ${address[i2]} 80)" "i2 ${address[i1]}"
+is "internal, service address" "$(from i1 tcp 10.192.48.200 80)" "i2 ${address[i1]}"
+is "internal, to the outside" "$(from i1 tcp ${ip[L]} 7000)" unreachable
+is "internal, to its machine" "$(from i1 tcp ${ip[A]} 7000)" unreachable
+is "internal, to another machine" "$(from i1 tcp ${ip[B]} 7000)" unreachable
+is "internal, to names" "$(from i1 udp 169.254.1.1 53)" "dns ${address[i1]}"
+
 # --- strangers do not come as containers ---
 in_host L ip addr add ${address[a1]}/32 dev lo
 in_host L ip route replace ${address[c1]} via ${ip[C]} src ${address[a1]}
@@ -272,7 +326,13 @@ is "and as it was" "$(numberless <"$dir/first.all" | diff - "$dir/second.all" >&
 
 # --- a backend goes ---
 is "udp before" "$(from L udp ${ip[A]} 9000 6666)" "a1 ${ip[L]}"
-saved=$publishes
+saved=$publishes saved_services=$services
+is "udp to a service address before" "$(from c1 udp 10.192.16.203 80 6667)" "a1 ${address[c1]}"
+services=${services/10.192.16.203 10.192.16.1/10.192.16.203 10.192.16.11}
+apply C >/dev/null
+is "udp to a service address goes on at once" "$(from c1 udp 10.192.16.203 80 6667)" "b1 ${address[c1]}"
+services=$saved_services
+apply C >/dev/null
 publishes=${publishes/publish udp 9000 10.192.16.1:80/publish udp 9000 10.192.16.11:80}
 apply A >/dev/null
 is "udp goes on with the new backend at once" "$(from L udp ${ip[A]} 9000 6666)" "b1 ${ip[L]}"
@@ -301,14 +361,14 @@ publishes="$saved
 publish tcp 8084 10.192.16.11:81"
 apply A >/dev/null
 is "tcp goes on with a backend that is about to stop" "$(said two)" two
-apply A "a2 a3 a4 b1 b2 c1" >/dev/null
+apply A "a2 a3 a4 b1 b2 c1 o1 o2 i1 i2" >/dev/null
 is "tcp is reset when it is gone" "$(said three)" "closed"
 exec 7>&-
 publishes=$saved
 apply A >/dev/null
 
 # --- containers come and go ---
-apply_all "a1 a2 a3 b1 b2 c1"
+apply_all "a1 a2 a3 b1 b2 c1 o1 o2 i1 i2"
 is "a removed container has no veth" "$(in_box a4 ip -o link show eth0 2>/dev/null | wc -l)" 0
 is "a removed container is unreachable" "$(from a1 tcp ${address[a4]} 80)" unreachable
 is "a removed container, from afar" "$(from b1 tcp ${address[a4]} 80)" unreachable

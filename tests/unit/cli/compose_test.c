@@ -85,14 +85,17 @@ static void ports_come_short_and_long(void **state)
 {
     (void)state;
     static const struct form forms[] = {
-        {"ports: [80:81]", "{\"protocol\": \"tcp\", \"published\": 80, \"target\": 81}"},
-        {"ports: ['53:54/udp']", "{\"protocol\": \"udp\", \"published\": 53, \"target\": 54}"},
-        {"ports: ['53:53/udp', 53:53]", "\"udp\", \"published\": 53, \"target\": 53}, "
+        {"ports: [80:81]", "{\"protocol\": \"tcp\", \"published\": 80, \"target\": 81, \"mode\": \"ingress\"}"},
+        {"ports: ['53:54/udp']", "{\"protocol\": \"udp\", \"published\": 53, \"target\": 54, \"mode\": \"ingress\"}"},
+        {"ports: ['53:53/udp', 53:53]", "\"udp\", \"published\": 53, \"target\": 53, \"mode\": \"ingress\"}, "
                                         "{\"protocol\": \"tcp\", \"published\": 53"},
-        {"ports: ['90-91:80-81']", "\"published\": 90, \"target\": 80}, {\"protocol\": \"tcp\", "
-                                   "\"published\": 91, \"target\": 81}]"},
+        {"ports: ['90-91:80-81']", "\"published\": 90, \"target\": 80, \"mode\": \"ingress\"}, {\"protocol\": \"tcp\", "
+                                   "\"published\": 91, \"target\": 81, \"mode\": \"ingress\"}]"},
         {"ports: [{target: 1, published: '2', protocol: udp, mode: ingress, name: n}]",
-         "{\"protocol\": \"udp\", \"published\": 2, \"target\": 1}"},
+         "{\"protocol\": \"udp\", \"published\": 2, \"target\": 1, \"mode\": \"ingress\"}"},
+        {"ports: [{target: 1, published: 2, mode: host}]",
+         "\"published\": 2, \"target\": 1, \"mode\": \"host\"}"},
+        {"ports: ['0.0.0.0:2:1']", "\"published\": 2, \"target\": 1, \"mode\": \"ingress\"}"},
         {"ports:", "\"ports\": []"},
     };
     check_forms(forms, ARRAY_SIZE(forms));
@@ -111,6 +114,15 @@ static void volumes_come_short_and_long(void **state)
         {"volumes: [/b]", "{\"kind\": \"volume\", \"source\": \"\", \"target\": \"/b\""},
         {"volumes: [{type: bind, source: /a, target: /b, read_only: true}]",
          "{\"kind\": \"bind\", \"source\": \"/a\", \"target\": \"/b\", \"read_only\": true"},
+        {"services: {w: {image: i, volumes: ['d:/x:nocopy']}}\nvolumes: {d: {name: big}}",
+         "\"source\": \"big\", \"target\": \"/x\""},
+        {"services: {w: {image: i, volumes: ['d:/x:nocopy']}}\nvolumes: {d: {external: true}}",
+         "\"volumes\": [], \"own_networks\": [], \"own_volumes\": []"},
+        {"services: {w: {image: i, volumes: ['d:/x']}}\n"
+         "volumes: {d: {driver_opts: {type: nfs, device: ':/d', o: addr=10.0.0.1}}}",
+         "\"own_volumes\": [{\"name\": \"app_d\", \"options\": [{\"key\": \"type\""},
+        {"volumes: [{type: volume, target: /b, volume: {nocopy: true, subpath: a/b}}]",
+         "\"subpath\": \"a/b\", \"no_copy\": true"},
         {"volumes: [{type: volume, target: /b, volume: {nocopy: false}}]",
          "{\"kind\": \"volume\", \"source\": \"\", \"target\": \"/b\""},
         {"services: {w: {image: i}}\nvolumes: {unused: }", "\"volumes\": []"},
@@ -122,14 +134,46 @@ static void networks_come_as_list_or_map(void **state)
 {
     (void)state;
     static const struct form forms[] = {
-        {"user: x", "\"networks\": [{\"network\": \"default\", \"aliases\": []}]"},
+        {"user: x", "\"networks\": [{\"network\": \"default\", \"aliases\": [], \"full\": false"},
         {"services: {w: {image: i, networks: [a, default]}}\nnetworks: {a: , b: {driver: bridge}}",
          "\"networks\": [\"a\", \"default\"]"},
         {"services: {w: {image: i, networks: {a: {aliases: [x, y]}}}}\nnetworks: {a: }",
-         "[{\"network\": \"a\", \"aliases\": [\"x\", \"y\"]}]"},
+         "[{\"network\": \"a\", \"aliases\": [\"x\", \"y\"], \"full\": false"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {external: true, name: b.c}}",
+         "[{\"network\": \"b.c\", \"aliases\": [], \"full\": true"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {external: true}}",
+         "\"networks\": [], \"volumes\": [], \"own_networks\": []"},
+        {"services: {w: {image: i, networks: {a: {ipv4_address: 172.28.0.9}}}}\n"
+         "networks: {a: {ipam: {config: [{subnet: 172.28.0.0/16, ip_range: 172.28.5.0/24}]}}}",
+         "\"own_networks\": [{\"name\": \"a\", \"full\": false, \"prefix\": \"172.28.0.0/16\", "
+         "\"ip_range\": \"172.28.5.0/24\", \"internal\": false"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {internal: true, labels: [x=y]}}",
+         "\"internal\": true, \"attachable\": false, \"labels\": [{\"key\": \"x\", "
+         "\"value\": \"y\"}]"},
         {"network_mode: none", "\"networks\": [], \"mounts\""},
         {"container_name: other", "\"aliases\": [\"other\"]"},
         {"container_name: web", "\"aliases\": []"},
+    };
+    check_forms(forms, ARRAY_SIZE(forms));
+}
+
+static void configs_and_secrets_are_files(void **state)
+{
+    (void)state;
+    static const struct form forms[] = {
+        {"services: {w: {image: i, configs: [a]}}\nconfigs: {a: {content: 'v=$SET'}}",
+         "\"configs\": [{\"source\": \"app_a\", \"target\": \"/a\", \"uid\": \"\""},
+        {"services: {w: {image: i, configs: [a]}}\nconfigs: {a: {content: 'v=$SET'}}",
+         "\"contents\": [{\"id\": 0, \"kind\": \"config\", \"base\": \"app_a\""},
+        {"services: {w: {image: i, secrets: [{source: a, target: b, uid: '7', mode: 0400}]}}\n"
+         "secrets: {a: {environment: SET}}",
+         "\"secrets\": [{\"source\": \"app_a\", \"target\": \"/run/secrets/b\", \"uid\": "
+         "\"7\", \"gid\": \"\", \"mode\": 256}]"},
+        {"services: {w: {image: i, secrets: [a]}}\nsecrets: {a: {external: true, name: x.y}}",
+         "\"secrets\": [{\"source\": \"x.y\", \"target\": \"/run/secrets/a\""},
+        {"services: {w: {image: i, secrets: [a]}}\nsecrets: {a: {external: true}}",
+         "\"contents\": []"},
+        {"x-wherry: {on-change: signal SIGHUP}", "\"on_change\": \"HUP\""},
     };
     check_forms(forms, ARRAY_SIZE(forms));
 }
@@ -247,9 +291,25 @@ static void keys_are_checked(void **state)
         {"ports: [{target: 1, published: 2, publish: 3}]",
          "c.yaml:4:39: services.web.ports: unknown key 'publish'"},
         {"services: {w: {image: i}}\nsercices: 1", "c.yaml:2:1: unknown key 'sercices' (did you"},
-        {"services: {w: {image: i}}\nsecrets: {a: }", "c.yaml:2:1: 'secrets' is not supported"},
-        {"services: {w: {image: i}}\nvolumes: {a: {external: true}}",
-         "c.yaml:2:15: volumes.a: 'external' is not supported yet"},
+        {"services: {w: {image: i}}\nsecrets: {a: }",
+         "c.yaml:2:11: secrets.a: needs one of file:, environment: and external: true"},
+        {"services: {w: {image: i}}\nsecrets: {a: {content: x}}",
+         "c.yaml:2:24: secrets.a.content: a secret does not stand in a file that is shared"},
+        {"services: {w: {image: i}}\nconfigs: {a: {external: true, content: x}}",
+         "c.yaml:2:11: configs.a: is external: its content does not come from here"},
+        {"services: {w: {image: i, configs: [a]}}", "c.yaml:1:36: services.w.configs: no config 'a'"},
+        {"services: {w: {image: i, configs: [a]}}\nconfigs: {a: {file: ./none}}",
+         "c.yaml:2:21: configs.a: there is no file './none'"},
+        {"services: {w: {image: i, secrets: [a]}}\nsecrets: {a: {environment: NO_SUCH}}",
+         "c.yaml:2:28: secrets.a: the environment has no variable 'NO_SUCH'"},
+        {"services: {w: {image: i}}\nvolumes: {a: {driver_opts: {type: nfs}}}",
+         "c.yaml:2:28: volumes.a.driver_opts: driver_opts: type nfs needs a device"},
+        {"services: {w: {image: i}}\nvolumes: {a: {driver_opts: {color: red}}}",
+         "c.yaml:2:28: volumes.a.driver_opts: driver_opts: 'color' is none of"},
+        {"services: {w: {image: i}}\nnetworks: {a: {ipam: {config: [{ip_range: 10.0.0.0/24}]}}}",
+         "c.yaml:2:12: networks.a: ip_range needs a subnet"},
+        {"services: {w: {image: i}}\nnetworks: {a: {driver: macvlan}}",
+         "c.yaml:2:24: networks.a.driver: driver 'macvlan' is not supported yet"},
         {"services: {w: {image: i}}\nnetworks: {a: {driver: macvlan}}",
          "c.yaml:2:24: networks.a.driver: driver 'macvlan' is not supported yet"},
         {"services: {w: {user: a}}", "c.yaml:1:12: services.w: has no image"},
@@ -312,8 +372,8 @@ static void ports_and_mounts_are_checked(void **state)
         {"ports: ['[::1]:80:80']", "c.yaml:4:13: services.web.ports: a port on one address"},
         {"ports: ['1:1/sctp']", "c.yaml:4:13: services.web.ports: protocol 'sctp' must be tcp"},
         {"ports: [{published: 1}]", "c.yaml:4:13: services.web.ports: a port needs a target:"},
-        {"ports: [{target: 1, published: 1, mode: host}]",
-         "c.yaml:4:45: services.web.ports.mode: 'host' is not supported yet"},
+        {"ports: [{target: 1, published: 1, mode: lan}]",
+         "c.yaml:4:47: services.web.ports.mode: 'lan' must be"},
         {"ports: ['1-2000:1-2000']", "c.yaml:4:13: services.web.ports: more than 1024 ports"},
         {"ports: [1:1, 1:2]", "c.yaml:4:18: services.web.ports: port 1/tcp is published by "
                               "service 'web' already"},
@@ -372,8 +432,8 @@ static void deploy_and_references_are_checked(void **state)
          "c.yaml:4:49: services.web.deploy.update_config.max_failure_ratio: must be a ratio"},
         {"deploy: {rollback_config: {failure_action: rollback}}",
          "c.yaml:4:48: services.web.deploy.rollback_config.failure_action: 'rollback' must be"},
-        {"deploy: {endpoint_mode: vip}",
-         "c.yaml:4:29: services.web.deploy.endpoint_mode: 'vip' is"},
+        {"deploy: {endpoint_mode: both}",
+         "c.yaml:4:29: services.web.deploy.endpoint_mode: 'both' must be"},
         {"profiles: [debug]", "c.yaml:2:3: services: no service is in an active profile"},
         {"profiles: ['-']", "c.yaml:4:16: services.web.profiles: '-' is no name of a profile"},
         {"depends_on: [x]\n  x: {image: i, profiles: [p]}",
@@ -578,6 +638,7 @@ int main(void)
         cmocka_unit_test(ports_come_short_and_long),
         cmocka_unit_test(volumes_come_short_and_long),
         cmocka_unit_test(networks_come_as_list_or_map),
+        cmocka_unit_test(configs_and_secrets_are_files),
         cmocka_unit_test(restarts_health_and_dependencies),
         cmocka_unit_test(deploy_says_how_many_and_where),
         cmocka_unit_test(anchors_and_merge_keys_are_carried_out),

@@ -33,7 +33,8 @@ enum job {
     SIGNAL,
     KILL,
     REMOVE,
-    LIMITS
+    LIMITS,
+    FILES,
 };
 
 static int64_t boot_ms;
@@ -111,6 +112,10 @@ void agent_run_remove(struct agent *a)
 void agent_run_limits(struct agent *a)
 {
     begin(a, LIMITS);
+}
+void agent_run_files(struct agent *a)
+{
+    begin(a, FILES);
 }
 int store_get(struct store *store, enum table table, int64_t id, void *ret_row)
 {
@@ -258,6 +263,9 @@ static void ends(struct play *p, enum job which, int code)
         break;
     case LIMITS:
         agent_on_limited(a, &err);
+        break;
+    case FILES:
+        agent_on_filed(p->agent, &err);
         break;
     case LOOK:
     case NO_JOB:
@@ -592,6 +600,26 @@ static void a_held_task_that_is_not_needed_goes(void **state)
     network(p, true);
     desire(p, DESIRED_END, 0);
     is_gone(p);
+    play_end(p);
+}
+
+static void another_content_of_its_files_is_put_in_place(void **state)
+{
+    (void)state;
+    struct content_ref one = {.source = "site@1", .target = "/site"};
+    struct content_ref two = {.source = "site@2", .target = "/site"};
+    struct play *p = play_new(
+        (struct spec){.configs = &one, .configs_n = 1, .on_change = (char *)(uintptr_t) "HUP"});
+    next_spec =
+        (struct spec){.configs = &two, .configs_n = 1, .on_change = (char *)(uintptr_t) "HUP"};
+    run_it(p);
+    assert_int_equal(job, NO_JOB);
+    desire(p, DESIRED_RUN, 2);
+    ends(p, FILES, ERR_UNAVAILABLE);
+    assert_int_equal(job, NO_JOB); /* not at once again */
+    pass_ms(p, 6000);
+    ends(p, FILES, 0);
+    assert_int_not_equal(job, FILES);
     play_end(p);
 }
 
@@ -1005,6 +1033,7 @@ int main(void)
         cmocka_unit_test(nobody_takes_over_from_a_service_that_stops),
         cmocka_unit_test(a_held_task_gets_ready_and_waits),
         cmocka_unit_test(a_held_task_that_is_not_needed_goes),
+        cmocka_unit_test(another_content_of_its_files_is_put_in_place),
         cmocka_unit_test(other_limits_reach_the_container_that_runs),
         cmocka_unit_test(a_single_one_runs_on_a_lease_only),
         cmocka_unit_test(an_adopted_one_has_the_lease_its_shim_knows),

@@ -113,6 +113,15 @@ static const struct {
     {"image.save", "ynnn"},
     {"image.prune", "ynnn"},
     {"image.check", "ynnn"},
+    {"content.set", "ynnn"},
+    {"content.list", "yyyy"},
+    {"content.remove", "ynnn"},
+    {"network.create", "ynnn"},
+    {"network.list", "yyyy"},
+    {"network.remove", "ynnn"},
+    {"dns.set", "nnnn"},
+    {"dns.list", "ynyn"},
+    {"dns.remove", "nnnn"},
     {"registry.set", "nnnn"},
     {"registry.list", "ynyn"},
     {"registry.remove", "nnnn"},
@@ -204,8 +213,13 @@ static int expected_change(enum who who, int kind)
                   kind == CHANGE_SERVICE_SCALE || kind == CHANGE_SERVICE_STOP ||
                   kind == CHANGE_SERVICE_RESTART || kind == CHANGE_SERVICE_RETIRE ||
                   kind == CHANGE_SERVICE_ROLLBACK;
+    bool by_hand = kind == CHANGE_CONTENT_ADD || kind == CHANGE_CONTENT_REMOVE ||
+                   kind == CHANGE_NETWORK_CREATE || kind == CHANGE_NETWORK_REMOVE ||
+                   kind == CHANGE_VOLUME_CREATE;
     if (machines)
         return ERR_DENIED;
+    if (by_hand)
+        return who == ADMIN || who == DEPLOYER ? 0 : ERR_DENIED;
     if ((kind == CHANGE_TASK_MOVE || kind == CHANGE_JOB_START) &&
         (who == DEPLOYER || who == SHOP_DEPLOYER))
         return ERR_NOTFOUND; /* there is no such task or job */

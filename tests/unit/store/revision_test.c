@@ -346,17 +346,6 @@ static void a_move_is_noted_and_taken_back(void **state)
     refused(w, CHANGE_TASK_MOVE, &move, ERR_INVALID, "global service");
 }
 
-static void what_is_not_done_yet_is_refused(void **state)
-{
-    struct world *w = *state;
-    setup(w);
-    struct deploy_service services[] = {
-        {"web", {.image = "i", .replicas = 1, .endpoint_mode = ENDPOINT_VIP}}};
-    struct change_stack_deploy deploy = {
-        .name = "app", .project = "p", .services = services, .services_n = 1};
-    refused(w, CHANGE_STACK_DEPLOY, &deploy, ERR_UNSUPPORTED, "does not do yet");
-}
-
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct world *w = *state;
@@ -411,7 +400,6 @@ int main(void)
         TEST(one_service_goes_and_the_stack_with_the_last),
         TEST(a_held_task_is_released_when_the_slot_is_free),
         TEST(a_move_is_noted_and_taken_back),
-        TEST(what_is_not_done_yet_is_refused),
         TEST(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
