@@ -29,7 +29,7 @@
 #ifndef WHERRY_CLI_COMPOSE_H
 #define WHERRY_CLI_COMPOSE_H
 
-#include "store/change.h"
+#include "store/model.h"
 
 enum {
     COMPOSE_FILE_MAX = 1 << 20,  /* bytes of a Compose file or an env file */

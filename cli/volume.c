@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/container.h"
+#include "cli/labels.h"
 #include "cli/table.h"
 #include "cli/units.h"
 
@@ -20,6 +21,7 @@ enum {
 struct volume_options {
     const char *node;
     bool force, all, dry_run;
+    struct arg_texts opts, labels;
 };
 
 #define VOLUME_NODE                                                                                \
@@ -153,8 +155,15 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
     for (int i = 0; i < words_n; i++) {
         struct volume_request request = {.node = TEXT(o->node), .volume = words[i]};
         struct empty reply;
-        if (cli_call(cli, "volume.create", &request, &reply, err) < 0)
-            return err->code;
+        int rv = labels_read(&o->opts, &request.options, &request.options_n, err);
+        if (rv == 0)
+            rv = labels_read(&o->labels, &request.labels, &request.labels_n, err);
+        if (rv == 0)
+            rv = cli_call(cli, "volume.create", &request, &reply, err);
+        record_free_list(&pair_type, request.options, request.options_n);
+        record_free_list(&pair_type, request.labels, request.labels_n);
+        if (rv < 0)
+            return rv;
         printf("%s\n", words[i]);
     }
     return 0;
@@ -162,12 +171,23 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
 
 static const struct command volume_create = {
     .name = "create",
-    .usage = "[--node NAME] VOLUME...",
+    .usage = "[--node NAME] [-o KEY=VALUE] [-l KEY=VALUE] VOLUME...",
     .summary = "make empty volumes",
     .details = "Make volumes on a machine; those that are there already stay as they are. What a\n"
-               "container or a service mounts is made by itself.",
-    .examples = "  wherry volume create data\n",
-    .options = node_options,
+               "container or a service mounts is made by itself; a Compose file has one that was\n"
+               "made here with 'external: true'. Options are those of Docker's driver 'local':\n"
+               "type, device, o, of what is mounted there.",
+    .examples = "  wherry volume create data\n"
+                "  wherry volume create -o type=nfs -o device=:/srv -o o=addr=10.0.0.9,ro media\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct volume_options, ARG_TEXTS, opts, 'o', "opt", "KEY=VALUE",
+                       "an option; may be given several times"),
+            ARG_OPTION(struct volume_options, ARG_TEXTS, labels, 'l', "label", "KEY=VALUE",
+                       "a label; may be given several times"),
+            VOLUME_NODE,
+            ARG_END,
+        },
     .options_size = sizeof(struct volume_options),
     .words_min = 1,
     .words_max = -1,

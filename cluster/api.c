@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/api.h"
 
-#include "store/change.h"
-
 /* clang-format off */
 static const struct field empty_fields[] = {
     FIELD_INT(struct empty, unused),

@@ -52,6 +52,8 @@ const struct record_type container_idle_reply_type = RECORD_TYPE(
 static const struct field volume_request_fields[] = {
     FIELD_STRING(struct volume_request, node),
     FIELD_STRING(struct volume_request, volume),
+    FIELD_LIST(struct volume_request, options, pair_type),
+    FIELD_LIST(struct volume_request, labels, pair_type),
 };
 const struct record_type volume_request_type =
     RECORD_TYPE("volume_request", struct volume_request, volume_request_fields);

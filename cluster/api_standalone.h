@@ -65,6 +65,11 @@ struct container_idle_reply {
 struct volume_request {
     char *node;
     char *volume;
+    /* To be made: as struct volume has them (store/model.h). Those of a type take a cluster. */
+    struct pair *options;
+    size_t options_n;
+    struct pair *labels;
+    size_t labels_n;
 };
 
 struct volume_remove_request {

@@ -41,6 +41,8 @@ struct agent_job {
     int64_t deadline_ms;
     unsigned limits; /* to change, of enum container_update_field */
     struct content_files files; /* configs and secrets */
+    size_t volumes_n;
+    struct volume *volumes;     /* of each mount what the state says; zeroed: nothing */
     atomic_bool cancelled;
     const atomic_bool *giving_up; /* the daemon's */
     struct err err;
@@ -52,6 +54,9 @@ static void free_job(struct agent_job *job)
 {
     record_release(&spec_type, &job->spec);
     content_files_release(&job->files);
+    for (size_t i = 0; job->volumes && i < job->volumes_n; i++)
+        record_release(&volume_type, &job->volumes[i]);
+    free(job->volumes);
     free(job->netns);
     free(job->run_dir);
     free(job->hostname);
@@ -74,6 +79,18 @@ static void on_done(void *arg)
         agent_step(a);
 }
 
+static void read_volumes(struct agent_job *job, struct store *store)
+{
+    job->volumes_n = job->spec.mounts_n;
+    job->volumes = mem_alloc(job->volumes_n, sizeof(*job->volumes));
+    for (size_t i = 0; i < job->volumes_n; i++) {
+        const struct mount_spec *m = &job->spec.mounts[i];
+        if (m->kind != MOUNT_VOLUME || !*str_or_empty(m->source) ||
+            store_find(store, TABLE_VOLUME, m->source, &job->volumes[i]) < 0)
+            job->volumes[i] = (struct volume){0};
+    }
+}
+
 static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job *), bool spec)
 {
     check(!a->busy);
@@ -89,6 +106,7 @@ static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job 
     if (spec) {
         record_copy(&spec_type, &a->spec, &job->spec);
         job->hostname = container_hostname(&a->spec, &a->task);
+        read_volumes(job, a->daemon->store);
         if (a->task.addresses_n > 0)
             job->address = str_copy(a->task.addresses[0].address);
         char ip[INET_ADDRSTRLEN];
@@ -206,6 +224,31 @@ static int make_source(const char *path, struct err *err)
     return file_mkdirs(path, 0755, err);
 }
 
+/* Its folder, with mounted there what its options say; or the part of it that is asked for. */
+static int prepare_volume(struct agent_job *job, size_t i, const char *name, char **ret_path)
+{
+    const struct volume *v = &job->volumes[i];
+    const char *type = pair_get(v->options, v->options_n, "type");
+    const char *subpath = str_or_empty(job->spec.mounts[i].subpath);
+    const struct volume_mount mount = {
+        .type = type,
+        .device = pair_get(v->options, v->options_n, "device"),
+        .options = pair_get(v->options, v->options_n, "o"),
+    };
+    int rv = volume_ensure(job->runtime, name, ret_path, &job->err);
+    if (rv == 0 && *str_or_empty(type)) {
+        rv = volume_mount(*ret_path, &mount, &job->err);
+        if (rv < 0)
+            rv = err_set(&job->err, ERR_UNAVAILABLE, "volume %.100s: %.150s", name, job->err.msg);
+    }
+    if (rv == 0 && *subpath) {
+        cleanup_free char *whole = *ret_path;
+        *ret_path = NULL;
+        rv = volume_subpath(whole, subpath, ret_path, &job->err);
+    }
+    return rv;
+}
+
 /* Fill @paths, of each mount, with the folders of its volumes. */
 static int prepare_mounts(struct agent_job *job, char **paths)
 {
@@ -214,7 +257,7 @@ static int prepare_mounts(struct agent_job *job, char **paths)
         const struct mount_spec *m = &job->spec.mounts[i];
         if (m->kind == MOUNT_VOLUME) {
             cleanup_free char *name = volume_name(job, m, i);
-            rv = volume_ensure(job->runtime, name, &paths[i], &job->err);
+            rv = prepare_volume(job, i, name, &paths[i]);
         } else if (m->create_source) {
             rv = make_source(m->source, &job->err);
         }
@@ -345,6 +388,14 @@ static void work_start(void *arg)
 {
     struct agent_job *job = arg;
     size_t files = job->spec.configs_n + job->spec.secrets_n;
+    size_t n = job->spec.mounts_n;
+    char **paths = mem_alloc(n, sizeof(*paths)); /* what is mounted may have gone */
+    int rv = prepare_mounts(job, paths);
+    for (size_t i = 0; i < n; i++)
+        free(paths[i]);
+    free(paths);
+    if (rv < 0)
+        return;
     if (!memfiles_are_there(job->runtime, job->id, files)) {
         err_set(&job->err, ERR_NOTFOUND, "its configs and secrets have to be placed again");
         return;

@@ -9,6 +9,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "node/propose.h"
+#include "store/level.h"
+#include "store/options.h"
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/elsewhere.h"
@@ -45,6 +48,8 @@ struct work {
     struct volume_list_reply reply;
     struct err err;
     void (*run)(struct work *w);
+    int then;                           /* a kind of change to be proposed after it; 0: none */
+    struct change_volume_create create; /* its body, when a volume is made */
 };
 
 /* --- what the state says ---------------------------------------------------------------------- */
@@ -109,9 +114,8 @@ static void on_work(void *arg)
     w->run(w);
 }
 
-static void on_done(void *arg)
+static void work_end(struct work *w)
 {
-    struct work *w = arg;
     if (w->err.code != 0)
         api_fail(w->call, &w->err);
     else if (w->call->verb->reply == &empty_type)
@@ -129,7 +133,37 @@ static void on_done(void *arg)
     free(w->known);
     free(w->node);
     free(w->name);
+    record_release(&change_volume_create_type, &w->create);
     free(w);
+}
+
+/* The state may say of a volume what was asked for already, or need it still. */
+static void on_stated(void *arg, const struct change_result *result)
+{
+    struct work *w = arg;
+    if (result->err.code != 0 && result->err.code != ERR_EXISTS &&
+        result->err.code != ERR_NOTFOUND && result->err.code != ERR_CONFLICT)
+        w->err = result->err;
+    work_end(w);
+}
+
+static void on_done(void *arg)
+{
+    struct work *w = arg;
+    struct daemon *d = w->call->daemon;
+    const struct change_volume_remove removed = {.name = w->name, .home_node_id = d->id};
+    if (w->err.code != 0 || w->then == 0 || d->stopping)
+        work_end(w);
+    else
+        propose_request(d->propose, &w->call->caller, (enum change_kind)w->then,
+                        w->then == CHANGE_VOLUME_CREATE ? (const void *)&w->create : &removed, NULL,
+                        0, PROPOSE_TIMEOUT_MS, on_stated, w);
+}
+
+/* The cluster's state can be told of volumes now. */
+static bool is_in_touch(struct daemon *d)
+{
+    return d->store && d->propose && daemon_is_synced(d) && store_level(d->store) >= 5;
 }
 
 /* NULL: @c was answered, or goes on. */
@@ -238,6 +272,14 @@ void api_volume_inspect(struct api_call *c, const void *request)
 
 /* --- create ----------------------------------------------------------------------------------- */
 
+static struct pair *copy_pairs(const struct pair *from, size_t n)
+{
+    struct pair *to = mem_alloc(n, sizeof(*to));
+    for (size_t i = 0; i < n; i++)
+        record_copy(&pair_type, &from[i], &to[i]);
+    return to;
+}
+
 static void work_create(struct work *w)
 {
     char *path = NULL;
@@ -255,9 +297,32 @@ void api_volume_create(struct api_call *c, const void *request)
                       str_or_empty(r->volume));
         return;
     }
+    struct err err = {0};
+    if (volume_options_check(r->options, r->options_n, &err) < 0) {
+        api_fail(c, &err);
+        return;
+    }
     struct work *w = begin(c, r->node, r->volume, r, work_create);
-    if (w)
-        go(w);
+    if (!w)
+        return;
+    if (r->options_n + r->labels_n > 0 && !is_in_touch(c->daemon)) {
+        err_set(&w->err, ERR_UNAVAILABLE,
+                "options and labels of volumes are kept by the cluster, which this machine is in no "
+                "touch with, or some member is of an older release");
+        work_end(w);
+        return;
+    }
+    if (is_in_touch(c->daemon)) {
+        struct volume *v = &w->create.volume;
+        *v = (struct volume){.name = str_copy(r->volume),
+                             .options = copy_pairs(r->options, r->options_n),
+                             .options_n = r->options_n,
+                             .labels = copy_pairs(r->labels, r->labels_n),
+                             .labels_n = r->labels_n};
+        v->home_node_id = volume_is_anywhere(v) ? 0 : c->daemon->id;
+        w->then = CHANGE_VOLUME_CREATE;
+    }
+    go(w);
 }
 
 /* --- remove ----------------------------------------------------------------------------------- */
@@ -328,6 +393,7 @@ void api_volume_remove(struct api_call *c, const void *request)
     if (!w)
         return;
     w->force = r->force;
+    w->then = is_in_touch(c->daemon) ? CHANGE_VOLUME_REMOVE : 0;
     go(w);
 }
 

@@ -144,6 +144,9 @@ static void set_mounts(struct container_plan *plan, const struct container_of *f
         mounts[i] = (struct container_mount){.source = here ? here : s->mounts[i].source,
                                              .target = s->mounts[i].target,
                                              .read_only = s->mounts[i].read_only,
+                                             .fill = s->mounts[i].kind == MOUNT_VOLUME &&
+                                                     !s->mounts[i].no_copy &&
+                                                     !*str_or_empty(s->mounts[i].subpath),
                                              .propagation = text_if(s->mounts[i].propagation)};
     }
     for (size_t i = 0; i < files; i++) {

@@ -29,6 +29,7 @@ struct container_mount {
     const char *target; /* absolute path in the container */
     bool read_only;
     const char *propagation; /* "rprivate", "rshared", "rslave"...; NULL: rprivate */
+    bool fill; /* it is a volume: while that is empty it gets what the image has at @target */
 };
 
 /* A file system in memory. */

@@ -34,6 +34,7 @@
 #include "runtime/shim_answer.h"
 #include "runtime/snapshot.h"
 #include "runtime/userns.h"
+#include "runtime/volume_fill.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -267,6 +268,17 @@ static int mount_root(struct start *s, struct err *err)
     return rv == 0 ? userns_mount(&tree, &s->mount_fd, &s->root_fd, err) : rv;
 }
 
+/* In a user namespace the image's owners are others than on the disk. */
+static int fill_volumes(struct start *s, struct err *err)
+{
+    const struct container_spec *spec = &s->record.spec;
+    int rv = 0;
+    for (size_t i = 0; i < spec->mounts_n && rv == 0 && !spec->userns; i++)
+        if (spec->mounts[i].fill)
+            rv = volume_fill(s->root_fd, spec->mounts[i].target, spec->mounts[i].source, err);
+    return rv;
+}
+
 static int prepare(struct start *s, struct err *err)
 {
     struct rootfs_user user;
@@ -276,6 +288,8 @@ static int prepare(struct start *s, struct err *err)
         rv = mount_root(s, err);
     if (rv == 0)
         rv = mount_target_check(&s->record.spec, s->root_fd, err);
+    if (rv == 0)
+        rv = fill_volumes(s, err);
     if (rv < 0)
         return rv;
     const char *who = s->record.spec.user ? s->record.spec.user : str_or_empty(s->image.user);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,6 +57,11 @@ int volume_remove(struct runtime *rt, const char *name, struct err *err)
     cleanup_free char *path = str_printf("%s/%s", parent, name);
     if (!file_exists(path))
         return 0;
+    /* What is mounted there is not its content. */
+    while (umount2(path, UMOUNT_NOFOLLOW) == 0)
+        ;
+    if (errno == EBUSY)
+        return err_set(err, ERR_BUSY, "volume %s is mounted and in use", name);
     if ((rv = file_remove_tree(path, err)) < 0)
         return rv;
     return file_sync_dir(parent, err);

@@ -19,6 +19,23 @@ struct runtime;
  * absolute folder to *@ret_path, which the caller frees. */
 int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct err *err);
 
+/* How a volume is mounted, as Docker's driver "local" has it (mount(8)): file system type, device,
+ * options with commas. */
+struct volume_mount {
+    const char *type;   /* "nfs", "cifs", "tmpfs", "none" for a bind, … */
+    const char *device; /* may be "" of a tmpfs */
+    const char *options; /* may be "" */
+};
+
+/* Mount the volume at @path, its folder, if nothing is mounted there yet. The names of servers in
+ * "addr=" are resolved. Blocks for as long as the server takes. ERR_DENIED, ERR_IO and the like say
+ * what the kernel said. */
+int volume_mount(const char *path, const struct volume_mount *mount, struct err *err);
+
+/* Check a folder @subpath of the volume at @path, made if it is missing; no link of it leads outside.
+ * Its absolute path to *@ret_path. */
+int volume_subpath(const char *path, const char *subpath, char **ret_path, struct err *err);
+
 /* Delete volume @name with its content. A missing one is fine. Whoever has it mounted keeps seeing
  * what is left of it. */
 int volume_remove(struct runtime *rt, const char *name, struct err *err);

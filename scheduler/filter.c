@@ -7,12 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The named volume that @mount mounts, or NULL. */
+/* The named volume that @mount mounts, if it has a home at all; else NULL. */
 static struct volume_home *volume_of(const struct lookup *lookup, const struct mount_spec *mount)
 {
     if (mount->kind != MOUNT_VOLUME || !mount->source || !*mount->source)
         return NULL;
-    return lookup_volume(lookup, mount->source);
+    struct volume_home *volume = lookup_volume(lookup, mount->source);
+    return volume && volume->anywhere ? NULL : volume;
+}
+
+/* A port of the task's own node can be had by one task there. */
+static bool has_node_port(const struct spec *spec)
+{
+    for (size_t i = 0; i < spec->ports_n; i++)
+        if (spec->ports[i].mode == PORT_HOST)
+            return true;
+    return false;
 }
 
 void demand_init(struct demand *demand, const struct lookup *lookup, const struct spec *spec)
@@ -20,7 +30,7 @@ void demand_init(struct demand *demand, const struct lookup *lookup, const struc
     *demand = (struct demand){.spec = spec, .home = HOME_ANY};
     if (spec->mode == MODE_GLOBAL)
         return;
-    demand->max_per_node = spec->max_per_node;
+    demand->max_per_node = has_node_port(spec) ? 1 : spec->max_per_node;
     for (size_t i = 0; i < spec->mounts_n; i++) {
         const struct volume_home *volume = volume_of(lookup, &spec->mounts[i]);
         if (!volume)

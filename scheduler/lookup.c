@@ -115,7 +115,8 @@ void lookup_init(struct lookup *lookup, const struct view *view)
     qsort(lookup->revisions, view->revisions_n, sizeof(*lookup->revisions), compare_revisions);
     lookup->volumes = mem_alloc(view->volumes_n, sizeof(*lookup->volumes));
     for (size_t i = 0; i < view->volumes_n; i++)
-        lookup->volumes[i] = (struct volume_home){.name = str_or_empty(view->volumes[i].name),
+        lookup->volumes[i] = (struct volume_home){.anywhere = volume_is_anywhere(&view->volumes[i]),
+                                                  .name = str_or_empty(view->volumes[i].name),
                                                   .node_id = view->volumes[i].home_node_id,
                                                   .away = str_or_empty(view->volumes[i].home_name)};
     qsort(lookup->volumes, view->volumes_n, sizeof(*lookup->volumes), compare_volumes);

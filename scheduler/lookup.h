@@ -19,6 +19,7 @@ struct service_tasks {
 };
 
 struct volume_home {
+    bool anywhere; /* it has none */
     const char *name;
     int64_t node_id;  /* 0: none yet */
     const char *away; /* after a restore: the member it waits for, else "" */

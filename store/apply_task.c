@@ -122,6 +122,10 @@ static int settle_volumes(struct apply *apply, const struct service *service,
         if (mount->kind != MOUNT_VOLUME ||
             store_find(apply->store, TABLE_VOLUME, str_or_empty(mount->source), &volume) < 0)
             continue;
+        if (volume_is_anywhere(&volume)) {
+            record_release(&volume_type, &volume);
+            continue;
+        }
         if (volume.home_node_id == 0 && *str_or_empty(volume.home_name)) {
             rv = err_set(err, ERR_CONFLICT, "volume %s waits for its home %s to join", volume.name,
                          volume.home_name);

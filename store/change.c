@@ -69,26 +69,6 @@ static const struct field deploy_service_fields[] = {
 const struct record_type deploy_service_type =
     RECORD_TYPE("deploy_service", struct deploy_service, deploy_service_fields);
 
-static const struct field deploy_network_fields[] = {
-    FIELD_STRING(struct deploy_network, name, .since = 5),
-    FIELD_BOOL(struct deploy_network, full, .since = 5),
-    FIELD_STRING(struct deploy_network, prefix, .since = 5),
-    FIELD_STRING(struct deploy_network, ip_range, .since = 5),
-    FIELD_BOOL(struct deploy_network, internal, .since = 5),
-    FIELD_BOOL(struct deploy_network, attachable, .since = 5),
-    FIELD_LIST(struct deploy_network, labels, pair_type, .since = 5),
-};
-const struct record_type deploy_network_type =
-    RECORD_TYPE("deploy_network", struct deploy_network, deploy_network_fields);
-
-static const struct field deploy_volume_fields[] = {
-    FIELD_STRING(struct deploy_volume, name, .since = 5),
-    FIELD_LIST(struct deploy_volume, options, pair_type, .since = 5),
-    FIELD_LIST(struct deploy_volume, labels, pair_type, .since = 5),
-};
-const struct record_type deploy_volume_type =
-    RECORD_TYPE("deploy_volume", struct deploy_volume, deploy_volume_fields);
-
 static const struct field change_stack_deploy_fields[] = {
     FIELD_STRING(struct change_stack_deploy, name),
     FIELD_STRING(struct change_stack_deploy, project),

@@ -152,27 +152,6 @@ struct deploy_service {
     struct spec spec;
 };
 
-/* A network of a deploy that says more than its name. */
-struct deploy_network {
-    char *name;      /* short; with @full that of the row */
-    bool full;       /* … "name:" of the file */
-    char *prefix;    /* asked for; "": one of the pool's */
-    char *ip_range;  /* as in struct network */
-    bool internal;
-    bool attachable;
-    struct pair *labels; /* sorted by key */
-    size_t labels_n;
-};
-
-/* A volume of a deploy that says more than its name. */
-struct deploy_volume {
-    char *name; /* full */
-    struct pair *options; /* as in struct volume */
-    size_t options_n;
-    struct pair *labels;
-    size_t labels_n;
-};
-
 /* A whole Compose project at once. Refused (ERR_CONFLICT) unless the stack's revision is
  * @expected_revision (0: it must not exist), (ERR_EXISTS) when the stack came from another project
  * and @adopt is not set. Services that are not named stay unless @prune. Result id: the stack's. */
@@ -481,7 +460,7 @@ struct change_dns_remove {
 };
 
 extern const struct record_type task_observation_type, deploy_service_type, resealed_type,
-    deploy_network_type, deploy_volume_type, content_key_type;
+    content_key_type;
 #define X(kind, number, body) extern const struct record_type change_##body##_type;
 CHANGE_KINDS(X)
 #undef X

@@ -532,6 +532,26 @@ static const struct field registry_fields[] = {
 const struct record_type registry_type =
     RECORD_TYPE("registry", struct registry, registry_fields);
 
+static const struct field deploy_network_fields[] = {
+    FIELD_STRING(struct deploy_network, name, .since = 5),
+    FIELD_BOOL(struct deploy_network, full, .since = 5),
+    FIELD_STRING(struct deploy_network, prefix, .since = 5),
+    FIELD_STRING(struct deploy_network, ip_range, .since = 5),
+    FIELD_BOOL(struct deploy_network, internal, .since = 5),
+    FIELD_BOOL(struct deploy_network, attachable, .since = 5),
+    FIELD_LIST(struct deploy_network, labels, pair_type, .since = 5),
+};
+const struct record_type deploy_network_type =
+    RECORD_TYPE("deploy_network", struct deploy_network, deploy_network_fields);
+
+static const struct field deploy_volume_fields[] = {
+    FIELD_STRING(struct deploy_volume, name, .since = 5),
+    FIELD_LIST(struct deploy_volume, options, pair_type, .since = 5),
+    FIELD_LIST(struct deploy_volume, labels, pair_type, .since = 5),
+};
+const struct record_type deploy_volume_type =
+    RECORD_TYPE("deploy_volume", struct deploy_volume, deploy_volume_fields);
+
 static const struct field content_fields[] = {
     FIELD_INT(struct content, id, .since = 5),
     FIELD_ENUM(struct content, kind, content_kind_names, .since = 5),
@@ -713,4 +733,16 @@ bool content_name_is_valid(const char *name)
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     size_t len = strlen(name);
     return len > 0 && len <= CONTENT_NAME_MAX && name[0] != '.' && strspn(name, allowed) == len;
+}
+
+bool volume_is_anywhere(const struct volume *volume)
+{
+    static const char *const here[] = {"none", "bind", "ext4", "xfs", "btrfs", "vfat"};
+    const char *type = pair_get(volume->options, volume->options_n, "type");
+    if (!*str_or_empty(type))
+        return false;
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+        if (strcmp(type, here[i]) == 0)
+            return false;
+    return true;
 }

@@ -739,6 +739,27 @@ struct registry {
     int64_t modified_index;
 };
 
+/* A network of a deploy that says more than its name. */
+struct deploy_network {
+    char *name;      /* short; with @full that of the row */
+    bool full;       /* … "name:" of the file */
+    char *prefix;    /* asked for; "": one of the pool's */
+    char *ip_range;  /* as in struct network */
+    bool internal;
+    bool attachable;
+    struct pair *labels; /* sorted by key */
+    size_t labels_n;
+};
+
+/* A volume of a deploy that says more than its name. */
+struct deploy_volume {
+    char *name; /* full */
+    struct pair *options; /* as in struct volume */
+    size_t options_n;
+    struct pair *labels;
+    size_t labels_n;
+};
+
 enum content_kind {
     CONTENT_CONFIG,
     CONTENT_SECRET,
@@ -808,7 +829,7 @@ extern const struct record_type pair_type, port_spec_type, attachment_type, moun
     content_ref_type;
 extern const struct record_type cluster_type, stack_type, service_type, revision_type, task_type,
     node_type, network_type, volume_type, token_type, event_type, registry_type, job_run_type,
-    content_type, dns_record_type;
+    content_type, dns_record_type, deploy_network_type, deploy_volume_type;
 
 /* The names of the enums' values, as users see them. */
 extern const char *const task_state_names[];
@@ -842,6 +863,9 @@ bool task_is_terminal(enum task_state state);
 
 /* True when the task serves: running, and healthy if it has a check. */
 bool task_is_healthy(const struct task *task);
+
+/* True for volumes whose content is not on a member: nfs, cifs and the like, and tmpfs. */
+bool volume_is_anywhere(const struct volume *volume);
 
 /* The row's name of the network that @attachment of a service of @stack means, as a new string. */
 char *attachment_network(const char *stack, const struct attachment *attachment);

@@ -373,7 +373,7 @@ static void ports_and_mounts_are_checked(void **state)
         {"ports: ['1:1/sctp']", "c.yaml:4:13: services.web.ports: protocol 'sctp' must be tcp"},
         {"ports: [{published: 1}]", "c.yaml:4:13: services.web.ports: a port needs a target:"},
         {"ports: [{target: 1, published: 1, mode: lan}]",
-         "c.yaml:4:47: services.web.ports.mode: 'lan' must be"},
+         "c.yaml:4:45: services.web.ports.mode: 'lan' must be"},
         {"ports: ['1-2000:1-2000']", "c.yaml:4:13: services.web.ports: more than 1024 ports"},
         {"ports: [1:1, 1:2]", "c.yaml:4:18: services.web.ports: port 1/tcp is published by "
                               "service 'web' already"},
