@@ -354,7 +354,7 @@ static void read_volume_labels(struct reader *r, const struct yaml *value, void 
     compose_read_label_pairs(r, value, &volume_of(object)->labels, &volume_of(object)->labels_n);
 }
 
-/* Those of Docker's driver "local"; a size becomes bytes. */
+/* Those of Docker's driver "local". */
 static void read_driver_opts(struct reader *r, const struct yaml *value, void *object)
 {
     struct deploy_volume *volume = volume_of(object);
@@ -363,13 +363,8 @@ static void read_driver_opts(struct reader *r, const struct yaml *value, void *o
         return;
     for (size_t i = 0; i < value->n; i++) {
         char *text = compose_text(r, value->pairs[i].value);
-        int64_t bytes;
         if (!text)
             continue;
-        if (strcmp(value->pairs[i].key->text, "size") == 0 && compose_size(text, &bytes)) {
-            free(text);
-            text = str_printf("%lld", (long long)bytes);
-        }
         volume->options = mem_resize(volume->options, volume->options_n + 1, sizeof(struct pair));
         volume->options[volume->options_n++] =
             (struct pair){.key = str_copy(value->pairs[i].key->text), .value = text};

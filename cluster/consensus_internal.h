@@ -45,6 +45,7 @@ struct consensus_hazards {
     bool unproven_results;        /* a follower's answer claims all it has on disk */
     bool library_rollback;        /* it crashes rolling membership back, or does not do it */
     bool unconfirmed_reads;       /* a leader that was deposed does not know it */
+    bool votes_by_own_log;        /* a member that does not know yet that it votes does not */
     bool unexamined_folder;       /* it starts with less than it had, or crashes on it */
 };
 

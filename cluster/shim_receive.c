@@ -205,12 +205,35 @@ static bool check_message(struct consensus *c, struct raft_message *m)
     }
 }
 
+/* Who asks for votes counts those of the voters that it knows of, so which ones count is its
+ * business; a member that its own log does not call a voter may be one in a log that goes further.
+ * libraft would not vote then. Our entry in its configuration, which is to be a voter's for the time
+ * of this message, or NULL. */
+static struct raft_server *lend_vote(const struct consensus *c, const struct raft_message *m)
+{
+    const struct raft_configuration *configuration = &c->raft.configuration;
+    if (m->type != RAFT_IO_REQUEST_VOTE || c->hazards.votes_by_own_log)
+        return NULL;
+    for (unsigned i = 0; i < configuration->n; i++) {
+        struct raft_server *server = &configuration->servers[i];
+        if (server->id == c->raft.id)
+            return server->role == RAFT_VOTER ? NULL : server;
+    }
+    return NULL;
+}
+
 void shim_receive(struct consensus *c, struct raft_message *m)
 {
     if (!check_message(c, m)) {
         transport_release(m);
         return;
     }
+    struct raft_server *lent = lend_vote(c, m);
+    int role = lent ? lent->role : 0;
+    if (lent)
+        lent->role = RAFT_VOTER;
     c->recv(&c->io, m);
+    if (lent)
+        lent->role = role;
     consensus_after_raft(c);
 }

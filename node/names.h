@@ -75,7 +75,7 @@ bool names_records(struct names *names, const char *name, const struct dns_recor
 /* True when the asker is a task and all its networks lead nowhere else. */
 bool names_is_shut_in(struct names *names, struct in_addr from);
 
-/* True when @address is in the range of some network. */
+/* True when @address is in the range of some network, or of the cluster. */
 bool names_is_ours(struct names *names, struct in_addr address);
 
 #endif

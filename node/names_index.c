@@ -130,29 +130,39 @@ static struct named_address *take_addresses(const struct task_address *from, siz
     return to;
 }
 
+/* A range of @id; one that is none is left out. */
+static void add_range(struct names *names, const char *prefix, int64_t id, bool internal)
+{
+    char address[INET_ADDRSTRLEN] = "";
+    struct in_addr first;
+    const char *slash = strchr(prefix, '/');
+    size_t len = slash ? (size_t)(slash - prefix) : sizeof(address);
+    if (len >= sizeof(address))
+        return;
+    memcpy(address, prefix, len);
+    unsigned bits = (unsigned)atoi(slash + 1);
+    if (inet_pton(AF_INET, address, &first) != 1 || bits < 1 || bits > 32)
+        return;
+    names->networks[names->networks_n++] =
+        (struct named_network){.id = id,
+                               .first = ntohl(first.s_addr),
+                               .last = ntohl(first.s_addr) | (uint32_t)(0xffffffffULL >> bits),
+                               .internal = internal};
+}
+
 static void read_networks(struct names *names)
 {
     struct network *rows;
+    struct cluster cluster;
     size_t n;
     store_list(names->store, TABLE_NETWORK, BY_NONE, 0, &rows, &n);
-    names->networks = mem_alloc(n, sizeof(*names->networks));
-    for (size_t i = 0; i < n; i++) {
-        char address[INET_ADDRSTRLEN] = "";
-        struct in_addr first;
-        const char *prefix = str_or_empty(rows[i].prefix), *slash = strchr(prefix, '/');
-        size_t len = slash ? (size_t)(slash - prefix) : sizeof(address);
-        if (len >= sizeof(address))
-            continue;
-        memcpy(address, prefix, len);
-        unsigned bits = (unsigned)atoi(slash + 1);
-        if (inet_pton(AF_INET, address, &first) != 1 || bits < 1 || bits > 32)
-            continue;
-        names->networks[names->networks_n++] =
-            (struct named_network){.id = rows[i].id,
-                                   .first = ntohl(first.s_addr),
-                                   .last = ntohl(first.s_addr) | (uint32_t)(0xffffffffULL >> bits),
-                                   .internal = rows[i].internal};
+    names->networks = mem_alloc(n + 1, sizeof(*names->networks));
+    if (store_get(names->store, TABLE_CLUSTER, 1, &cluster) == 0) {
+        add_range(names, str_or_empty(cluster.pool), 0, false); /* what is not given out yet */
+        record_release(&cluster_type, &cluster);
     }
+    for (size_t i = 0; i < n; i++)
+        add_range(names, str_or_empty(rows[i].prefix), rows[i].id, rows[i].internal);
     record_free_list(&network_type, rows, n);
 }
 

@@ -668,7 +668,7 @@ struct volume {
     char *name;           /* full name, "stack_data" */
     int64_t home_node_id; /* where its content is; 0 until a task of it was placed */
     char *home_name;      /* after a restore: the member that had it and has not come back yet */
-    /* As of Docker's driver "local": type, device, o, and size. Empty: a folder of the home. */
+    /* As of Docker's driver "local": type, device and o. Empty: a folder of the home. */
     struct pair *options;
     size_t options_n;
     struct pair *labels; /* sorted by key */

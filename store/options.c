@@ -409,7 +409,7 @@ int options_validate(const struct spec *spec, struct err *err)
 
 static bool is_volume_key(const char *key)
 {
-    static const char *const keys[] = {"type", "device", "o", "size"};
+    static const char *const keys[] = {"type", "device", "o"};
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -425,7 +425,7 @@ int volume_options_check(const struct pair *options, size_t n, struct err *err)
         const char *key = str_or_empty(options[i].key), *value = str_or_empty(options[i].value);
         if (!is_volume_key(key))
             return err_set(err, ERR_INVALID,
-                           "driver_opts: '%.40s' is none of type, device, o and size", key);
+                           "driver_opts: '%.40s' is none of type, device and o", key);
         for (size_t k = 0; k < i; k++)
             if (str_equal(options[k].key, key))
                 return err_set(err, ERR_INVALID, "driver_opts: %s is given twice", key);
@@ -437,18 +437,10 @@ int volume_options_check(const struct pair *options, size_t n, struct err *err)
                            key, VALUE_MAX);
     }
     const char *type = pair_get(options, n, "type"), *device = pair_get(options, n, "device");
-    const char *size = pair_get(options, n, "size"), *o = pair_get(options, n, "o");
-    if (size && (strspn(size, "0123456789") != strlen(size) || strlen(size) == 0 ||
-                 strlen(size) > 15))
-        return err_set(err, ERR_INVALID, "driver_opts: size is a number of bytes, not '%.40s'",
-                       size);
+    const char *o = pair_get(options, n, "o");
     if ((device || o) && !type)
         return err_set(err, ERR_INVALID, "driver_opts: %s without a type", device ? "device" : "o");
     if (type && strcmp(type, "tmpfs") != 0 && !*str_or_empty(device))
         return err_set(err, ERR_INVALID, "driver_opts: type %.40s needs a device", type);
-    if (size && type)
-        return err_set(err, ERR_INVALID,
-                       "driver_opts: size is for folders of the member; with a type it belongs "
-                       "into o, 'o: size=100m'");
     return 0;
 }

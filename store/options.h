@@ -79,7 +79,7 @@ enum {
  * with the field's name as Compose has it: "cap_add: \"FLY\" is not a capability of Linux, …". */
 int options_validate(const struct spec *spec, struct err *err);
 
-/* Check the options of a volume: type, device, o and size, as Docker's driver "local" has them.
+/* Check the options of a volume: type, device and o, as Docker's driver "local" has them.
  * ERR_INVALID. Of level 5. */
 int volume_options_check(const struct pair *options, size_t n, struct err *err);
 

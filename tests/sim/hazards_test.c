@@ -290,6 +290,61 @@ static void test_libraft_would_crash_when_a_snapshot_has_the_one_before(void **s
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 3);
 }
 
+/* --- a voter that does not know it --------------------------------------------------------- */
+
+/* No entry reaches 2. */
+static bool stage_promotion(struct world *w, int64_t from, int64_t to, struct raft_message *m)
+{
+    (void)w;
+    (void)from;
+    return m->type != RAFT_IO_APPEND_ENTRIES || m->append_entries.n_entries == 0 || to != 2;
+}
+
+/* Member 1 makes 2 a voter, and both lose their power before 2 hears of it. Is there a leader then?
+ */
+static bool is_led_after_promotion(struct consensus_hazards hazards)
+{
+    struct world *w = world_new(11, 2);
+    struct answer a = {0};
+    w->hazards = hazards;
+    world_form(w, 1);
+    member_start(&w->members[2], false);
+    consensus_add(w->members[1].consensus, 2, on_change_answer, &a);
+    WORLD_UNTIL(w, a.done);
+    a.done = false;
+    consensus_assign(w->members[1].consensus, 2, ROLE_STANDBY, on_change_answer, &a);
+    WORLD_UNTIL(w, a.done);
+    WORLD_UNTIL(w, raft_of(w, 2)->last_stored == raft_last_index(raft_of(w, 1)));
+    w->on_parcel = stage_promotion;
+    raft_index index = raft_last_index(raft_of(w, 1)) + 1;
+    consensus_assign(w->members[1].consensus, 2, ROLE_VOTER, on_change_answer, &a);
+    WORLD_UNTIL(w, raft_of(w, 1)->last_stored == index);
+    member_crash(&w->members[1], 0);
+    member_crash(&w->members[2], 0);
+    world_run(w, 2000); /* what is under way is lost too */
+    w->on_parcel = NULL;
+    member_start(&w->members[1], false);
+    member_start(&w->members[2], false);
+    world_run(w, 30000);
+    bool led = w->members[1].ready || w->members[2].ready;
+    world_free(w);
+    return led;
+}
+
+static void test_a_voter_that_does_not_know_it_votes(void **state)
+{
+    (void)state;
+    struct consensus_hazards none = {0};
+    assert_true(is_led_after_promotion(none));
+}
+
+static void test_libraft_would_never_have_a_leader_again(void **state)
+{
+    (void)state;
+    struct consensus_hazards hazards = {.votes_by_own_log = true};
+    assert_false(is_led_after_promotion(hazards));
+}
+
 /* --- messages that cannot be true ---------------------------------------------------------- */
 
 static void give(struct world *w, int64_t from, int to, struct raft_message *m)
@@ -498,6 +553,8 @@ int main(void)
         cmocka_unit_test(test_a_change_of_membership_is_rolled_back),
         cmocka_unit_test(test_libraft_would_keep_one_it_loaded),
         cmocka_unit_test(test_libraft_would_crash_when_a_snapshot_has_the_one_before),
+        cmocka_unit_test(test_a_voter_that_does_not_know_it_votes),
+        cmocka_unit_test(test_libraft_would_never_have_a_leader_again),
         cmocka_unit_test(test_impossible_messages_change_nothing),
         cmocka_unit_test(test_a_damaged_snapshot_is_not_installed),
         cmocka_unit_test(test_a_leader_whose_disk_fails_says_so_and_stops),
