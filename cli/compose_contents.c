@@ -94,8 +94,8 @@ static const struct compose_key reference_keys[] = {
     {"mode", KEY_READ, read_mode, NULL},
 };
 
-static void read_references(struct reader *r, const struct yaml *value,
-                            struct compose_draft *draft, enum content_kind kind)
+static void read_references(struct reader *r, const struct yaml *value, struct compose_draft *draft,
+                            enum content_kind kind)
 {
     if (value->kind == YAML_NULL || !compose_is_list(r, value, "a list"))
         return;
@@ -194,8 +194,7 @@ static const struct compose_key content_keys[] = {
 
 static void read_definition(struct reader *r, const struct yaml_pair *pair, enum content_kind kind)
 {
-    r->content_defs =
-        mem_resize(r->content_defs, r->content_defs_n + 1, sizeof(*r->content_defs));
+    r->content_defs = mem_resize(r->content_defs, r->content_defs_n + 1, sizeof(*r->content_defs));
     struct compose_content *def = &r->content_defs[r->content_defs_n++];
     *def = (struct compose_content){
         .key = str_copy(pair->key->text), .at = pair->key, .content = {.kind = kind}};
@@ -236,9 +235,8 @@ static struct compose_content *find(struct reader *r, enum content_kind kind, co
 
 static int read_source_file(struct reader *r, const struct compose_content *def, struct buf *out)
 {
-    cleanup_free char *path = def->file[0] == '/'
-                                  ? str_copy(def->file)
-                                  : str_printf("%s/%s", r->directory, def->file);
+    cleanup_free char *path =
+        def->file[0] == '/' ? str_copy(def->file) : str_printf("%s/%s", r->directory, def->file);
     struct err err;
     int rv = file_read(path, CONTENT_BYTES_MAX, out, &err);
     if (rv == ERR_NOTFOUND)

@@ -166,8 +166,9 @@ static void read_name(struct reader *r, const struct yaml *value, void *object)
     struct deploy_network *network = network_of(object);
     compose_read_text(r, value, &network->name);
     if (network->name && !content_name_is_valid(network->name))
-        compose_error(r, value, "'%.100s' is no name for a network; use letters, digits, '.', '_' "
-                                "and '-'",
+        compose_error(r, value,
+                      "'%.100s' is no name for a network; use letters, digits, '.', '_' "
+                      "and '-'",
                       network->name);
     network->full = network->name != NULL;
 }
@@ -267,8 +268,7 @@ static const struct compose_key network_keys[] = {
 
 static void read_network(struct reader *r, const struct yaml_pair *pair)
 {
-    r->network_defs =
-        mem_resize(r->network_defs, r->network_defs_n + 1, sizeof(*r->network_defs));
+    r->network_defs = mem_resize(r->network_defs, r->network_defs_n + 1, sizeof(*r->network_defs));
     struct compose_network *def = &r->network_defs[r->network_defs_n++];
     *def = (struct compose_network){.key = str_copy(pair->key->text)};
     compose_section(r, pair->value, network_keys, ARRAY_SIZE(network_keys), def);

@@ -150,8 +150,8 @@ struct compose_content {
     char *key;
     const struct yaml *at;
     bool external;
-    char *base;  /* what it is called in the cluster */
-    char *file;  /* one of these three */
+    char *base; /* what it is called in the cluster */
+    char *file; /* one of these three */
     char *variable;
     char *text;
     const struct yaml *source_at;

@@ -68,8 +68,7 @@ static void settle_networks(struct reader *r)
         } else if (!def->external) {
             p->own_networks =
                 mem_resize(p->own_networks, p->own_networks_n + 1, sizeof(*p->own_networks));
-            record_copy(&deploy_network_type, &def->network,
-                        &p->own_networks[p->own_networks_n++]);
+            record_copy(&deploy_network_type, &def->network, &p->own_networks[p->own_networks_n++]);
         }
         free(used[i]);
     }

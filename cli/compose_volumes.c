@@ -374,10 +374,8 @@ static void read_driver_opts(struct reader *r, const struct yaml *value, void *o
 }
 
 static const struct compose_key volume_keys[] = {
-    {"driver", KEY_READ, read_driver, NULL},
-    {"driver_opts", KEY_READ, read_driver_opts, NULL},
-    {"external", KEY_READ, read_external, NULL},
-    {"labels", KEY_READ, read_volume_labels, NULL},
+    {"driver", KEY_READ, read_driver, NULL},     {"driver_opts", KEY_READ, read_driver_opts, NULL},
+    {"external", KEY_READ, read_external, NULL}, {"labels", KEY_READ, read_volume_labels, NULL},
     {"name", KEY_READ, read_name, NULL},
 };
 

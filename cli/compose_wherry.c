@@ -90,8 +90,7 @@ static void read_on_change(struct reader *r, const struct yaml *value, void *obj
         free(*signal);
         *signal = str_copy(name);
     } else {
-        compose_error(r, value,
-                      "'%.64s' must be restart, or a signal such as 'signal HUP'", text);
+        compose_error(r, value, "'%.64s' must be restart, or a signal such as 'signal HUP'", text);
     }
 }
 

@@ -208,7 +208,7 @@ static const struct arg_option set_options[] = {
         .name = "create", .usage = "[-l KEY=VALUE] NAME FILE",                                     \
         .summary = "keep a file as a " noun " that any stack may have",                            \
         .details = "Keep FILE ('-': standard input), of at most 500 KiB, as the " noun             \
-                   " NAME. A Compose file has it\nwith 'external: true'." text,                     \
+                   " NAME. A Compose file has it\nwith 'external: true'." text,                    \
         .examples = "  wherry " noun " create site ./site.conf\n"                                  \
                     "  printf %s \"$VALUE\" | wherry " noun " create site -\n",                    \
         .options = set_options, .options_size = sizeof(struct content_options), .words_min = 2,    \
@@ -238,27 +238,49 @@ static const struct arg_option set_options[] = {
     {                                                                                              \
         .name = "rm", .usage = "NAME...", .summary = "remove " noun "s that no service has",       \
         .details = "Remove " noun "s that were made by hand, with all their versions. One that a " \
-                   "service has stays.\nThose of a stack's file go with the stack.",                \
+                   "service has stays.\nThose of a stack's file go with the stack.",               \
         .examples = "  wherry " noun " rm site\n", .words_min = 1, .words_max = -1
 
-static const struct command config_create = CREATE("config", ""), .run = run_config_create};
-static const struct command config_update = UPDATE("config"), .run = run_config_update};
-static const struct command config_ls = LS("config"), .run = run_config_ls};
+static const struct command config_create = CREATE("config", ""), .run = run_config_create
+}
+;
+static const struct command config_update = UPDATE("config"), .run = run_config_update
+}
+;
+static const struct command config_ls = LS("config"), .run = run_config_ls
+}
+;
 static const struct command config_inspect = INSPECT(
-    "config", "Print a JSON array, with the content of those that are text."),
-    .run = run_config_inspect};
-static const struct command config_rm = RM("config"), .run = run_config_rm};
+                                "config",
+                                "Print a JSON array, with the content of those that are text."),
+                            .run = run_config_inspect
+}
+;
+static const struct command config_rm = RM("config"), .run = run_config_rm
+}
+;
 
-static const struct command secret_create = CREATE(
-    "secret", " It is sealed by the cluster key, on disk as on the wire, and is in\n"
-              "memory only where a task has it. Nothing shows it again."),
-    .run = run_secret_create};
-static const struct command secret_update = UPDATE("secret"), .run = run_secret_update};
-static const struct command secret_ls = LS("secret"), .run = run_secret_ls};
+static const struct command
+    secret_create =
+        CREATE("secret", " It is sealed by the cluster key, on disk as on the wire, and is in\n"
+                         "memory only where a task has it. Nothing shows it again."),
+    .run = run_secret_create
+}
+;
+static const struct command secret_update = UPDATE("secret"), .run = run_secret_update
+}
+;
+static const struct command secret_ls = LS("secret"), .run = run_secret_ls
+}
+;
 static const struct command secret_inspect = INSPECT(
-    "secret", "Print a JSON array. What is in a secret is not told."),
-    .run = run_secret_inspect};
-static const struct command secret_rm = RM("secret"), .run = run_secret_rm};
+                                "secret", "Print a JSON array. What is in a secret is not told."),
+                            .run = run_secret_inspect
+}
+;
+static const struct command secret_rm = RM("secret"), .run = run_secret_rm
+}
+;
 
 const struct command command_config = {
     .name = "config",

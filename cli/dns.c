@@ -16,8 +16,7 @@ struct dns_options {
     int64_t ttl_ms;
 };
 
-static int run_add(struct cli *cli, const void *options, int words_n, char **words,
-                   struct err *err)
+static int run_add(struct cli *cli, const void *options, int words_n, char **words, struct err *err)
 {
     const struct dns_options *o = options;
     cleanup_buf struct buf value = BUF_INIT;

@@ -10,8 +10,8 @@
 
 struct err;
 
-/* Parse labels into a new list, sorted by key; of one that is there twice the last counts. Free with
- * record_free_list(&pair_type). ERR_INVALID, and nothing to free. */
+/* Parse labels into a new list, sorted by key; of one that is there twice the last counts. Free
+ * with record_free_list(&pair_type). ERR_INVALID, and nothing to free. */
 int labels_read(const struct arg_texts *texts, struct pair **ret, size_t *ret_n, struct err *err);
 
 #endif

@@ -12,7 +12,7 @@ struct content_set_request {
     enum content_kind kind;
     char *name;
     struct bytes data;
-    bool update; /* it must be there (ERR_NOTFOUND); else it must not (ERR_EXISTS) */
+    bool update;         /* it must be there (ERR_NOTFOUND); else it must not (ERR_EXISTS) */
     struct pair *labels; /* sorted by key; of an update: none keep those there are */
     size_t labels_n;
 };
@@ -37,7 +37,7 @@ struct content_info {
     int64_t versions; /* that are kept */
     char *stack;      /* "": made by hand */
     int64_t size;
-    char *state;    /* of a secret: "sealed", or "due": a restore has lost it; else "" */
+    char *state;     /* of a secret: "sealed", or "due": a restore has lost it; else "" */
     char **services; /* that have it, of whichever version */
     size_t services_n;
     struct pair *labels;

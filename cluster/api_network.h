@@ -27,10 +27,10 @@ struct network_info {
     int64_t addresses; /* that can be given out */
     int64_t used;      /* … and are */
     struct network_member {
-        char *name;    /* "app.web" of a service's address, "app.web.2" of a task's */
+        char *name; /* "app.web" of a service's address, "app.web.2" of a task's */
         char *address;
-        char *node;    /* of a task */
-    } * members;       /* when one was asked for */
+        char *node; /* of a task */
+    } * members;    /* when one was asked for */
     size_t members_n;
     struct pair *labels;
     size_t labels_n;

@@ -17,9 +17,9 @@
  *  - a follower confirms only what its leader's messages proved equal, not all it has on disk, and
  *    is not told to commit past that;
  *  - a change of membership that is rolled back is found in the log or the last snapshot;
- *  - a member votes when it is asked, whether or not its own log says yet that it is a voter (Ongaro,
- *    "Consensus: Bridging Theory and Practice", section 4.1): else one whose making a voter had not
- *    reached it leaves the cluster without a leader for good;
+ *  - a member votes when it is asked, whether or not its own log says yet that it is a voter
+ * (Ongaro, "Consensus: Bridging Theory and Practice", section 4.1): else one whose making a voter
+ * had not reached it leaves the cluster without a leader for good;
  *  - the folder is examined by our own reader first (log_dir.h): damage, a lost vote, or less than
  *    was acknowledged is refused, and what a power cut may leave is put in order;
  *  - an id is never used twice (apply sees to that).

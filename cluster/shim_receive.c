@@ -207,8 +207,8 @@ static bool check_message(struct consensus *c, struct raft_message *m)
 
 /* Who asks for votes counts those of the voters that it knows of, so which ones count is its
  * business; a member that its own log does not call a voter may be one in a log that goes further.
- * libraft would not vote then. Our entry in its configuration, which is to be a voter's for the time
- * of this message, or NULL. */
+ * libraft would not vote then. Our entry in its configuration, which is to be a voter's for the
+ * time of this message, or NULL. */
 static struct raft_server *lend_vote(const struct consensus *c, const struct raft_message *m)
 {
     const struct raft_configuration *configuration = &c->raft.configuration;

@@ -66,8 +66,8 @@ struct agent {
     int64_t failures;           /* of what comes before the start */
     int64_t started_ms;         /* of the run under way, 0: it has not begun */
     bool killed;                /* STOP: the grace is over */
-    bool files_due;      /* its configs or secrets may have another content than it has */
-    int64_t files_ms;    /* boot time before which that is not tried again */
+    bool files_due;             /* its configs or secrets may have another content than it has */
+    int64_t files_ms;           /* boot time before which that is not tried again */
     unsigned limits_due; /* those (container_update_field) of the spec that the container lacks */
 
     /* Health: see health.c. */

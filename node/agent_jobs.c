@@ -39,10 +39,10 @@ struct agent_job {
     char *image; /* the spec's, as this node has it */
     int64_t run;
     int64_t deadline_ms;
-    unsigned limits; /* to change, of enum container_update_field */
+    unsigned limits;            /* to change, of enum container_update_field */
     struct content_files files; /* configs and secrets */
     size_t volumes_n;
-    struct volume *volumes;     /* of each mount what the state says; zeroed: nothing */
+    struct volume *volumes; /* of each mount what the state says; zeroed: nothing */
     atomic_bool cancelled;
     const atomic_bool *giving_up; /* the daemon's */
     struct err err;
@@ -281,10 +281,9 @@ static int place_files(struct agent_job *job, bool *ret_changed)
                                     .uid = job->files.files[i].uid,
                                     .gid = job->files.files[i].gid,
                                     .mode = job->files.files[i].mode};
-    int rv = job->files.n == 0
-                 ? 0
-                 : memfiles_place(job->runtime, job->id, files, job->files.n, ret_changed,
-                                  &job->err);
+    int rv = job->files.n == 0 ? 0
+                               : memfiles_place(job->runtime, job->id, files, job->files.n,
+                                                ret_changed, &job->err);
     free(files);
     return rv;
 }

@@ -65,9 +65,8 @@ static int check_set(struct api_call *c, const struct content_set_request *r, st
     bool exists = content_newest(c->daemon->store, r->kind, name, &newest, &none) == 0;
     int rv = 0;
     if (exists && *str_or_empty(newest.stack))
-        rv = err_set(err, ERR_EXISTS,
-                     "%s %s belongs to stack %s: change its file and deploy that", word, name,
-                     newest.stack);
+        rv = err_set(err, ERR_EXISTS, "%s %s belongs to stack %s: change its file and deploy that",
+                     word, name, newest.stack);
     else if (exists && !r->update)
         rv = err_set(err, ERR_EXISTS,
                      "there is a %s %s already; give it another content with 'wherry %s update %s "

@@ -107,9 +107,8 @@ static void count_users(struct api_call *c, const struct users *users, int64_t n
         if (!whole || !caller_sees(&c->caller, t->stack))
             continue;
         bool known = store_get(c->daemon->store, TABLE_NODE, t->node_id, &node) == 0;
-        add_member(info,
-                   str_printf("%s.%s.%lld", t->stack, t->service, (long long)t->slot), address,
-                   known ? node.name : "");
+        add_member(info, str_printf("%s.%s.%lld", t->stack, t->service, (long long)t->slot),
+                   address, known ? node.name : "");
         if (known)
             record_release(&node_type, &node);
     }

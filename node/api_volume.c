@@ -9,15 +9,15 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "node/propose.h"
-#include "store/level.h"
-#include "store/options.h"
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/elsewhere.h"
 #include "node/job.h"
+#include "node/propose.h"
 #include "node/standalone.h"
 #include "runtime/volume.h"
+#include "store/level.h"
+#include "store/options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -306,9 +306,10 @@ void api_volume_create(struct api_call *c, const void *request)
     if (!w)
         return;
     if (r->options_n + r->labels_n > 0 && !is_in_touch(c->daemon)) {
-        err_set(&w->err, ERR_UNAVAILABLE,
-                "options and labels of volumes are kept by the cluster, which this machine is in no "
-                "touch with, or some member is of an older release");
+        err_set(
+            &w->err, ERR_UNAVAILABLE,
+            "options and labels of volumes are kept by the cluster, which this machine is in no "
+            "touch with, or some member is of an older release");
         work_end(w);
         return;
     }

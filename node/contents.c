@@ -42,8 +42,8 @@ void content_seal(const struct seal_key *key, struct content *content)
     record_release(&sealed_type, &sealed);
 }
 
-static int open_key(const struct seal_key *key, const struct content *content,
-                    struct seal_key *ret, struct err *err)
+static int open_key(const struct seal_key *key, const struct content *content, struct seal_key *ret,
+                    struct err *err)
 {
     cleanup_free char *name = content_source(content);
     cleanup_secret struct buf opened = BUF_INIT;

@@ -43,14 +43,15 @@ int content_open(const struct seal_key *key, const struct content *content, stru
 int content_newest(struct store *store, enum content_kind kind, const char *base,
                    struct content *ret, struct err *err);
 
-/* Make @ret_add of what @given says (kind, base, data, labels) for @stack ("": by hand), the version
- * after the newest. @ret_same is true when the newest is just that; then there is nothing to add.
+/* Make @ret_add of what @given says (kind, base, data, labels) for @stack ("": by hand), the
+ * version after the newest. @ret_same is true when the newest is just that; then there is nothing
+ * to add.
  */
 int content_next(struct daemon *d, const struct content *given, const char *stack,
                  struct change_content_add *ret_add, bool *ret_same, struct err *err);
 
-/* Write into the specs of @request which versions they have, and into @ret_adds those that have to be
- * added first. ERR_NOTFOUND names what is nowhere. Nothing is owned after a failure. */
+/* Write into the specs of @request which versions they have, and into @ret_adds those that have to
+ * be added first. ERR_NOTFOUND names what is nowhere. Nothing is owned after a failure. */
 int contents_resolve(struct daemon *d, struct deploy_request *request,
                      struct content_adds *ret_adds, struct err *err);
 
@@ -59,7 +60,7 @@ struct content_files {
     struct content_file {
         struct buf data;
         uint32_t uid, gid, mode;
-    } *files;
+    } * files;
     size_t n;
 };
 

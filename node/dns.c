@@ -131,9 +131,7 @@ static size_t limit_of(const ldns_pkt *query, bool stream)
     if (stream)
         return DNS_MESSAGE_MAX;
     size_t says = ldns_pkt_edns(query) ? ldns_pkt_edns_udp_size(query) : 0;
-    return says < DNS_PLAIN_BYTES ? DNS_PLAIN_BYTES
-           : says > DNS_EDNS_BYTES ? DNS_EDNS_BYTES
-                                   : says;
+    return says < DNS_PLAIN_BYTES ? DNS_PLAIN_BYTES : says > DNS_EDNS_BYTES ? DNS_EDNS_BYTES : says;
 }
 
 static void refuse(const struct dns_asker *asker, const ldns_pkt *query, ldns_pkt_rcode code)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns - names of the cluster for the containers of this machine (RFC 1035, by UDP and TCP; RFC 6891).
+ * dns - names of the cluster for the containers of this machine (RFC 1035, by UDP and TCP; RFC
+ * 6891).
  *
- * Listens on 169.254.1.1:53, where every container's resolv.conf points. Answers come from the store
- * (names.h): addresses, SRV, TXT and PTR of services, tasks and members, and the users' own records.
- * Time to live 2 s, of records as they say. A name it knows nothing of goes to the task's own or the
- * machine's resolvers (resolvers.h), a bounded number at a time; their answers are remembered as
- * long as they allow, at most five minutes. Messages are parsed and written with ldns. Loop thread.
+ * Listens on 169.254.1.1:53, where every container's resolv.conf points. Answers come from the
+ * store (names.h): addresses, SRV, TXT and PTR of services, tasks and members, and the users' own
+ * records. Time to live 2 s, of records as they say. A name it knows nothing of goes to the task's
+ * own or the machine's resolvers (resolvers.h), a bounded number at a time; their answers are
+ * remembered as long as they allow, at most five minutes. Messages are parsed and written with
+ * ldns. Loop thread.
  */
 #ifndef WHERRY_NODE_DNS_H
 #define WHERRY_NODE_DNS_H

@@ -83,8 +83,9 @@ static void push_service(ldns_pkt *answer, const struct name_item *item)
 static void push_text(ldns_pkt *answer, const struct name_item *item)
 {
     char text[1 + 255];
-    int n = snprintf(text + 1, sizeof(text) - 1, *item->node ? "task=%.150s node=%.64s" : "node=%.64s",
-                     item->target, item->node);
+    int n =
+        snprintf(text + 1, sizeof(text) - 1, *item->node ? "task=%.150s node=%.64s" : "node=%.64s",
+                 item->target, item->node);
     text[0] = (char)n;
     ldns_rr *rr = record(owner_of(answer), LDNS_RR_TYPE_TXT, DNS_TTL_S);
     ldns_rr_push_rdf(rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_STR, (size_t)n + 1, text));
@@ -206,8 +207,8 @@ static char *text_of(const ldns_rdf *name)
     return text;
 }
 
-/* True when there are records of @name. *@ret_alias: a CNAME, when that is what it has and something
- * else is asked for; the caller frees it. */
+/* True when there are records of @name. *@ret_alias: a CNAME, when that is what it has and
+ * something else is asked for; the caller frees it. */
 static bool answer_records(const struct dns_asker *asker, const char *name, const ldns_rdf *owner,
                            ldns_rr_type type, ldns_pkt *answer, ldns_rr **ret_alias)
 {
@@ -269,8 +270,8 @@ bool dns_answer(const struct dns_asker *asker, const ldns_pkt *query, ldns_rr **
         }
     }
     /* A name of one label is ours or nobody's; and who may not go outside does not ask there. */
-    bool shut = !known && (!strchr(name, '.') ||
-                           names_is_shut_in(asker->dns->names, asker->from.sin_addr));
+    bool shut =
+        !known && (!strchr(name, '.') || names_is_shut_in(asker->dns->names, asker->from.sin_addr));
     if (shut)
         ldns_pkt_set_rcode(answer, LDNS_RCODE_NXDOMAIN);
     if ((known && !alias) || shut) {

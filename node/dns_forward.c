@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names that the cluster does not know: the machine's resolvers, or those of the task, are asked one
- * after the other, and what they say is remembered for as long as they allow. */
+/* Names that the cluster does not know: the machine's resolvers, or those of the task, are asked
+ * one after the other, and what they say is remembered for as long as they allow. */
 #include "node/dns_internal.h"
 
 #include "base/buf.h"
@@ -46,7 +46,7 @@ struct query {
     uint16_t id;
     uint8_t *wire; /* what they are asked, after two bytes for its length */
     size_t wire_len;
-    uv_udp_t udp; /* a port of its own: an answer is hard to forge */
+    uv_udp_t udp;  /* a port of its own: an answer is hard to forge */
     uv_tcp_t *tcp; /* of the resolver that is being asked now, for those who asked by TCP */
     uv_timer_t timer;
     int handles;
@@ -175,7 +175,8 @@ static void remember(struct query *q, const ldns_pkt *packet, const void *wire, 
     if (seconds == 0 || len > REMEMBERED_BYTES_MAX)
         return;
     free(r->wire);
-    *r = (struct remembered){.wire = mem_copy(wire, len), .len = len, .at_ms = (clock_mono_ns() / 1000000)};
+    *r = (struct remembered){
+        .wire = mem_copy(wire, len), .len = len, .at_ms = (clock_mono_ns() / 1000000)};
     r->until_ms = r->at_ms + seconds * 1000;
     str_fill(r->key, sizeof(r->key), q->key);
 }

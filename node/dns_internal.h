@@ -20,8 +20,8 @@ struct dns_connection;
 
 enum {
     DNS_HEADER_BYTES = 12,
-    DNS_PLAIN_BYTES = 512,  /* of an answer by UDP, without EDNS (RFC 1035, section 4.2.1) */
-    DNS_EDNS_BYTES = 1232,  /* … at most: what is not fragmented anywhere */
+    DNS_PLAIN_BYTES = 512, /* of an answer by UDP, without EDNS (RFC 1035, section 4.2.1) */
+    DNS_EDNS_BYTES = 1232, /* … at most: what is not fragmented anywhere */
     DNS_MESSAGE_MAX = 65535,
     DNS_TTL_S = 2,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/contents.h"
 #include "node/keychange.h"
+#include "node/contents.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"

@@ -285,9 +285,9 @@ static bool find_node(const struct names *names, const char *whole, struct name_
     if (suffix)
         name[len - strlen(".node")] = '\0';
     const struct named_node *node =
-        names->nodes_n ? bsearch(name, names->nodes, names->nodes_n, sizeof(*names->nodes),
-                                 compare_node_name)
-                       : NULL;
+        names->nodes_n
+            ? bsearch(name, names->nodes, names->nodes_n, sizeof(*names->nodes), compare_node_name)
+            : NULL;
     if (!node)
         return false;
     ret->items[0] = (struct name_item){.address = node->address};

@@ -2,12 +2,10 @@
 /*
  * names - what a name means to whoever asks for it.
  *
- *     web, web.STACK            service web: its address, or those of its healthy tasks where it has
- *                               none (endpoint_mode: dnsrr)
- *     tasks.web, tasks.web.STACK  its healthy tasks
- *     web.2, web.2.STACK        one of them
- *     an alias                  as the service that has it, in that network
- *     n2, n2.node               a member
+ *     web, web.STACK            service web: its address, or those of its healthy tasks where it
+ * has none (endpoint_mode: dnsrr) tasks.web, tasks.web.STACK  its healthy tasks web.2, web.2.STACK
+ * one of them an alias                  as the service that has it, in that network n2, n2.node a
+ * member
  *
  * Only what is in a network that the asker is in is answered. A name without a stack means the
  * asker's own; what its stack does not have, it finds in other stacks that share a network with it.
@@ -67,8 +65,8 @@ bool names_tasks(struct names *names, struct in_addr from, const char *name,
 bool names_of(struct names *names, struct in_addr from, struct in_addr address,
               char out[NAME_BYTES]);
 
-/* The user's own records of @name (lower case, without the last dot), or of the "*." above it: *@ret
- * points to *@ret_n of them, borrowed until the next change. */
+/* The user's own records of @name (lower case, without the last dot), or of the "*." above it:
+ * *@ret points to *@ret_n of them, borrowed until the next change. */
 bool names_records(struct names *names, const char *name, const struct dns_record **ret,
                    size_t *ret_n);
 

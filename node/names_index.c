@@ -210,9 +210,8 @@ static void settle_aliases(struct names *names, struct alias_of *list, size_t n)
 {
     names->aliases = mem_alloc(n, sizeof(*names->aliases));
     for (size_t i = 0; i < n; i++)
-        names->aliases[names->aliases_n++] =
-            (struct named_alias){list[i].alias, list[i].network_id,
-                                 find_service(names, list[i].service_id)};
+        names->aliases[names->aliases_n++] = (struct named_alias){
+            list[i].alias, list[i].network_id, find_service(names, list[i].service_id)};
     free(list);
     if (n)
         qsort(names->aliases, n, sizeof(*names->aliases), compare_aliases);
@@ -260,8 +259,8 @@ static void read_tasks(struct names *names)
                                  .node_id = rows[i].node_id,
                                  .service = SIZE_MAX,
                                  .stack = steal(&rows[i].stack),
-                                 .serves = rows[i].desired == DESIRED_RUN &&
-                                           task_is_healthy(&rows[i])};
+                                 .serves =
+                                     rows[i].desired == DESIRED_RUN && task_is_healthy(&rows[i])};
         t->addresses = take_addresses(rows[i].addresses, rows[i].addresses_n, &t->addresses_n);
     }
     names->tasks_n = n;
@@ -365,7 +364,7 @@ void names_refresh(struct names *names)
 const struct named_owner *names_owner(const struct names *names, struct in_addr address)
 {
     const struct named_owner key = {.address = address};
-    return names->owners_n ? bsearch(&key, names->owners, names->owners_n, sizeof(key),
-                                     compare_owners)
-                           : NULL;
+    return names->owners_n
+               ? bsearch(&key, names->owners, names->owners_n, sizeof(key), compare_owners)
+               : NULL;
 }

@@ -24,7 +24,7 @@ struct named_service {
 
 struct named_task {
     int64_t id, service_id, slot, node_id;
-    bool serves; /* healthy, and meant to run */
+    bool serves;    /* healthy, and meant to run */
     size_t service; /* SIZE_MAX: its service is gone */
     char *stack;
     struct named_address *addresses; /* in the order of its networks */

@@ -47,7 +47,7 @@ struct net_job {
     struct network_publish *publishes;
     struct network_service *services;
     struct network_prefix *internals;
-    bool *internal; /* in step with networks */
+    bool *internal;  /* in step with networks */
     bool *connected; /* in step with endpoints */
     struct err err;
 };
@@ -267,10 +267,10 @@ static void add_publish(struct net_job *job, const struct service *service,
     const struct task *const *tasks = serving_of(serving, service->id, &n);
     struct network_publish *p = &job->publishes[job->state.publishes_n];
     struct network_backend *backends = mem_alloc(n, sizeof(*backends));
-    *p = (struct network_publish){
-        .protocol = port->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
-        .port = (uint16_t)port->published,
-        .backends = backends};
+    *p = (struct network_publish){.protocol =
+                                      port->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+                                  .port = (uint16_t)port->published,
+                                  .backends = backends};
     for (size_t i = 0; i < n; i++) {
         struct network_backend *b = &backends[p->backends_n];
         if ((port->mode == PORT_HOST && tasks[i]->node_id != job->state.node_id) ||

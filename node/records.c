@@ -91,7 +91,8 @@ int record_check(const char *name, const char *type, const char *value, char **r
                        str_or_empty(type));
     cleanup_free char *text = quoted(upper, str_or_empty(value));
     bool txt = strcmp(upper, "TXT") == 0;
-    bool plain = *text && strlen(text) <= DNS_VALUE_MAX && !strpbrk(text, txt ? "\r\n\t" : "\r\n\t;()");
+    bool plain =
+        *text && strlen(text) <= DNS_VALUE_MAX && !strpbrk(text, txt ? "\r\n\t" : "\r\n\t;()");
     cleanup_free char *line = str_printf("%s. 60 IN %s %s", lower, upper, text);
     ldns_rdf *origin = ldns_dname_new_frm_str(".");
     bool fine = plain && ldns_rr_new_frm_str(&parsed, line, 60, origin, NULL) == LDNS_STATUS_OK;

@@ -279,8 +279,7 @@ static int check_secrets(struct store *store, const struct caller *caller,
                          const struct deploy_service *service, struct err *err)
 {
     for (size_t i = 0; i < service->spec.secrets_n && caller->token.stacks_n > 0; i++) {
-        cleanup_free char *name =
-            content_row_name(CONTENT_SECRET, service->spec.secrets[i].source);
+        cleanup_free char *name = content_row_name(CONTENT_SECRET, service->spec.secrets[i].source);
         struct content content;
         if (store_find(store, TABLE_CONTENT, name, &content) < 0)
             continue;

@@ -62,8 +62,8 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
            read_port(proto[CTA_PROTO_DST_PORT], &out->destination_port);
 }
 
-/* True when a service address or a published port still leads from @original to the source of @reply, or that is a
- * container that may finish what it has begun. */
+/* True when a service address or a published port still leads from @original to the source of
+ * @reply, or that is a container that may finish what it has begun. */
 static bool is_current(const struct netplan *plan, const struct tuple *original,
                        const struct tuple *reply)
 {
@@ -97,8 +97,7 @@ static void on_entry(const struct nlmsghdr *msg, void *arg)
     if (!(ntohl(netlink_u32(attrs[CTA_STATUS])) & IPS_DST_NAT) ||
         !read_tuple(attrs[CTA_TUPLE_ORIG], &original) ||
         !read_tuple(attrs[CTA_TUPLE_REPLY], &reply) ||
-        !netplan_is_ours(prune->plan, reply.source) ||
-        is_current(prune->plan, &original, &reply))
+        !netplan_is_ours(prune->plan, reply.source) || is_current(prune->plan, &original, &reply))
         return;
     struct stale stale = {.tuple_len = mnl_attr_get_payload_len(attrs[CTA_TUPLE_ORIG])};
     if (stale.tuple_len > sizeof(stale.tuple))

@@ -18,8 +18,8 @@ struct netlink;
 struct netplan;
 
 /* Delete the entries whose destination was translated into the cluster's ranges by a port or a
- * service address that does not have that backend in @plan; those of TCP only when no container has the backend's address. @nl is a
- * netfilter socket. Returns how many, or an error. */
+ * service address that does not have that backend in @plan; those of TCP only when no container has
+ * the backend's address. @nl is a netfilter socket. Returns how many, or an error. */
 int conntrack_prune(struct netlink *nl, const struct netplan *plan, struct err *err);
 
 #endif

@@ -48,8 +48,8 @@ enum {
     }
 
 #define STRUCT container_mount
-static const struct field mount_fields[] = {
-    TEXT(source), TEXT(target), FLAG(read_only), TEXT(propagation), FLAG(fill), {0}};
+static const struct field mount_fields[] = {TEXT(source),      TEXT(target), FLAG(read_only),
+                                            TEXT(propagation), FLAG(fill),   {0}};
 #undef STRUCT
 #define STRUCT container_tmpfs
 static const struct field tmpfs_fields[] = {

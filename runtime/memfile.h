@@ -3,8 +3,8 @@
  * memfile - files that a container has in memory: its configs and secrets.
  *
  * RUN_DIR/files is a file system of its own in memory (tmpfs, where the kernel can without swap),
- * open to root only: what is in it is never on a disk, and gone after a restart of the machine. Each
- * container has a folder there, with its files numbered; they are mounted into it one by one.
+ * open to root only: what is in it is never on a disk, and gone after a restart of the machine.
+ * Each container has a folder there, with its files numbered; they are mounted into it one by one.
  *
  * A file that is there is overwritten in place, so that a running container sees the new content:
  * whoever reads in that moment may see a part of it.

@@ -318,8 +318,7 @@ static void plan_peer_routes(struct netplan *plan, const struct network_peer *pe
 static void plan_remote_route(struct netplan *plan, const struct network_remote *remote)
 {
     char text[INET_ADDRSTRLEN];
-    if (!find_peer(plan, remote->peer) ||
-        !netplan_is_ours(plan, remote->address)) {
+    if (!find_peer(plan, remote->peer) || !netplan_is_ours(plan, remote->address)) {
         problem(plan, "remote address %s: node %u is no peer, or it lies outside the ranges",
                 show(remote->address, text), remote->peer);
         return;
@@ -367,8 +366,9 @@ static void plan_routes(struct netplan *plan)
 {
     const struct network_state *state = plan->state;
     size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
-    plan->routes = mem_alloc(local + peers + state->remotes_n + plan->ranges_n + plan->services_n + 2,
-                             sizeof(*plan->routes));
+    plan->routes =
+        mem_alloc(local + peers + state->remotes_n + plan->ranges_n + plan->services_n + 2,
+                  sizeof(*plan->routes));
     plan->neighbors = mem_alloc(local + peers + 1, sizeof(*plan->neighbors));
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
     plan->rules = mem_alloc(peers + 1, sizeof(*plan->rules));
@@ -397,8 +397,7 @@ static const char *publish_fault(const struct netplan *plan, const struct networ
     if (publish->protocol == IPPROTO_UDP && publish->port == plan->state->vxlan_port)
         return "the port is the machines' own tunnel";
     for (size_t i = 0; i < publish->backends_n; i++)
-        if (publish->backends[i].port == 0 ||
-            !netplan_is_ours(plan, publish->backends[i].address))
+        if (publish->backends[i].port == 0 || !netplan_is_ours(plan, publish->backends[i].address))
             return "a backend has no port or lies outside the ranges";
     return NULL;
 }
@@ -470,10 +469,10 @@ const struct network_service *netplan_find_service(const struct netplan *plan,
                                                    struct in_addr address)
 {
     const struct network_service key = {.address = address}, *key_p = &key;
-    const struct network_service **found =
-        plan->services_n ? bsearch(&key_p, plan->services, plan->services_n,
-                                   sizeof(*plan->services), compare_services)
-                         : NULL;
+    const struct network_service **found = plan->services_n
+                                               ? bsearch(&key_p, plan->services, plan->services_n,
+                                                         sizeof(*plan->services), compare_services)
+                                               : NULL;
     return found ? *found : NULL;
 }
 

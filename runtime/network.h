@@ -5,9 +5,9 @@
  * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
  * which every machine holds on its loopback device. Between machines there are /32 routes over one
  * VXLAN device with static neighbours and forwarding entries. One nftables table holds isolation,
- * published ports, service addresses and masquerading. All of it is a function of one struct network_state: apply it
- * as often as you like, what is already so is left alone, what is not in it goes away, and what a
- * stranger flushed comes back.
+ * published ports, service addresses and masquerading. All of it is a function of one struct
+ * network_state: apply it as often as you like, what is already so is left alone, what is not in it
+ * goes away, and what a stranger flushed comes back.
  *
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
@@ -81,8 +81,8 @@ struct network_publish {
     size_t backends_n;
 };
 
-/* An address that stands for several containers, in one network. Who reaches the address reaches one
- * of them by chance, and stays with it while the connection lasts. */
+/* An address that stands for several containers, in one network. Who reaches the address reaches
+ * one of them by chance, and stays with it while the connection lasts. */
 struct network_service {
     struct in_addr address;
     const struct in_addr *backends; /* of its healthy tasks anywhere; none: it is refused */

@@ -22,8 +22,8 @@ int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct 
 /* How a volume is mounted, as Docker's driver "local" has it (mount(8)): file system type, device,
  * options with commas. */
 struct volume_mount {
-    const char *type;   /* "nfs", "cifs", "tmpfs", "none" for a bind, … */
-    const char *device; /* may be "" of a tmpfs */
+    const char *type;    /* "nfs", "cifs", "tmpfs", "none" for a bind, … */
+    const char *device;  /* may be "" of a tmpfs */
     const char *options; /* may be "" */
 };
 
@@ -32,8 +32,8 @@ struct volume_mount {
  * what the kernel said. */
 int volume_mount(const char *path, const struct volume_mount *mount, struct err *err);
 
-/* Check a folder @subpath of the volume at @path, made if it is missing; no link of it leads outside.
- * Its absolute path to *@ret_path. */
+/* Check a folder @subpath of the volume at @path, made if it is missing; no link of it leads
+ * outside. Its absolute path to *@ret_path. */
 int volume_subpath(const char *path, const char *subpath, char **ret_path, struct err *err);
 
 /* Delete volume @name with its content. A missing one is fine. Whoever has it mounted keeps seeing

@@ -232,8 +232,8 @@ int volume_fill(int root_fd, const char *target, const char *folder, struct err 
     cleanup_close int from = open_below(root_fd, target);
     if (from < 0 || !is_empty(to))
         return 0;
-    int rv = is_mount(to, parent) ? copy_tree(from, to, 0, err)
-                                  : fill_beside(from, folder, parent, err);
+    int rv =
+        is_mount(to, parent) ? copy_tree(from, to, 0, err) : fill_beside(from, folder, parent, err);
     return rv < 0 ? err_wrap(err, "fill volume %s with what the image has at %.100s", slash + 1,
                              target)
                   : 0;

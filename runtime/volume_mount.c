@@ -23,13 +23,20 @@ static const struct {
     const char *name;
     unsigned long set, clear;
 } flags[] = {
-    {"ro", MS_RDONLY, 0},          {"rw", 0, MS_RDONLY},
-    {"nosuid", MS_NOSUID, 0},      {"suid", 0, MS_NOSUID},
-    {"nodev", MS_NODEV, 0},        {"dev", 0, MS_NODEV},
-    {"noexec", MS_NOEXEC, 0},      {"exec", 0, MS_NOEXEC},
-    {"noatime", MS_NOATIME, 0},    {"relatime", MS_RELATIME, 0},
-    {"nodiratime", MS_NODIRATIME, 0}, {"sync", MS_SYNCHRONOUS, 0},
-    {"bind", MS_BIND, 0},          {"rbind", MS_BIND | MS_REC, 0},
+    {"ro", MS_RDONLY, 0},
+    {"rw", 0, MS_RDONLY},
+    {"nosuid", MS_NOSUID, 0},
+    {"suid", 0, MS_NOSUID},
+    {"nodev", MS_NODEV, 0},
+    {"dev", 0, MS_NODEV},
+    {"noexec", MS_NOEXEC, 0},
+    {"exec", 0, MS_NOEXEC},
+    {"noatime", MS_NOATIME, 0},
+    {"relatime", MS_RELATIME, 0},
+    {"nodiratime", MS_NODIRATIME, 0},
+    {"sync", MS_SYNCHRONOUS, 0},
+    {"bind", MS_BIND, 0},
+    {"rbind", MS_BIND | MS_REC, 0},
     {"defaults", 0, 0},
 };
 
@@ -52,7 +59,8 @@ static int put_address(const char *name, struct buf *out, struct err *err)
     int rv = getaddrinfo(name, NULL, &hints, &found);
     if (rv != 0)
         return err_set(err, ERR_UNAVAILABLE, "addr=%.100s: %s", name, gai_strerror(rv));
-    rv = getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
+    rv =
+        getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
     freeaddrinfo(found);
     if (rv != 0)
         return err_set(err, ERR_UNAVAILABLE, "addr=%.100s: %s", name, gai_strerror(rv));

@@ -76,8 +76,7 @@ static int64_t lease_last(struct store *store, int64_t pool, int64_t first, int6
     sql_int(stmt, 2, first);
     sql_int(stmt, 3, end);
     check(sql_step(stmt)); /* NULL for no row */
-    int64_t last =
-        sqlite3_column_type(stmt, 0) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, 0);
+    int64_t last = sqlite3_column_type(stmt, 0) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, 0);
     sql_reset(stmt);
     return last;
 }
@@ -165,7 +164,8 @@ int prefix_take(struct store *store, const char *pool, int64_t network_id, char 
 
 static uint32_t last_of(const struct prefix *prefix)
 {
-    return prefix->bits == 0 ? UINT32_MAX : prefix->first | (uint32_t)(0xffffffffULL >> prefix->bits);
+    return prefix->bits == 0 ? UINT32_MAX
+                             : prefix->first | (uint32_t)(0xffffffffULL >> prefix->bits);
 }
 
 static bool meet(const struct prefix *a, const struct prefix *b)
@@ -183,10 +183,11 @@ static int check_free_range(struct store *store, const char *text, const struct 
     int rv = 0;
     check(store_get(store, TABLE_CLUSTER, 1, &cluster) == 0);
     if (prefix_parse(cluster.pool, &other) && meet(range, &other))
-        rv = err_set(err, ERR_EXISTS,
-                     "subnet %s meets the cluster's own range %s: take another, or leave it out and "
-                     "have one given out",
-                     text, cluster.pool);
+        rv =
+            err_set(err, ERR_EXISTS,
+                    "subnet %s meets the cluster's own range %s: take another, or leave it out and "
+                    "have one given out",
+                    text, cluster.pool);
     record_release(&cluster_type, &cluster);
     store_list(store, TABLE_NETWORK, BY_NONE, 0, &networks, &n);
     for (size_t i = 0; i < n && rv == 0; i++)
@@ -276,7 +277,7 @@ int address_claim(struct store *store, const struct network *network, const char
 }
 
 void addresses_return(struct store *store, const struct task_address *addresses, size_t n,
-                    int64_t owner_id)
+                      int64_t owner_id)
 {
     for (size_t i = 0; i < n; i++) {
         struct network network;

@@ -2,9 +2,10 @@
 /*
  * address - who holds which prefix of the cluster's range, and which address of a network.
  *
- * Inside store/ only. Each network has a /20 of the cluster's pool, or a range of its own outside of
- * it. Each task has one address in each of its networks, and so has each service. The next one given out is the next never used; when all were, the one that has
- * been free for longest, so that whoever still remembers a freed address finds nobody there.
+ * Inside store/ only. Each network has a /20 of the cluster's pool, or a range of its own outside
+ * of it. Each task has one address in each of its networks, and so has each service. The next one
+ * given out is the next never used; when all were, the one that has been free for longest, so that
+ * whoever still remembers a freed address finds nobody there.
  */
 #ifndef WHERRY_STORE_ADDRESS_H
 #define WHERRY_STORE_ADDRESS_H
@@ -34,17 +35,18 @@ int own_range_check(struct store *store, const char *text, const char *ip_range,
 /* Give back the prefix of @network, and forget its addresses. */
 void prefix_free(struct store *store, const struct network *network);
 
-/* Give @owner_id, a task or a service, a free address in @network: a new string. ERR_NOSPACE when none is left. */
+/* Give @owner_id, a task or a service, a free address in @network: a new string. ERR_NOSPACE when
+ * none is left. */
 int address_take(struct store *store, const struct network *network, int64_t owner_id,
                  char **ret_address, struct err *err);
 
-/* Give @owner_id the address @address of @network, which it may have already. ERR_INVALID: it is not
- * one of it; ERR_EXISTS: another has it. */
+/* Give @owner_id the address @address of @network, which it may have already. ERR_INVALID: it is
+ * not one of it; ERR_EXISTS: another has it. */
 int address_claim(struct store *store, const struct network *network, const char *address,
                   int64_t owner_id, struct err *err);
 
 /* Give back those of @n addresses that are @owner_id's. */
 void addresses_return(struct store *store, const struct task_address *addresses, size_t n,
-                    int64_t owner_id);
+                      int64_t owner_id);
 
 #endif

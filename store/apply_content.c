@@ -132,9 +132,10 @@ static int check_content(struct apply *apply, const struct content *content, str
     bool secret = content->kind == CONTENT_SECRET;
     size_t most = secret ? CONTENT_SEALED_MAX : CONTENT_BYTES_MAX;
     if (!content_name_is_valid(base))
-        return err_set(err, ERR_INVALID,
-                       "'%.120s' is no name for a %s: letters, digits, '_', '.' and '-', at most %d",
-                       base, content_kind_names[content->kind], CONTENT_NAME_MAX);
+        return err_set(
+            err, ERR_INVALID,
+            "'%.120s' is no name for a %s: letters, digits, '_', '.' and '-', at most %d", base,
+            content_kind_names[content->kind], CONTENT_NAME_MAX);
     if (content->data.len > most || content->size < 0 || content->size > CONTENT_BYTES_MAX)
         return err_set(err, ERR_TOOBIG, "%s %s is larger than %d bytes",
                        content_kind_names[content->kind], base, CONTENT_BYTES_MAX);
@@ -219,8 +220,7 @@ static int add_version(struct apply *apply, const struct content *given, struct 
     return 0;
 }
 
-int apply_content_add(struct apply *apply, const struct change_content_add *change,
-                      struct err *err)
+int apply_content_add(struct apply *apply, const struct change_content_add *change, struct err *err)
 {
     const struct content *content = &change->content;
     struct content *versions;
@@ -270,8 +270,7 @@ int apply_content_remove(struct apply *apply, const struct change_content_remove
     size_t n;
     const char *base = str_or_empty(change->base);
     versions_of(apply, change->kind, base, &versions, &n);
-    int rv =
-        remove_versions(apply, content_kind_names[change->kind], base, versions, n, err);
+    int rv = remove_versions(apply, content_kind_names[change->kind], base, versions, n, err);
     record_free_list(&content_type, versions, n);
     return rv;
 }

@@ -47,8 +47,9 @@ static int check_record(const struct change_dns_set *change, struct err *err)
         return err_set(err, ERR_INVALID, "'%.20s' is none of A, AAAA, CNAME, TXT, SRV and MX",
                        str_or_empty(change->type));
     if (!is_plain(str_or_empty(change->value), DNS_VALUE_MAX))
-        return err_set(err, ERR_INVALID, "%s: its value is empty, not plain or longer than %d bytes",
-                       change->name, DNS_VALUE_MAX);
+        return err_set(err, ERR_INVALID,
+                       "%s: its value is empty, not plain or longer than %d bytes", change->name,
+                       DNS_VALUE_MAX);
     if (change->ttl < 0 || change->ttl > 7 * 24 * 3600)
         return err_set(err, ERR_INVALID, "%s: its time to live is not within 0 s to a week",
                        change->name);

@@ -50,8 +50,7 @@ static int settle_one(struct apply *apply, const struct service *service,
     if (rv == 0 && *asked)
         add(&to->reserved, &to->reserved_n, network.id, str_copy(asked));
     if (rv == 0 && wants_address(apply, service)) {
-        const struct task_address *had =
-            find(service->addresses, service->addresses_n, network.id);
+        const struct task_address *had = find(service->addresses, service->addresses_n, network.id);
         char *address = had ? str_copy(had->address) : NULL;
         if (!address)
             rv = address_take(apply->store, &network, service->id, &address, err);
@@ -95,10 +94,10 @@ int service_settle_addresses(struct apply *apply, struct service *service, struc
                     service->id);
         drop_others(apply, service->reserved, service->reserved_n, to.reserved, to.reserved_n,
                     service->id);
-        bool same = same_addresses(service->addresses, service->addresses_n, to.addresses,
-                                   to.addresses_n) &&
-                    same_addresses(service->reserved, service->reserved_n, to.reserved,
-                                   to.reserved_n);
+        bool same =
+            same_addresses(service->addresses, service->addresses_n, to.addresses,
+                           to.addresses_n) &&
+            same_addresses(service->reserved, service->reserved_n, to.reserved, to.reserved_n);
         if (!same) {
             struct service before = *service;
             service->addresses = to.addresses;

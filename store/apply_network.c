@@ -18,10 +18,11 @@ static int check_name(const char *name, struct err *err)
 {
     if (content_name_is_valid(name) && strlen(name) <= 127)
         return 0;
-    return err_set(err, ERR_INVALID,
-                   "\"%.130s\" is no name for a network: letters, digits, '_', '.' and '-', at most "
-                   "%d",
-                   name, CONTENT_NAME_MAX);
+    return err_set(
+        err, ERR_INVALID,
+        "\"%.130s\" is no name for a network: letters, digits, '_', '.' and '-', at most "
+        "%d",
+        name, CONTENT_NAME_MAX);
 }
 
 int network_given_check(const struct deploy_network *given, struct err *err)

@@ -307,8 +307,9 @@ static int check_job(const struct spec *spec, const char *object, struct err *er
 int spec_validate(const struct spec *spec, int level, const char *object, struct err *err)
 {
     int (*const checks[])(const struct spec *, const char *, struct err *) = {
-        check_strings, check_numbers, check_ports, check_mounts,    check_networks,
-        check_contents, check_job, check_probe, check_resources, check_single, check_addresses,
+        check_strings,   check_numbers,  check_ports,     check_mounts,
+        check_networks,  check_contents, check_job,       check_probe,
+        check_resources, check_single,   check_addresses,
     };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         int rv = checks[i](spec, object, err);

@@ -135,8 +135,7 @@ static char *task_with(struct apply *apply, const char *volume)
     store_list(apply->store, TABLE_TASK, BY_NONE, 0, &tasks, &n);
     for (size_t i = 0; i < n && !user; i++) {
         struct spec spec;
-        if (task_is_terminal(tasks[i].state) ||
-            store_task_spec(apply->store, &tasks[i], &spec) < 0)
+        if (task_is_terminal(tasks[i].state) || store_task_spec(apply->store, &tasks[i], &spec) < 0)
             continue;
         if (mounts(&spec, volume))
             user = task_title(&tasks[i]);
@@ -204,8 +203,7 @@ static int set_home(struct apply *apply, struct volume *volume, int64_t node_id,
     return rv;
 }
 
-int apply_volume_home(struct apply *apply, const struct change_volume_home *change,
-                      struct err *err)
+int apply_volume_home(struct apply *apply, const struct change_volume_home *change, struct err *err)
 {
     struct volume volume;
     int rv = find_volume(apply, change->name, change->from_node_id, &volume, err);

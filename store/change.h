@@ -405,8 +405,8 @@ struct change_content_add {
     struct content content; /* without id, time and indexes */
 };
 
-/* All versions of one made by hand go. Refused (ERR_CONFLICT) while a service has it, (ERR_NOTFOUND)
- * when it is not there, (ERR_DENIED) when it came with a stack. */
+/* All versions of one made by hand go. Refused (ERR_CONFLICT) while a service has it,
+ * (ERR_NOTFOUND) when it is not there, (ERR_DENIED) when it came with a stack. */
 struct change_content_remove {
     enum content_kind kind;
     char *base;

@@ -649,13 +649,13 @@ struct node {
 
 struct network {
     int64_t id;
-    int64_t stack_id; /* 0: made by hand, it stays until it is removed by hand */
-    char *name;   /* full name, "stack_default" */
-    char *prefix; /* "10.192.16.0/20", given out by apply, or as it was asked for */
-    bool own_range;  /* … the latter: it lies outside the cluster's pool */
-    char *ip_range;  /* part of @prefix that addresses are given out of; "": all of it */
-    bool internal;   /* no way from it to anything outside */
-    bool attachable; /* containers of no stack may be in it */
+    int64_t stack_id;    /* 0: made by hand, it stays until it is removed by hand */
+    char *name;          /* full name, "stack_default" */
+    char *prefix;        /* "10.192.16.0/20", given out by apply, or as it was asked for */
+    bool own_range;      /* … the latter: it lies outside the cluster's pool */
+    char *ip_range;      /* part of @prefix that addresses are given out of; "": all of it */
+    bool internal;       /* no way from it to anything outside */
+    bool attachable;     /* containers of no stack may be in it */
     struct pair *labels; /* sorted by key */
     size_t labels_n;
     int64_t created_index;
@@ -741,10 +741,10 @@ struct registry {
 
 /* A network of a deploy that says more than its name. */
 struct deploy_network {
-    char *name;      /* short; with @full that of the row */
-    bool full;       /* … "name:" of the file */
-    char *prefix;    /* asked for; "": one of the pool's */
-    char *ip_range;  /* as in struct network */
+    char *name;     /* short; with @full that of the row */
+    bool full;      /* … "name:" of the file */
+    char *prefix;   /* asked for; "": one of the pool's */
+    char *ip_range; /* as in struct network */
     bool internal;
     bool attachable;
     struct pair *labels; /* sorted by key */
@@ -753,7 +753,7 @@ struct deploy_network {
 
 /* A volume of a deploy that says more than its name. */
 struct deploy_volume {
-    char *name; /* full */
+    char *name;           /* full */
     struct pair *options; /* as in struct volume */
     size_t options_n;
     struct pair *labels;
@@ -768,20 +768,20 @@ enum content_kind {
 enum {
     CONTENT_BYTES_MAX = 500 << 10, /* of one, as Docker has it */
     CONTENT_SEALED_MAX = CONTENT_BYTES_MAX + 64,
-    CONTENTS_MAX = 10000,    /* versions of all */
-    CONTENT_NAME_MAX = 120,  /* bytes */
+    CONTENTS_MAX = 10000,   /* versions of all */
+    CONTENT_NAME_MAX = 120, /* bytes */
 };
 
 /* One version of a config or secret. It never changes; another content is another version. */
 struct content {
     int64_t id;
     enum content_kind kind;
-    char *base;        /* what users call it, "app_site" */
-    int64_t version;   /* of those of @base, from 1 */
-    char *stack;       /* the stack whose file it came with; "": made by hand */
-    struct bytes data; /* of a secret: sealed by @key */
-    struct sealed key; /* of a secret: the key of its own, sealed by the cluster's */
-    int64_t size;      /* bytes of the content itself */
+    char *base;          /* what users call it, "app_site" */
+    int64_t version;     /* of those of @base, from 1 */
+    char *stack;         /* the stack whose file it came with; "": made by hand */
+    struct bytes data;   /* of a secret: sealed by @key */
+    struct sealed key;   /* of a secret: the key of its own, sealed by the cluster's */
+    int64_t size;        /* bytes of the content itself */
     struct pair *labels; /* sorted by key */
     size_t labels_n;
     int64_t created_ms;
@@ -799,10 +799,10 @@ enum {
 /* A name of the user's own that members answer for: in no zone, as it stands. */
 struct dns_record {
     int64_t id;
-    char *name;   /* in lower case, without the last dot */
-    char *type;   /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX" */
-    char *value;  /* as in a zone file (RFC 1035, section 5) */
-    int64_t ttl;  /* seconds */
+    char *name;  /* in lower case, without the last dot */
+    char *type;  /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX" */
+    char *value; /* as in a zone file (RFC 1035, section 5) */
+    int64_t ttl; /* seconds */
     int64_t created_ms;
     int64_t created_index;
     int64_t modified_index;

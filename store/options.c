@@ -424,8 +424,8 @@ int volume_options_check(const struct pair *options, size_t n, struct err *err)
     for (size_t i = 0; i < n; i++) {
         const char *key = str_or_empty(options[i].key), *value = str_or_empty(options[i].value);
         if (!is_volume_key(key))
-            return err_set(err, ERR_INVALID,
-                           "driver_opts: '%.40s' is none of type, device and o", key);
+            return err_set(err, ERR_INVALID, "driver_opts: '%.40s' is none of type, device and o",
+                           key);
         for (size_t k = 0; k < i; k++)
             if (str_equal(options[k].key, key))
                 return err_set(err, ERR_INVALID, "driver_opts: %s is given twice", key);

@@ -85,12 +85,16 @@ static void ports_come_short_and_long(void **state)
 {
     (void)state;
     static const struct form forms[] = {
-        {"ports: [80:81]", "{\"protocol\": \"tcp\", \"published\": 80, \"target\": 81, \"mode\": \"ingress\"}"},
-        {"ports: ['53:54/udp']", "{\"protocol\": \"udp\", \"published\": 53, \"target\": 54, \"mode\": \"ingress\"}"},
-        {"ports: ['53:53/udp', 53:53]", "\"udp\", \"published\": 53, \"target\": 53, \"mode\": \"ingress\"}, "
-                                        "{\"protocol\": \"tcp\", \"published\": 53"},
-        {"ports: ['90-91:80-81']", "\"published\": 90, \"target\": 80, \"mode\": \"ingress\"}, {\"protocol\": \"tcp\", "
-                                   "\"published\": 91, \"target\": 81, \"mode\": \"ingress\"}]"},
+        {"ports: [80:81]",
+         "{\"protocol\": \"tcp\", \"published\": 80, \"target\": 81, \"mode\": \"ingress\"}"},
+        {"ports: ['53:54/udp']",
+         "{\"protocol\": \"udp\", \"published\": 53, \"target\": 54, \"mode\": \"ingress\"}"},
+        {"ports: ['53:53/udp', 53:53]",
+         "\"udp\", \"published\": 53, \"target\": 53, \"mode\": \"ingress\"}, "
+         "{\"protocol\": \"tcp\", \"published\": 53"},
+        {"ports: ['90-91:80-81']",
+         "\"published\": 90, \"target\": 80, \"mode\": \"ingress\"}, {\"protocol\": \"tcp\", "
+         "\"published\": 91, \"target\": 81, \"mode\": \"ingress\"}]"},
         {"ports: [{target: 1, published: '2', protocol: udp, mode: ingress, name: n}]",
          "{\"protocol\": \"udp\", \"published\": 2, \"target\": 1, \"mode\": \"ingress\"}"},
         {"ports: [{target: 1, published: 2, mode: host}]",
@@ -297,7 +301,8 @@ static void keys_are_checked(void **state)
          "c.yaml:2:24: secrets.a.content: a secret does not stand in a file that is shared"},
         {"services: {w: {image: i}}\nconfigs: {a: {external: true, content: x}}",
          "c.yaml:2:11: configs.a: is external: its content does not come from here"},
-        {"services: {w: {image: i, configs: [a]}}", "c.yaml:1:36: services.w.configs: no config 'a'"},
+        {"services: {w: {image: i, configs: [a]}}",
+         "c.yaml:1:36: services.w.configs: no config 'a'"},
         {"services: {w: {image: i, configs: [a]}}\nconfigs: {a: {file: ./none}}",
          "c.yaml:2:21: configs.a: there is no file './none'"},
         {"services: {w: {image: i, secrets: [a]}}\nsecrets: {a: {environment: NO_SUCH}}",

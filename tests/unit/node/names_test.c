@@ -155,7 +155,8 @@ static void ports_of_tasks(void **state)
     struct world *w = *state;
     struct attachment in;
     struct deploy_service both = service_of("both", &in, NULL);
-    struct port_spec ports[] = {{.published = 8080, .target = 80}, {.published = 8443, .target = 443}};
+    struct port_spec ports[] = {{.published = 8080, .target = 80},
+                                {.published = 8443, .target = 443}};
     both.spec.ports = ports;
     both.spec.ports_n = 2;
     deploy_app(w, &both, 1, false);
