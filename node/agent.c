@@ -544,6 +544,15 @@ static void step_clock(struct agent *a, int64_t now)
     }
 }
 
+/* An address that its service asks for, and that each of its tasks has in its turn. */
+static bool has_own_address(const struct spec *spec)
+{
+    for (size_t i = 0; i < spec->networks_n; i++)
+        if (*str_or_empty(spec->networks[i].address))
+            return true;
+    return false;
+}
+
 /* Long enough to begin. */
 static bool has_lease(const struct agent *a)
 {
@@ -564,6 +573,13 @@ static void step_work(struct agent *a, int64_t now)
         agent_run_create(a);
         break;
     case AGENT_START:
+        if (a->ready && a->task.desired != DESIRED_READY && has_own_address(&a->spec)) {
+            /* The task before had it until now. */
+            a->ready = false;
+            a->phase = AGENT_NETWORK;
+            a->network_generation = netsync_request(a->daemon->netsync);
+            break;
+        }
         a->ready = a->task.desired == DESIRED_READY;
         if (a->ready) {
             agent_say(a, TASK_WAITING, "ready; waits for its turn");

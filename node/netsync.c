@@ -47,8 +47,10 @@ struct net_job {
     struct network_publish *publishes;
     struct network_service *services;
     struct network_prefix *internals;
-    bool *internal;  /* in step with networks */
-    bool *connected; /* in step with endpoints */
+    bool *internal;      /* in step with networks */
+    bool *connected;     /* in step with endpoints */
+    char (*waiting)[24]; /* containers whose address another here has still */
+    size_t waiting_n;
     struct err err;
 };
 
@@ -154,14 +156,17 @@ static void add_endpoints(struct net_job *job, const struct agent *agents)
         n += is_endpoint(a);
     job->connected = mem_alloc(n, sizeof(*job->connected));
     job->endpoints = mem_alloc(n, sizeof(*job->endpoints));
+    job->waiting = mem_alloc(n, sizeof(*job->waiting));
     for (const struct agent *a = agents; a; a = a->next) {
         struct network_endpoint *e = &job->endpoints[job->state.endpoints_n];
         if (!is_endpoint(a))
             continue;
         add_addresses(job, agents, a, false, e);
         add_addresses(job, agents, a, true, e);
-        if (e->addresses_n == 0)
-            continue; /* its predecessor still has the one it is to have */
+        if (e->addresses_n == 0) {
+            str_fill(job->waiting[job->waiting_n++], sizeof(*job->waiting), a->id);
+            continue;
+        }
         e->id = str_copy(a->id);
         e->netns = str_copy(a->netns);
         job->state.endpoints_n++;
@@ -376,6 +381,7 @@ static void free_job(struct net_job *job)
     free(job->peers);
     free(job->remotes);
     free(job->publishes);
+    free(job->waiting);
     free(job->connected);
     free(job);
 }
@@ -408,6 +414,9 @@ static void done(void *arg)
         for (size_t i = 0; i < job->state.endpoints_n; i++)
             reconcile_on_network(n->daemon->reconcile, job->endpoints[i].id, job->generation,
                                  job->connected[i]);
+        /* They may get ready all the same. */
+        for (size_t i = 0; i < job->waiting_n; i++)
+            reconcile_on_network(n->daemon->reconcile, job->waiting[i], job->generation, true);
         uint64_t next = n->dirty ? GATHER_MS : job->err.code != 0 ? RETRY_MS : MEND_MS;
         uv_timer_start(&n->timer, on_timer, next, 0);
     }
