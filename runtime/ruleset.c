@@ -383,6 +383,15 @@ static void build_forward(struct nft_batch *b)
     has_bits(rule, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
     end_verdict(b, rule, NF_ACCEPT);
     build_invalid(b);
+    /* From a network that leads nowhere else no published port is reached, by no machine. */
+    rule = nft_rule(b, "forward");
+    from_port(rule);
+    has_bits(rule, NFT_CT_STATUS, IPS_DST_NAT);
+    is_ipv4(rule);
+    in_set(rule, IP_SOURCE, "internals", false);
+    nft_ct_original(rule, NFT_CT_DST_IP, NFT_REG_1);
+    nft_find(rule, "ranges", NFT_REG_1, true);
+    end_refuse(b, rule);
     /* Published: open to all. The address of a service is open to its network only, which the
      * addresses that it stands for tell. */
     rule = nft_rule(b, "forward");

@@ -265,6 +265,9 @@ is "internal, service address" "$(from i1 tcp 10.192.48.200 80)" "i2 ${address[i
 is "internal, to the outside" "$(from i1 tcp ${ip[L]} 7000)" unreachable
 is "internal, to its machine" "$(from i1 tcp ${ip[A]} 7000)" unreachable
 is "internal, to another machine" "$(from i1 tcp ${ip[B]} 7000)" unreachable
+is "internal, to a port of its machine, local task" "$(from i1 tcp ${ip[A]} 8080)" unreachable
+is "internal, to a port of its machine, remote task" "$(from i1 tcp ${ip[A]} 8081)" unreachable
+is "internal, to a port of another machine" "$(from i1 tcp ${ip[B]} 8080)" unreachable
 is "internal, to names" "$(from i1 udp 169.254.1.1 53)" "dns ${address[i1]}"
 
 # --- strangers do not come as containers ---
