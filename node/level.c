@@ -22,6 +22,8 @@ const char *level_version(const struct daemon *d)
         return "0.2.0";
     case LEVEL_FIRST + 2:
         return "0.3.0";
+    case LEVEL_FIRST + 3:
+        return "0.4.0";
     default:
         return WHERRY_VERSION;
     }
