@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "runtime/internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -133,18 +132,4 @@ int memfiles_remove(struct runtime *rt, const char *id, struct err *err)
 {
     cleanup_free char *folder = str_printf("%s/files/%s", rt->run_dir, id);
     return file_exists(folder) ? file_remove_tree(folder, err) : 0;
-}
-
-void memfiles_sweep(struct runtime *rt, bool (*keep)(void *arg, const char *id), void *arg)
-{
-    cleanup_free char *root = root_of(rt);
-    DIR *dir = opendir(root);
-    if (!dir)
-        return;
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        struct err err;
-        if (e->d_name[0] != '.' && !keep(arg, e->d_name))
-            memfiles_remove(rt, e->d_name, &err);
-    }
-    closedir(dir);
 }

@@ -41,7 +41,4 @@ char *memfile_path(struct runtime *rt, const char *id, size_t i);
 /* Delete the files of container @id. Fine when there are none. */
 int memfiles_remove(struct runtime *rt, const char *id, struct err *err);
 
-/* Delete those of all containers but the ones that @keep says yes to. */
-void memfiles_sweep(struct runtime *rt, bool (*keep)(void *arg, const char *id), void *arg);
-
 #endif

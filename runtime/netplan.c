@@ -109,7 +109,7 @@ static void plan_networks(struct netplan *plan)
         show(p->address, text);
         bool inside = netprefix_contains(&state->pool, p->address);
         if (!netprefix_valid(p) || p->length < (inside ? state->pool.length : PREFIX_MIN) ||
-            netprefix_contains(p, state->pool.address))
+            (!inside && netprefix_contains(p, state->pool.address)))
             problem(plan, "network %s/%u: not a prefix inside the pool, or outside of it", text,
                     p->length);
         else if (plan->networks_n &&

@@ -63,7 +63,6 @@ enum {
                        "number >= ?2 AND number < ?3 AND NOT EXISTS (SELECT 1 FROM lease c "       \
                        "WHERE c.pool = -?1 AND c.number = lease.number AND c.owner != 0) "         \
                        "ORDER BY freed, number LIMIT 1")                                           \
-    X(LEASE_USED, "SELECT count(*) FROM lease WHERE pool IN (?1, -?1) AND owner != 0")             \
     X(LEASE_FREE, "UPDATE lease SET owner = 0, freed = ?3 WHERE pool = ?1 AND number = ?2 "        \
                   "AND owner = ?4")                                                                \
     X(LEASE_DROP, "DELETE FROM lease WHERE pool = ?1")
