@@ -2,17 +2,20 @@
 /*
  * index - the durable table of what images and unpacked layers this machine has.
  *
- * SQLite at images/index.db (WAL, synchronous=FULL). A row is written only after the content it
- * speaks of was synced. Any thread; calls are serialized by a lock inside.
+ * SQLite at images/index.db (WAL, synchronous=FULL), open in one process at a time: another one
+ * waits for five seconds, then fails. A row is written only after the content it speaks of was
+ * synced. Any thread; calls are serialized by a lock inside.
  *
  *     name      a reference, normalized, and the manifest it stands for
  *     manifest  an image whose blobs and layers are all here; stays without a name while held
- *     blob      the blobs a manifest needs: itself, its config, its compressed layers; and the
- * index that a name of it is the digest of layer     an unpacked layer: chain id to the number that
- * is its folder's name, with the digest its tree had when it was unpacked (image_tree.h) hold a
- * container and the manifest it was made from replaced  the folder of a layer that was found
- * damaged and unpacked anew, and a container that was made from it before: it stays as long as that
- * keep      references that services need, running here or not
+ *     blob      the blobs a manifest needs: itself, its config, its compressed layers, and the index
+ *               that a name of it is the digest of
+ *     layer     an unpacked layer: chain id to the number that is its folder's name, with the digest
+ *               its tree had when it was unpacked (image_tree.h)
+ *     hold      a container and the manifest it was made from
+ *     replaced  the folder of a layer that was found damaged and unpacked anew, and a container that
+ *               was made from it before: it stays as long as that
+ *     keep      references that services need, running here or not
  */
 #ifndef WHERRY_RUNTIME_INDEX_H
 #define WHERRY_RUNTIME_INDEX_H

@@ -84,12 +84,16 @@ static void reserve(struct index *index)
         log_debug("image", "no blocks for %s: %s", path, strerror(errno));
 }
 
+/* Exclusive before the first use of the write-ahead log: its index is then in the heap, not in a
+ * mapped file, where a write without a block for it ends the process by SIGBUS
+ * (sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). */
 int index_set_up(struct index *index, struct err *err)
 {
     int version = 0;
     char pragma[40];
     sqlite3_busy_timeout(index->db, BUSY_TIMEOUT_MS);
     int rv = index_run(index,
+                       "PRAGMA locking_mode=EXCLUSIVE;"
                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                        "PRAGMA cache_size=-256; PRAGMA trusted_schema=OFF;"
                        "PRAGMA wal_autocheckpoint=200;",

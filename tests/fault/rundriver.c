@@ -179,7 +179,6 @@ static void look_for_files(struct buf *out)
     static const char *const rest[] = {"data/lock",
                                        "data/images/index.db",
                                        "data/images/index.db-wal",
-                                       "data/images/index.db-shm",
                                        "data/images/blobs/sha256",
                                        "data/images/layers",
                                        "data/images/ingest/pull",
