@@ -30,7 +30,8 @@ struct netsync {
     bool stopping;
     bool running;
     bool dirty;
-    int64_t generation; /* asked for */
+    int64_t generation;             /* asked for */
+    struct network_memory *memory; /* of the job that runs */
     char error[240];
 };
 
@@ -389,7 +390,7 @@ static void free_job(struct net_job *job)
 static void work(void *arg)
 {
     struct net_job *job = arg;
-    network_apply_each(&job->state, job->connected, &job->err);
+    network_apply_each(job->netsync->memory, &job->state, job->connected, &job->err);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -443,6 +444,7 @@ struct netsync *netsync_new(struct daemon *d)
     struct netsync *n = mem_alloc(1, sizeof(*n));
     n->daemon = d;
     n->generation = 1;
+    n->memory = network_memory_new();
     uv_timer_init(&d->loop, &n->timer);
     n->timer.data = n;
     uv_timer_start(&n->timer, on_timer, GATHER_MS, 0);
@@ -458,6 +460,7 @@ void netsync_stop(struct netsync *n)
 void netsync_free(struct netsync *n)
 {
     check(n->stopping && !n->running);
+    network_memory_free(n->memory);
     free(n);
 }
 

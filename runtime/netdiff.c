@@ -6,11 +6,17 @@
 void netdiff_run(const struct netdiff *diff, void *wanted, size_t wanted_n, void *present,
                  size_t present_n, void *ctx)
 {
-    char *w = wanted, *p = present;
     if (wanted_n)
-        qsort(w, wanted_n, diff->size, diff->compare);
+        qsort(wanted, wanted_n, diff->size, diff->compare);
     if (present_n)
-        qsort(p, present_n, diff->size, diff->compare);
+        qsort(present, present_n, diff->size, diff->compare);
+    netdiff_sorted(diff, wanted, wanted_n, present, present_n, ctx);
+}
+
+void netdiff_sorted(const struct netdiff *diff, const void *wanted, size_t wanted_n,
+                    const void *present, size_t present_n, void *ctx)
+{
+    const char *w = wanted, *p = present;
     size_t i = 0, j = 0;
     while (i < wanted_n || j < present_n) {
         const void *a = w ? w + i * diff->size : NULL, *b = p ? p + j * diff->size : NULL;

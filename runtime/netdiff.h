@@ -24,4 +24,8 @@ struct netdiff {
 void netdiff_run(const struct netdiff *diff, void *wanted, size_t wanted_n, void *present,
                  size_t present_n, void *ctx);
 
+/* The same of two lists that are sorted already. */
+void netdiff_sorted(const struct netdiff *diff, const void *wanted, size_t wanted_n,
+                    const void *present, size_t present_n, void *ctx);
+
 #endif

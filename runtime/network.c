@@ -12,6 +12,7 @@
 #include "runtime/netplan.h"
 #include "runtime/netport.h"
 #include "runtime/netroute.h"
+#include "runtime/nft_table.h"
 #include "runtime/ruleset.h"
 
 #include <arpa/inet.h>
@@ -28,6 +29,11 @@ enum {
     MTU_MIN = 576 + VXLAN_OVERHEAD,
 };
 
+struct network_memory {
+    struct ruleset_memory rules;
+    struct ruleset_result last;
+};
+
 /* One application in progress. Steps go on after an error; the first is kept. */
 struct apply {
     struct netplan plan;
@@ -36,7 +42,7 @@ struct apply {
     struct netaddresses addresses;
     uint32_t mtu;       /* of containers and of the tunnel device */
     bool *connected;    /* by endpoint */
-    bool replaced;      /* the nftables table */
+    struct network_memory *memory;
     bool lost;          /* a route to a container */
     struct err problem; /* code 0: none */
 };
@@ -134,14 +140,15 @@ static int ensure_tunnel(struct apply *apply, struct err *err)
 
 static int sync_rules(struct apply *apply, struct err *err)
 {
-    int rc = ruleset_sync(apply->filter, &apply->plan, &apply->replaced, err);
+    int rc = ruleset_sync(apply->filter, &apply->plan, &apply->memory->rules,
+                          &apply->memory->last, err);
     return rc < 0 ? err_wrap(err, "nftables table " RULESET_TABLE) : 0;
 }
 
 /* Connections of backends that are gone can only be there when something was taken away. */
 static int prune_connections(struct apply *apply, struct err *err)
 {
-    if (!apply->replaced && !apply->lost)
+    if (!apply->memory->last.changed && !apply->lost)
         return 0;
     int rc = conntrack_prune(apply->filter, &apply->plan, err);
     return rc < 0 ? err_wrap(err, "connections of removed backends") : 0;
@@ -237,9 +244,27 @@ static void run(struct apply *apply)
         note(apply, &err);
 }
 
-int network_apply_each(const struct network_state *state, bool *ret_connected, struct err *err)
+struct network_memory *network_memory_new(void)
 {
-    struct apply apply = {.connected = ret_connected};
+    return mem_alloc(1, sizeof(struct network_memory));
+}
+
+void network_memory_free(struct network_memory *memory)
+{
+    if (memory)
+        ruleset_forget(&memory->rules);
+    free(memory);
+}
+
+size_t network_rules_bytes(const struct network_memory *memory)
+{
+    return memory->last.bytes;
+}
+
+int network_apply_each(struct network_memory *memory, const struct network_state *state,
+                       bool *ret_connected, struct err *err)
+{
+    struct apply apply = {.connected = ret_connected, .memory = memory};
     memset(ret_connected, 0, state->endpoints_n * sizeof(*ret_connected));
     int rc = netplan_init(&apply.plan, state, err);
     if (rc < 0)
@@ -257,7 +282,10 @@ int network_apply_each(const struct network_state *state, bool *ret_connected, s
 int network_apply(const struct network_state *state, struct err *err)
 {
     cleanup_free bool *connected = mem_alloc(state->endpoints_n + 1, sizeof(*connected));
-    return network_apply_each(state, connected, err);
+    struct network_memory *memory = network_memory_new();
+    int rc = network_apply_each(memory, state, connected, err);
+    network_memory_free(memory);
+    return rc;
 }
 
 /* Delete the tunnel device and the gateway address. */

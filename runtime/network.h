@@ -122,10 +122,21 @@ struct network_state {
  * keeps networks apart, cannot be put in place. A few ms when there is nothing to do. */
 int network_apply(const struct network_state *state, struct err *err);
 
+/* What an application leaves for the next one: how the kernel's rules were, so that of a thousand
+ * services only the one that changed is told to it. */
+struct network_memory;
+struct network_memory *network_memory_new(void);
+void network_memory_free(struct network_memory *memory);
+
 /* As network_apply; and set @ret_connected[i] to whether the container of state->endpoints[i] is
  * connected, with the table that guards it in place. So that one whose namespace is gone does not
  * hold up the others. */
-int network_apply_each(const struct network_state *state, bool *ret_connected, struct err *err);
+int network_apply_each(struct network_memory *memory, const struct network_state *state,
+                       bool *ret_connected, struct err *err);
+
+/* The size of the message that the last application changed the rules with; 0 when it changed none,
+ * or all of them. */
+size_t network_rules_bytes(const struct network_memory *memory);
 
 /* Take everything of ours out of this namespace again. The ip_forward setting stays. */
 int network_clear(struct err *err);

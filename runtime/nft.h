@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nft - one table of nftables, built in memory and put in place in one step.
+ * nft - one table of nftables, built in memory and put in place in one step (nft_table.h).
  *
  *     nft_batch_init(&b, "wherry");
  *     nft_base_chain(&b, "forward", "filter", NF_INET_FORWARD, 0);
@@ -12,10 +12,15 @@
  *     nft_find(rule, "members", NFT_REG_1, false);
  *     nft_verdict(rule, NF_ACCEPT, NULL);
  *     nft_rule_end(&b, rule);
- *     nft_install(nl, &b, "what it is", err);
+ *     nft_batch_end(&b);
  *
- * What is built is a function of the calls alone, so that a digest of it tells whether the kernel
- * has it already. Registers are the kernel's: NFT_REG_1… of 16 bytes, NFT_REG32_00… of 4, the
+ * A table has fixed parts, and loose ones that come and go with services and tasks: chains that maps
+ * lead to, and elements of sets. From one batch to the next only the difference of the loose ones
+ * needs to be told to the kernel. The name of a loose chain stands for what is in it: another
+ * content, another name.
+ *
+ * What is built is a function of the calls alone, so that a digest of it, the version, tells whether
+ * the kernel has it already. Registers are the kernel's: NFT_REG_1… of 16 bytes, NFT_REG32_00… of 4, the
  * first four of which are NFT_REG_1. Family inet.
  */
 #ifndef WHERRY_RUNTIME_NFT_H
@@ -27,15 +32,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct err;
-struct netlink;
 struct nftnl_rule;
 struct nft_set;
 
 enum {
     NFT_SETS_MAX = 16,
-    NFT_COMMENT_MAX = 120,
+    NFT_KEY_MAX = 32,
+    NFT_DATA_MAX = 32,
+    NFT_PART_CHAIN = -1,
 };
+
+#define NFT_VERSION "version_" /* and digits: the chain that tells what the table is */
 
 /* Types of set keys, by which `nft list` prints them; two are joined by nft_type_pair. */
 enum nft_type {
@@ -48,21 +55,34 @@ enum nft_type {
     NFT_TYPE_IFNAME = 41,
 };
 
-struct nft_batch {
-    const char *table;
-    struct buf body; /* the messages behind those for the table itself */
-    uint32_t seq;
-    uint32_t set_id;
-    size_t chains, rules, elements; /* elements: of the named sets */
-    const char *sets[NFT_SETS_MAX]; /* names of the named ones */
-    size_t sets_n;
+/* A named set or map. */
+struct nft_named {
+    const char *name;
+    uint32_t key_len, data_type, data_len;
 };
 
-/* What the kernel has of a table. */
-struct nft_found {
-    bool exists;
-    char comment[NFT_COMMENT_MAX + 1];
-    size_t chains, rules, elements;
+/* A loose chain (NFT_PART_CHAIN), or an element of the named set of that number. */
+struct nft_part {
+    int set;
+    char key[NFT_KEY_MAX];   /* or the chain's name */
+    char data[NFT_DATA_MAX]; /* what it maps to, or the name of the chain it goes to */
+    uint32_t offset, len;    /* of a chain: its messages in nft_batch.chains */
+};
+
+struct nft_batch {
+    const char *table;
+    struct buf fixed;  /* messages of what is not loose, without those for the table itself */
+    struct buf chains; /* messages of loose chains and what is in them */
+    bool in_chain;     /* a loose chain is being built */
+    uint32_t seq;
+    uint32_t set_id;
+    size_t chains_n, rules_n, elements_n; /* in all; elements of the named sets */
+    struct nft_named sets[NFT_SETS_MAX];
+    size_t sets_n;
+    struct nft_part *parts; /* sorted by nft_batch_end */
+    size_t parts_n, parts_cap;
+    char version[NFT_KEY_MAX]; /* a loose chain without rules, named after all of it */
+    unsigned char fixed_digest[32];
 };
 
 /* Start an empty table. @table must outlive the batch. */
@@ -70,8 +90,15 @@ void nft_batch_init(struct nft_batch *b, const char *table);
 void nft_batch_release(struct nft_batch *b);
 #define cleanup_nft_batch __attribute__((cleanup(nft_batch_release)))
 
-/* Add a chain that others jump to. */
+/* All was added: sort, and name the version. */
+void nft_batch_end(struct nft_batch *b);
+
+/* Order of parts: chains first, then sets, each by key. For qsort. */
+int nft_part_compare(const void *a, const void *b);
+
+/* Begin a loose chain; what is added until nft_chain_end belongs to it. */
 void nft_chain(struct nft_batch *b, const char *name);
+void nft_chain_end(struct nft_batch *b);
 
 /* Add a chain on a hook (NF_INET_*), whose policy is to accept. */
 void nft_base_chain(struct nft_batch *b, const char *name, const char *type, uint32_t hook,
@@ -87,6 +114,9 @@ struct nft_set *nft_set(struct nft_batch *b, const char *name, uint32_t flags, u
 
 /* Make the set a map to data of @len bytes, or with @type NFT_DATA_VERDICT to chains. */
 void nft_set_data(struct nft_set *set, uint32_t type, uint32_t len);
+
+/* Its elements are loose. */
+void nft_set_loose(struct nft_set *set);
 
 /* The keys are ranges over two fields of 4 bytes each. */
 void nft_set_ranges(struct nft_set *set);
@@ -145,17 +175,5 @@ void nft_reject(struct nftnl_rule *rule, uint32_t type, uint8_t code);
 
 /* NF_ACCEPT, NF_DROP, or NFT_JUMP with a chain. */
 void nft_verdict(struct nftnl_rule *rule, int verdict, const char *chain);
-
-/* Read what the kernel has of the table of @b. A table without one of its sets counts as one
- * without elements. */
-int nft_probe(struct netlink *nl, const struct nft_batch *b, struct nft_found *ret,
-              struct err *err);
-
-/* Replace the table by what was built, in one step, with @comment on it. */
-int nft_install(struct netlink *nl, const struct nft_batch *b, const char *comment,
-                struct err *err);
-
-/* Delete the table; fine when there is none. */
-int nft_remove(struct netlink *nl, const char *table, struct err *err);
 
 #endif

@@ -24,6 +24,8 @@
 #include "runtime/nft.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct netlink;
@@ -31,12 +33,29 @@ struct netplan;
 
 #define RULESET_TABLE "wherry"
 
+/* What was last put in place, and when: what nobody has touched since needs not be read again. */
+struct ruleset_memory {
+    struct nft_batch last;
+    bool known;
+    uint32_t generation; /* of all tables, behind our last change */
+};
+
+/* How ruleset_sync went. */
+struct ruleset_result {
+    bool changed;
+    size_t bytes; /* of the last update that told the difference only; 0: none */
+};
+
 /* Build the table of @plan into the empty batch @b. Pure. */
 void ruleset_build(struct nft_batch *b, const struct netplan *plan);
 
-/* Make the kernel's table that of @plan. It is replaced, in one step, when it was made from another
- * plan or somebody took parts out of it; *ret_replaced tells. @nl is a netfilter socket. */
-int ruleset_sync(struct netlink *nl, const struct netplan *plan, bool *ret_replaced,
-                 struct err *err);
+/* Make the kernel's table that of @plan, in one step: nothing to do, or the difference to what is
+ * remembered, or all of it anew, when somebody took parts out of it or it was made by another
+ * process. @memory is zero at first; @nl is a netfilter socket. */
+int ruleset_sync(struct netlink *nl, const struct netplan *plan, struct ruleset_memory *memory,
+                 struct ruleset_result *ret, struct err *err);
+
+/* Forget, and free, what is remembered. */
+void ruleset_forget(struct ruleset_memory *memory);
 
 #endif

@@ -2,6 +2,7 @@
 #include "runtime/ruleset_sets.h"
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "runtime/netplan.h"
 #include "runtime/nft.h"
 
@@ -20,6 +21,7 @@ static void build_endpoints(struct nft_batch *b, const struct netplan *plan)
 {
     struct nft_set *set =
         nft_set(b, "endpoints", 0, nft_type_pair(NFT_TYPE_IFNAME, NFT_TYPE_IPV4), NETNAME_NAME + 4);
+    nft_set_loose(set);
     for (size_t i = 0; i < plan->ports_n; i++) {
         const struct net_port *port = &plan->ports[i];
         for (size_t j = 0; j < port->endpoint->addresses_n; j++) {
@@ -65,6 +67,7 @@ static void build_itself(struct nft_batch *b, const struct netplan *plan)
 {
     struct nft_set *set =
         nft_set(b, "itself", 0, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_IPV4), sizeof(struct pair));
+    nft_set_loose(set);
     for (size_t i = 0; i < plan->ports_n; i++) {
         const struct network_endpoint *endpoint = plan->ports[i].endpoint;
         for (size_t j = 0; j < endpoint->addresses_n; j++)
@@ -83,6 +86,8 @@ static void build_members(struct nft_batch *b, const struct netplan *plan)
     struct nft_set *members = nft_set(b, "members", 0, NFT_TYPE_IPV4, 4);
     struct nft_set *marks = nft_set(b, "marks", 0, NFT_TYPE_ETHER, NETNAME_MAC);
     nft_set_data(marks, NFT_TYPE_MARK, 4);
+    nft_set_loose(members);
+    nft_set_loose(marks);
     for (size_t i = 0; i < plan->peers_n; i++) {
         const struct network_peer *peer = plan->peers[i];
         uint8_t mac[NETNAME_MAC];
@@ -93,11 +98,6 @@ static void build_members(struct nft_batch *b, const struct netplan *plan)
     }
     nft_set_end(b, members);
     nft_set_end(b, marks);
-}
-
-static void port_chain(const struct network_publish *publish, char out[24])
-{
-    snprintf(out, 24, "%s_%u", publish->protocol == IPPROTO_TCP ? "tcp" : "udp", publish->port);
 }
 
 /* The key of a port in the sets of ports. */
@@ -118,11 +118,34 @@ static void backend_data(const struct network_backend *backend, unsigned char da
     memcpy(data + 4, &network, sizeof(network));
 }
 
-/* The chain of one port: to one of its backends by chance. */
-static void build_port(struct nft_batch *b, const struct network_publish *publish)
+/* The name of a chain stands for what is in it. */
+static void name_chain(char out[NFT_KEY_MAX], const char *what, struct digest *content)
 {
-    char chain[24];
-    port_chain(publish, chain);
+    unsigned char digest[DIGEST_BYTES];
+    char hex[2 * 8 + 1];
+    digest_final(content, digest);
+    hex_encode(digest, 8, hex);
+    check(snprintf(out, NFT_KEY_MAX, "%s_%s", what, hex) < NFT_KEY_MAX);
+}
+
+static void port_chain(const struct network_publish *publish, char out[NFT_KEY_MAX])
+{
+    char what[16];
+    struct digest *content = digest_new();
+    snprintf(what, sizeof(what), "%s_%u", publish->protocol == IPPROTO_TCP ? "tcp" : "udp",
+             publish->port);
+    for (size_t i = 0; i < publish->backends_n; i++) {
+        unsigned char data[8];
+        backend_data(&publish->backends[i], data);
+        digest_update(content, data, sizeof(data));
+    }
+    name_chain(out, what, content);
+}
+
+/* The chain of one port: to one of its backends by chance. */
+static void build_port(struct nft_batch *b, const struct network_publish *publish,
+                       const char *chain)
+{
     nft_chain(b, chain);
     struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
                                   NFT_TYPE_INTEGER, sizeof(uint32_t));
@@ -138,6 +161,7 @@ static void build_port(struct nft_batch *b, const struct network_publish *publis
     nft_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
     nft_nat(rule, NFT_NAT_DNAT, NFT_REG_1, NFT_REG32_01);
     nft_rule_end(b, rule);
+    nft_chain_end(b);
 }
 
 static void build_ports(struct nft_batch *b, const struct netplan *plan)
@@ -146,33 +170,38 @@ static void build_ports(struct nft_batch *b, const struct netplan *plan)
     struct nft_set *ports = nft_set(b, "ports", 0, type, 8);
     struct nft_set *closed = nft_set(b, "closed", 0, type, 8);
     nft_set_data(ports, NFT_DATA_VERDICT, 0);
+    nft_set_loose(ports);
+    nft_set_loose(closed);
     for (size_t i = 0; i < plan->publishes_n; i++) {
         const struct network_publish *publish = plan->publishes[i];
         unsigned char key[8];
-        char chain[24];
+        char chain[NFT_KEY_MAX];
         port_key(publish, key);
-        port_chain(publish, chain);
         if (publish->backends_n == 0) {
             nft_set_add(closed, key, NULL, NULL);
             continue;
         }
-        build_port(b, publish);
+        port_chain(publish, chain);
+        build_port(b, publish, chain);
         nft_set_add_goto(ports, key, chain);
     }
     nft_set_end(b, ports);
     nft_set_end(b, closed);
 }
 
-static void service_chain(const struct network_service *service, char out[24])
+static void service_chain(const struct network_service *service, char out[NFT_KEY_MAX])
 {
-    snprintf(out, 24, "s_%08x", ntohl(service->address.s_addr));
+    char what[16];
+    struct digest *content = digest_new();
+    snprintf(what, sizeof(what), "s_%08x", ntohl(service->address.s_addr));
+    digest_update(content, service->backends, service->backends_n * sizeof(*service->backends));
+    name_chain(out, what, content);
 }
 
 /* The chain of one service address: to one of its backends by chance, whatever the port. */
-static void build_service(struct nft_batch *b, const struct network_service *service)
+static void build_service(struct nft_batch *b, const struct network_service *service,
+                          const char *chain)
 {
-    char chain[24];
-    service_chain(service, chain);
     nft_chain(b, chain);
     struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
                                   NFT_TYPE_INTEGER, sizeof(uint32_t));
@@ -185,19 +214,21 @@ static void build_service(struct nft_batch *b, const struct network_service *ser
     nft_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
     nft_nat(rule, NFT_NAT_DNAT, NFT_REG_1, 0);
     nft_rule_end(b, rule);
+    nft_chain_end(b);
 }
 
 static void build_services(struct nft_batch *b, const struct netplan *plan)
 {
     struct nft_set *services = nft_set(b, "services", 0, NFT_TYPE_IPV4, 4);
     nft_set_data(services, NFT_DATA_VERDICT, 0);
+    nft_set_loose(services);
     for (size_t i = 0; i < plan->services_n; i++) {
         const struct network_service *service = plan->services[i];
-        char chain[24];
+        char chain[NFT_KEY_MAX];
         if (service->backends_n == 0)
             continue;
-        build_service(b, service);
         service_chain(service, chain);
+        build_service(b, service, chain);
         nft_set_add_goto(services, &service->address, chain);
     }
     nft_set_end(b, services);

@@ -196,10 +196,11 @@ static int apply(const char *host, int times)
     read_state(&state, &lists);
     enter(host);
     int status = 0;
+    struct network_memory *memory = network_memory_new();
     for (int i = 0; i < times; i++) {
         struct err err;
         int64_t start = clock_mono_ns();
-        if (network_apply_each(&state, connected, &err) < 0) {
+        if (network_apply_each(memory, &state, connected, &err) < 0) {
             fprintf(stderr, "netdriver: %s: %s\n", err_name(err.code), err.msg);
             status = 1;
         }
@@ -208,6 +209,7 @@ static int apply(const char *host, int times)
                 printf("not connected: %s\n", state.endpoints[k].id);
         printf("applied in %.2f ms\n", (double)(clock_mono_ns() - start) / 1e6);
     }
+    network_memory_free(memory);
     return status;
 }
 
