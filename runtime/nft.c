@@ -18,6 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LOOSE = 1 << 20, /* first number of a message, and of a set, in a loose chain */
+};
+
 struct nft_set {
     const char *name;
     uint32_t id, flags;
@@ -41,6 +45,17 @@ void nft_batch_release(struct nft_batch *b)
     *b = (struct nft_batch){0};
 }
 
+/* Numbers of loose chains do not shift those of the rest, which would not be the same any more. */
+static uint32_t next_seq(struct nft_batch *b)
+{
+    return b->in_chain ? LOOSE + b->chain_seq++ : b->seq++;
+}
+
+static uint32_t next_set_id(struct nft_batch *b)
+{
+    return b->in_chain ? LOOSE + b->chain_set_id++ : ++b->set_id;
+}
+
 /* Where the next message goes. Not a pointer that is kept: a batch may be moved. */
 static struct buf *out(struct nft_batch *b)
 {
@@ -51,7 +66,7 @@ static void add_chain(struct nft_batch *b, struct nftnl_chain *chain, const char
 {
     nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, b->table);
     nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
-    struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWCHAIN, NLM_F_CREATE, b->seq++);
+    struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWCHAIN, NLM_F_CREATE, next_seq(b));
     nftnl_chain_nlmsg_build_payload(msg, chain);
     nft_message_end(out(b), msg);
     nftnl_chain_free(chain);
@@ -69,16 +84,33 @@ static struct nft_part *add_part(struct nft_batch *b)
     return part;
 }
 
-void nft_chain(struct nft_batch *b, const char *name)
+/* The chain of the same name in what the kernel has, or NULL. */
+static const struct nft_part *known_chain(const struct nft_batch *b, const struct nft_part *key)
 {
-    struct nftnl_chain *chain = nftnl_chain_alloc();
-    check(chain && !b->in_chain);
-    b->in_chain = true;
+    if (!b->known || !b->known->parts_n)
+        return NULL;
+    return bsearch(key, b->known->parts, b->known->parts_n, sizeof(*key), nft_part_compare);
+}
+
+bool nft_chain(struct nft_batch *b, const char *name)
+{
+    check(!b->in_chain);
     struct nft_part *part = add_part(b);
     part->set = NFT_PART_CHAIN;
     str_fill(part->key, sizeof(part->key), name);
+    const struct nft_part *known = known_chain(b, part);
+    if (known) {
+        part->rules = known->rules;
+        b->chains_n++;
+        b->rules_n += known->rules;
+        return false;
+    }
+    struct nftnl_chain *chain = nftnl_chain_alloc();
+    check(chain);
+    b->in_chain = true;
     part->offset = (uint32_t)b->chains.len;
     add_chain(b, chain, name);
+    return true;
 }
 
 void nft_chain_end(struct nft_batch *b)
@@ -111,7 +143,7 @@ struct nft_set *nft_set(struct nft_batch *b, const char *name, uint32_t flags, u
 {
     struct nft_set *set = mem_alloc(1, sizeof(*set));
     *set = (struct nft_set){
-        .name = name, .id = ++b->set_id, .flags = flags, .key_type = key_type, .key_len = key_len};
+        .name = name, .id = next_set_id(b), .flags = flags, .key_type = key_type, .key_len = key_len};
     return set;
 }
 
@@ -238,7 +270,7 @@ static void put_set(struct nft_batch *b, const struct nft_set *set)
         nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, fields, sizeof(fields));
     }
     put_byte_order(s, set);
-    struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWSET, NLM_F_CREATE, b->seq++);
+    struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWSET, NLM_F_CREATE, next_seq(b));
     nftnl_set_nlmsg_build_payload(msg, s);
     nft_message_end(out(b), msg);
     nftnl_set_free(s);
@@ -252,7 +284,7 @@ uint32_t nft_set_end(struct nft_batch *b, struct nft_set *set)
         nftnl_set_set_str(part, NFTNL_SET_TABLE, b->table);
         nftnl_set_set_str(part, NFTNL_SET_NAME, set->name);
         nftnl_set_set_u32(part, NFTNL_SET_ID, set->id);
-        struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWSETELEM, NLM_F_CREATE, b->seq++);
+        struct nlmsghdr *msg = nft_message(out(b), NFT_MSG_NEWSETELEM, NLM_F_CREATE, next_seq(b));
         nftnl_set_elems_nlmsg_build_payload(msg, part);
         nft_message_end(out(b), msg);
         nftnl_set_free(part);
@@ -287,11 +319,13 @@ struct nftnl_rule *nft_rule(struct nft_batch *b, const char *chain)
 void nft_rule_end(struct nft_batch *b, struct nftnl_rule *rule)
 {
     struct nlmsghdr *msg =
-        nft_message(out(b), NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, b->seq++);
+        nft_message(out(b), NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, next_seq(b));
     nftnl_rule_nlmsg_build_payload(msg, rule);
     nft_message_end(out(b), msg);
     nftnl_rule_free(rule);
     b->rules_n++;
+    if (b->in_chain)
+        b->parts[b->parts_n - 1].rules++;
 }
 
 int nft_part_compare(const void *a, const void *b)
@@ -320,7 +354,14 @@ void nft_batch_end(struct nft_batch *b)
     if (b->parts_n)
         qsort(b->parts, b->parts_n, sizeof(*b->parts), nft_part_compare);
     name_version(b);
-    nft_chain(b, b->version);
-    nft_chain_end(b);
-    qsort(b->parts, b->parts_n, sizeof(*b->parts), nft_part_compare);
+    if (nft_chain(b, b->version))
+        nft_chain_end(b);
+    b->known = NULL;
+    /* It is the last one; its place is among the chains. */
+    struct nft_part version = b->parts[b->parts_n - 1];
+    size_t at = b->parts_n - 1;
+    for (; at > 0 && nft_part_compare(&b->parts[at - 1], &version) > 0; at--)
+        ;
+    memmove(&b->parts[at + 1], &b->parts[at], (b->parts_n - 1 - at) * sizeof(version));
+    b->parts[at] = version;
 }

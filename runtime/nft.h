@@ -66,16 +66,18 @@ struct nft_part {
     int set;
     char key[NFT_KEY_MAX];   /* or the chain's name */
     char data[NFT_DATA_MAX]; /* what it maps to, or the name of the chain it goes to */
-    uint32_t offset, len;    /* of a chain: its messages in nft_batch.chains */
+    uint32_t offset, len;    /* of a chain: its messages in nft_batch.chains; 0: it was there */
+    uint32_t rules;          /* in it */
 };
 
 struct nft_batch {
     const char *table;
+    const struct nft_batch *known; /* what the kernel has; NULL: nothing is known to be there */
     struct buf fixed;  /* messages of what is not loose, without those for the table itself */
     struct buf chains; /* messages of loose chains and what is in them */
     bool in_chain;     /* a loose chain is being built */
-    uint32_t seq;
-    uint32_t set_id;
+    uint32_t seq, chain_seq;
+    uint32_t set_id, chain_set_id;
     size_t chains_n, rules_n, elements_n; /* in all; elements of the named sets */
     struct nft_named sets[NFT_SETS_MAX];
     size_t sets_n;
@@ -96,8 +98,9 @@ void nft_batch_end(struct nft_batch *b);
 /* Order of parts: chains first, then sets, each by key. For qsort. */
 int nft_part_compare(const void *a, const void *b);
 
-/* Begin a loose chain; what is added until nft_chain_end belongs to it. */
-void nft_chain(struct nft_batch *b, const char *name);
+/* Begin a loose chain; what is added until nft_chain_end belongs to it. False when the kernel has a
+ * chain of that name by b->known: nothing is to be added then, and it needs no end. */
+bool nft_chain(struct nft_batch *b, const char *name);
 void nft_chain_end(struct nft_batch *b);
 
 /* Add a chain on a hook (NF_INET_*), whose policy is to accept. */

@@ -30,7 +30,7 @@ int nft_probe(struct netlink *nl, const struct nft_batch *b, struct nft_found *r
 /* The number of the last change that anybody made to any table of this namespace. */
 int nft_generation(struct netlink *nl, uint32_t *ret, struct err *err);
 
-/* Replace the table by what was built. */
+/* Replace the table by what was built, with nothing known to be there. */
 int nft_install(struct netlink *nl, const struct nft_batch *b, struct err *err);
 
 /* True when only loose parts differ. */

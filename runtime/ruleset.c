@@ -583,9 +583,14 @@ int ruleset_sync(struct netlink *nl, const struct netplan *plan, struct ruleset_
     struct err first;
     *ret = (struct ruleset_result){0};
     nft_batch_init(&b, RULESET_TABLE);
+    if (is_untouched(nl, memory)) {
+        b.known = &memory->last;
+        ruleset_build(&b, plan);
+        if (nft_can_update(&memory->last, &b) && update(nl, memory, &b, ret, &first) == 0)
+            return 0;
+        nft_batch_release(&b);
+        nft_batch_init(&b, RULESET_TABLE);
+    }
     ruleset_build(&b, plan);
-    if (is_untouched(nl, memory) && nft_can_update(&memory->last, &b) &&
-        update(nl, memory, &b, ret, &first) == 0)
-        return 0;
     return replace(nl, memory, &b, ret, err);
 }

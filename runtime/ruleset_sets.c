@@ -2,14 +2,16 @@
 #include "runtime/ruleset_sets.h"
 
 #include "base/cleanup.h"
-#include "base/digest.h"
 #include "runtime/netplan.h"
 #include "runtime/nft.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
+
+#define HASH_START UINT64_C(0xcbf29ce484222325)
 
 /* A key of two addresses. */
 struct pair {
@@ -118,35 +120,34 @@ static void backend_data(const struct network_backend *backend, unsigned char da
     memcpy(data + 4, &network, sizeof(network));
 }
 
-/* The name of a chain stands for what is in it. */
-static void name_chain(char out[NFT_KEY_MAX], const char *what, struct digest *content)
+/* FNV-1a, 64 bits (isthe.com/chongo/tech/comp/fnv): of one service's backends to the next ones. */
+static uint64_t hash(uint64_t so_far, const void *data, size_t len)
 {
-    unsigned char digest[DIGEST_BYTES];
-    char hex[2 * 8 + 1];
-    digest_final(content, digest);
-    hex_encode(digest, 8, hex);
-    check(snprintf(out, NFT_KEY_MAX, "%s_%s", what, hex) < NFT_KEY_MAX);
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        so_far = (so_far ^ bytes[i]) * 0x100000001b3;
+    return so_far;
 }
 
+/* The name of a chain stands for what is in it. */
 static void port_chain(const struct network_publish *publish, char out[NFT_KEY_MAX])
 {
-    char what[16];
-    struct digest *content = digest_new();
-    snprintf(what, sizeof(what), "%s_%u", publish->protocol == IPPROTO_TCP ? "tcp" : "udp",
-             publish->port);
+    uint64_t content = HASH_START;
     for (size_t i = 0; i < publish->backends_n; i++) {
         unsigned char data[8];
         backend_data(&publish->backends[i], data);
-        digest_update(content, data, sizeof(data));
+        content = hash(content, data, sizeof(data));
     }
-    name_chain(out, what, content);
+    snprintf(out, NFT_KEY_MAX, "%s_%u_%016" PRIx64,
+             publish->protocol == IPPROTO_TCP ? "tcp" : "udp", publish->port, content);
 }
 
 /* The chain of one port: to one of its backends by chance. */
 static void build_port(struct nft_batch *b, const struct network_publish *publish,
                        const char *chain)
 {
-    nft_chain(b, chain);
+    if (!nft_chain(b, chain))
+        return;
     struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
                                   NFT_TYPE_INTEGER, sizeof(uint32_t));
     nft_set_data(set, nft_type_pair(NFT_TYPE_IPV4, NFT_TYPE_SERVICE), 8);
@@ -191,18 +192,17 @@ static void build_ports(struct nft_batch *b, const struct netplan *plan)
 
 static void service_chain(const struct network_service *service, char out[NFT_KEY_MAX])
 {
-    char what[16];
-    struct digest *content = digest_new();
-    snprintf(what, sizeof(what), "s_%08x", ntohl(service->address.s_addr));
-    digest_update(content, service->backends, service->backends_n * sizeof(*service->backends));
-    name_chain(out, what, content);
+    uint64_t content =
+        hash(HASH_START, service->backends, service->backends_n * sizeof(*service->backends));
+    snprintf(out, NFT_KEY_MAX, "s_%08x_%016" PRIx64, ntohl(service->address.s_addr), content);
 }
 
 /* The chain of one service address: to one of its backends by chance, whatever the port. */
 static void build_service(struct nft_batch *b, const struct network_service *service,
                           const char *chain)
 {
-    nft_chain(b, chain);
+    if (!nft_chain(b, chain))
+        return;
     struct nft_set *set = nft_set(b, "__map%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT,
                                   NFT_TYPE_INTEGER, sizeof(uint32_t));
     nft_set_data(set, NFT_TYPE_IPV4, sizeof(struct in_addr));

@@ -8,12 +8,13 @@
 #   sudo make bench-runtime  one machine's runtime beside containerd, dockerd and podman (installs them)
 #   sudo make bench-wear     what a change writes to the disks
 #   make bench-scheduler bench-cluster bench-commit     single rooms
+#   sudo make bench-rules                  1,000 services: one of them changes
 #   make bench-snapshot                    100,000 tasks: copy, check, restore, a new member
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-runtime bench-peers bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-commit bench-snapshot
+.PHONY: bench bench-runtime bench-peers bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-commit bench-snapshot bench-rules
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -36,6 +37,9 @@ bench-cluster: $(O)/tests/bench/cluster_bench
 
 bench-commit: $(O)/tests/bench/commit_bench
 	$<
+
+bench-rules: $(O)/tests/bench/rules_bench
+	unshare -n $<
 
 bench-snapshot: $(O)/tests/bench/state_bench $(O)/tests/bench/join_bench
 	$(O)/tests/bench/state_bench
