@@ -95,5 +95,5 @@ check-vm: all $(O)/tests/unit/runtime/container_test
 	tests/run_scripts.sh tests/vm/check.sh
 
 check-fault: all $(O)/tests/e2e/imagedriver $(O)/tests/fault/linear $(O)/tests/fault/writer \
-  $(O)/tests/fault/rundriver
+  $(O)/tests/fault/rundriver $(O)/tests/fault/rulechurn
 	tests/run_scripts.sh $(FAULT)
