@@ -300,6 +300,37 @@ static void plan_port_routes(struct netplan *plan, const struct net_port *port)
     }
 }
 
+static bool is_linked(const struct netplan *plan, const struct network_peer *peer)
+{
+    return plan->link.dev[0] && netprefix_contains(&plan->link.prefix, peer->underlay);
+}
+
+const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network_peer *peer)
+{
+    const struct net_link *link = &plan->link;
+    struct net_neighbor key = {.address = peer->underlay};
+    memcpy(key.dev, link->dev, sizeof(key.dev));
+    const struct net_neighbor *found =
+        link->machines_n && is_linked(plan, peer)
+            ? bsearch(&key, link->machines, link->machines_n, sizeof(key), netplan_compare_neighbors)
+            : NULL;
+    return found ? found->mac : NULL;
+}
+
+/* Its hop by a plain route, for probes: where there is none it must not be the tunnel that answers. */
+static void plan_plain_hop(struct netplan *plan, const struct network_peer *peer)
+{
+    struct net_route route = {.table = NETNAME_MARK_PLAIN, .type = RTN_UNREACHABLE};
+    route.prefix = (struct network_prefix){netname_peer_hop(peer->id), 32};
+    if (is_linked(plan, peer)) {
+        route.type = RTN_UNICAST;
+        str_fill(route.dev, sizeof(route.dev), plan->link.dev);
+        route.via = peer->underlay;
+        plan->linked = true;
+    }
+    add_route(plan, &route);
+}
+
 static void plan_peer_routes(struct netplan *plan, const struct network_peer *peer)
 {
     uint8_t mac[NETNAME_MAC];
@@ -312,13 +343,22 @@ static void plan_peer_routes(struct netplan *plan, const struct network_peer *pe
     plan->rules[plan->rules_n++].mark = mark;
     struct net_route route = {.table = mark, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
     route.via = netname_peer_hop(peer->id);
+    route.mtu = peer->mtu;
     add_route(plan, &route);
+    /* Itself, for probes. */
+    struct net_route hop = {
+        .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
+    hop.prefix = (struct network_prefix){netname_peer_hop(peer->id), 32};
+    hop.source = netname_peer_hop(plan->state->node_id);
+    add_route(plan, &hop);
+    plan_plain_hop(plan, peer);
 }
 
 static void plan_remote_route(struct netplan *plan, const struct network_remote *remote)
 {
     char text[INET_ADDRSTRLEN];
-    if (!find_peer(plan, remote->peer) || !netplan_is_ours(plan, remote->address)) {
+    const struct network_peer *peer = find_peer(plan, remote->peer);
+    if (!peer || !netplan_is_ours(plan, remote->address)) {
         problem(plan, "remote address %s: node %u is no peer, or it lies outside the ranges",
                 show(remote->address, text), remote->peer);
         return;
@@ -328,7 +368,28 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
     route.prefix = (struct network_prefix){remote->address, 32};
     route.via = netname_peer_hop(remote->peer);
     route.source = plan->source;
+    route.mtu = peer->mtu;
+    route.peer = peer->id;
     add_route(plan, &route);
+}
+
+/* Of what goes to peers: plain routes beside it where they work. When it is known which of several
+ * routes to an address counts. */
+static void plan_plain_routes(struct netplan *plan)
+{
+    size_t n = plan->routes_n;
+    for (size_t i = 0; i < n; i++) {
+        const struct network_peer *peer =
+            plan->routes[i].peer ? find_peer(plan, plan->routes[i].peer) : NULL;
+        if (!peer || !peer->plain || !is_linked(plan, peer))
+            continue;
+        struct net_route plain = {.table = NETNAME_MARK_PLAIN, .type = RTN_UNICAST};
+        plain.prefix = plan->routes[i].prefix;
+        str_fill(plain.dev, sizeof(plain.dev), plan->link.dev);
+        plain.via = peer->underlay;
+        add_route(plan, &plain);
+    }
+    qsort(plan->routes, plan->routes_n, sizeof(*plan->routes), netplan_compare_routes);
 }
 
 /* The address of a service is this machine's own as far as routing goes: what leads to a backend is
@@ -367,11 +428,13 @@ static void plan_routes(struct netplan *plan)
     const struct network_state *state = plan->state;
     size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
     plan->routes =
-        mem_alloc(local + peers + state->remotes_n + plan->ranges_n + plan->services_n + 2,
+        mem_alloc(local + 3 * peers + 2 * state->remotes_n + plan->ranges_n + plan->services_n + 2,
                   sizeof(*plan->routes));
     plan->neighbors = mem_alloc(local + peers + 1, sizeof(*plan->neighbors));
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
-    plan->rules = mem_alloc(peers + 1, sizeof(*plan->rules));
+    plan->rules = mem_alloc(peers + 2, sizeof(*plan->rules));
+    if (peers)
+        plan->rules[plan->rules_n++].mark = NETNAME_MARK_PLAIN;
     /* What has no container must not leave by the default route. */
     struct net_route unreachable = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNREACHABLE};
     for (size_t i = 0; i < plan->ranges_n; i++) {
@@ -386,6 +449,7 @@ static void plan_routes(struct netplan *plan)
     for (size_t i = 0; i < plan->ports_n; i++)
         plan_port_routes(plan, &plan->ports[i]);
     unique_routes(plan);
+    plan_plain_routes(plan);
 }
 
 static const char *publish_fault(const struct netplan *plan, const struct network_publish *publish)
@@ -493,7 +557,8 @@ bool netplan_has_address(const struct netplan *plan, struct in_addr address)
     return found && found->type == RTN_UNICAST;
 }
 
-int netplan_init(struct netplan *plan, const struct network_state *state, struct err *err)
+int netplan_init(struct netplan *plan, const struct network_state *state,
+                 const struct net_link *link, struct err *err)
 {
     if (state->node_id == 0 || state->node_id > NODE_ID_MAX)
         return err_set(err, ERR_INVALID, "network: node id %u is not from 1 to %d", state->node_id,
@@ -505,6 +570,8 @@ int netplan_init(struct netplan *plan, const struct network_state *state, struct
         return err_set(err, ERR_INVALID, "network: VXLAN port %u and id %u are not usable",
                        state->vxlan_port, state->vxlan_id);
     *plan = (struct netplan){.state = state, .source = state->underlay, .tunnelled = true};
+    if (link)
+        plan->link = *link;
     if (state->underlay.s_addr == 0 || (ntohl(state->underlay.s_addr) >> 24) == 127) {
         plan->source = netname_gateway();
         plan->tunnelled = false;

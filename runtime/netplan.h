@@ -27,6 +27,8 @@ struct net_route {
     char dev[NETNAME_NAME]; /* "" for an unreachable one */
     struct in_addr via;     /* 0: the destination is on the link */
     struct in_addr source;  /* address that this machine uses towards it; 0: the kernel's choice */
+    uint32_t mtu;           /* of packets that take it; 0: the device's */
+    uint32_t peer;          /* to an address of this one, in a plan; 0: to none */
     uint32_t rank;          /* of several to one place in a plan the highest stays */
 };
 
@@ -35,6 +37,14 @@ struct net_neighbor {
     char dev[NETNAME_NAME];
     struct in_addr address;
     uint8_t mac[NETNAME_MAC];
+};
+
+/* The link that has this machine's address. */
+struct net_link {
+    char dev[NETNAME_NAME];
+    struct network_prefix prefix;        /* who has an address in it is on the link */
+    const struct net_neighbor *machines; /* whose MACs are known; sorted by address. Borrowed */
+    size_t machines_n;
 };
 
 /* Where the VXLAN device sends frames for a peer. Key: mac. */
@@ -59,6 +69,8 @@ struct netplan {
     const struct network_state *state;
     struct in_addr source; /* address of this machine as containers here see it */
     bool tunnelled;        /* there is an underlay to build a VXLAN device on */
+    struct net_link link;  /* dev "": not known */
+    bool linked;           /* there are peers on it */
     struct network_prefix *networks;
     size_t networks_n;
     struct network_prefix *ranges; /* the pool, and networks outside of it */
@@ -82,9 +94,10 @@ struct netplan {
     struct err problem; /* the first row left out; code 0: none */
 };
 
-/* Work out the plan of @state. ERR_INVALID, with nothing to release, when the node id, the pool,
+/* Work out the plan of @state; @link NULL: not known. ERR_INVALID, with nothing to release, when the node id, the pool,
  * the VXLAN port or id make no sense. */
-int netplan_init(struct netplan *plan, const struct network_state *state, struct err *err);
+int netplan_init(struct netplan *plan, const struct network_state *state,
+                 const struct net_link *link, struct err *err);
 
 /* Free what netplan_init made. */
 void netplan_release(struct netplan *plan);
@@ -97,6 +110,9 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
 /* The service of the plan that has @address, or NULL. */
 const struct network_service *netplan_find_service(const struct netplan *plan,
                                                    struct in_addr address);
+
+/* The MAC that @peer has on the link, or NULL. */
+const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network_peer *peer);
 
 /* True when @address is in one of the cluster's ranges. */
 bool netplan_is_ours(const struct netplan *plan, struct in_addr address);

@@ -20,6 +20,7 @@
 struct sync {
     struct netlink *nl;
     const struct netdevs *devs;
+    const char *dev; /* the one whose neighbours are read */
     char *list;
     size_t n, size;
     bool lost; /* something present was dropped or replaced */
@@ -57,6 +58,13 @@ static int sync_run(struct sync *sync, const struct netdiff *diff, netlink_dump_
     return rc;
 }
 
+static int on_metric(const struct nlattr *attr, void *arg)
+{
+    if (mnl_attr_get_type(attr) == RTAX_MTU)
+        *(uint32_t *)arg = netlink_u32(attr);
+    return MNL_CB_OK;
+}
+
 static void on_route(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
@@ -77,6 +85,8 @@ static void on_route(const struct nlmsghdr *msg, void *arg)
     netlink_bytes(attrs[RTA_DST], &route.prefix.address, sizeof(route.prefix.address));
     netlink_bytes(attrs[RTA_GATEWAY], &route.via, sizeof(route.via));
     netlink_bytes(attrs[RTA_PREFSRC], &route.source, sizeof(route.source));
+    if (attrs[RTA_METRICS])
+        mnl_attr_parse_nested(attrs[RTA_METRICS], on_metric, &route.mtu);
     const struct netdev *dev = netdevs_by_index(sync->devs, netlink_u32(attrs[RTA_OIF]));
     if (dev && route.type == RTN_UNICAST)
         str_fill(route.dev, sizeof(route.dev), dev->name);
@@ -87,7 +97,7 @@ static bool same_route(const void *a, const void *b)
 {
     const struct net_route *x = a, *y = b;
     return x->type == y->type && strcmp(x->dev, y->dev) == 0 && x->via.s_addr == y->via.s_addr &&
-           x->source.s_addr == y->source.s_addr;
+           x->source.s_addr == y->source.s_addr && x->mtu == y->mtu;
 }
 
 static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t flags,
@@ -135,6 +145,11 @@ static void put_route(void *ctx, const void *wanted, const void *present)
         mnl_attr_put(msg, RTA_GATEWAY, sizeof(route->via), &route->via);
     if (route->source.s_addr)
         mnl_attr_put(msg, RTA_PREFSRC, sizeof(route->source), &route->source);
+    if (route->mtu) {
+        struct nlattr *metrics = mnl_attr_nest_start(msg, RTA_METRICS);
+        mnl_attr_put_u32(msg, RTAX_MTU, route->mtu);
+        mnl_attr_nest_end(msg, metrics);
+    }
 }
 
 static void drop_route(void *ctx, const void *present)
@@ -162,32 +177,63 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
 }
 
 /* True for devices whose fixed neighbours are ours. */
-static bool is_ours(const struct netdev *dev)
+static bool is_ours(const char *dev)
 {
-    return dev && (strcmp(dev->name, NETNAME_TUNNEL) == 0 || netname_is_port_name(dev->name));
+    return strcmp(dev, NETNAME_TUNNEL) == 0 || netname_is_port_name(dev);
+}
+
+/* A neighbour with a MAC; false when @msg is none. */
+static bool read_neighbor(const struct sync *sync, const struct nlmsghdr *msg, uint16_t states,
+                          struct net_neighbor *ret)
+{
+    const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
+    if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
+        info->ndm_family != AF_INET || !(info->ndm_state & states))
+        return false;
+    const struct netdev *dev = netdevs_by_index(sync->devs, (uint32_t)info->ndm_ifindex);
+    const struct nlattr *attrs[NDA_LLADDR + 1];
+    netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
+    *ret = (struct net_neighbor){0};
+    if (!dev || !netlink_bytes(attrs[NDA_DST], &ret->address, sizeof(ret->address)) ||
+        !netlink_bytes(attrs[NDA_LLADDR], ret->mac, sizeof(ret->mac)))
+        return false;
+    str_fill(ret->dev, sizeof(ret->dev), dev->name);
+    return true;
 }
 
 static void on_neighbor(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
-    if (!msg) {
+    struct net_neighbor neighbor;
+    if (!msg)
         sync->n = 0;
-        return;
-    }
-    const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
-    if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        info->ndm_family != AF_INET || !(info->ndm_state & NUD_PERMANENT))
-        return;
-    const struct netdev *dev = netdevs_by_index(sync->devs, (uint32_t)info->ndm_ifindex);
-    const struct nlattr *attrs[NDA_LLADDR + 1];
-    netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
-    struct net_neighbor neighbor = {0};
-    if (!is_ours(dev) ||
-        !netlink_bytes(attrs[NDA_DST], &neighbor.address, sizeof(neighbor.address)) ||
-        !netlink_bytes(attrs[NDA_LLADDR], neighbor.mac, sizeof(neighbor.mac)))
-        return;
-    str_fill(neighbor.dev, sizeof(neighbor.dev), dev->name);
-    sync_add(sync, &neighbor);
+    else if (read_neighbor(sync, msg, NUD_PERMANENT, &neighbor) && is_ours(neighbor.dev))
+        sync_add(sync, &neighbor);
+}
+
+static void on_machine(const struct nlmsghdr *msg, void *arg)
+{
+    const uint16_t states = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
+    struct sync *sync = arg;
+    struct net_neighbor neighbor;
+    if (!msg)
+        sync->n = 0;
+    else if (read_neighbor(sync, msg, states, &neighbor) && strcmp(neighbor.dev, sync->dev) == 0)
+        sync_add(sync, &neighbor);
+}
+
+int netroute_read_machines(struct netlink *nl, const struct netdevs *devs, const char *dev,
+                           struct net_neighbor **ret, size_t *ret_n, struct err *err)
+{
+    struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_neighbor), .dev = dev};
+    const struct ndmsg info = {.ndm_family = AF_INET};
+    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
+    int rc = netlink_dump_run(nl, on_machine, &sync, err);
+    if (sync.n)
+        qsort(sync.list, sync.n, sync.size, netplan_compare_neighbors);
+    *ret = (struct net_neighbor *)(void *)sync.list;
+    *ret_n = rc < 0 ? 0 : sync.n;
+    return rc;
 }
 
 static bool same_neighbor(const void *a, const void *b)

@@ -27,6 +27,10 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
 int netroute_sync_neighbors(struct netlink *nl, const struct netdevs *devs,
                             struct net_neighbor *wanted, size_t wanted_n, struct err *err);
 
+/* Read the machines whose MACs are known on link @dev, sorted by address. Free *@ret. */
+int netroute_read_machines(struct netlink *nl, const struct netdevs *devs, const char *dev,
+                           struct net_neighbor **ret, size_t *ret_n, struct err *err);
+
 /* Ask for one fixed neighbour on link @index. */
 void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
                            const uint8_t mac[NETNAME_MAC]);

@@ -32,6 +32,9 @@ enum {
 struct network_memory {
     struct ruleset_memory rules;
     struct ruleset_result last;
+    uint32_t mtu;
+    struct net_neighbor *machines; /* of our link, also those that the kernel forgot since */
+    size_t machines_n;
 };
 
 /* One application in progress. Steps go on after an error; the first is kept. */
@@ -79,16 +82,30 @@ static int enable_forwarding(struct err *err)
     return rc;
 }
 
-/* Find the MTU for containers by the link that has our address. */
-static int find_mtu(struct apply *apply, struct err *err)
+/* Find the link that has our address. */
+static const struct netdev *find_link(const struct apply *apply, const struct network_state *state,
+                                      struct net_link *ret)
+{
+    for (size_t i = 0; i < apply->addresses.n; i++) {
+        const struct netaddress *a = &apply->addresses.list[i];
+        const struct netdev *dev = netdevs_by_index(&apply->devs, a->index);
+        if (a->address.s_addr != state->underlay.s_addr || !dev)
+            continue;
+        uint32_t mask = htonl(a->length ? UINT32_MAX << (32 - a->length) : 0);
+        ret->prefix = (struct network_prefix){{a->address.s_addr & mask}, a->length};
+        str_fill(ret->dev, sizeof(ret->dev), dev->name);
+        return dev;
+    }
+    return NULL;
+}
+
+/* The MTU for containers is that of the link, less what the tunnel takes. */
+static int find_mtu(struct apply *apply, const struct netdev *link, struct err *err)
 {
     const struct network_state *state = apply->plan.state;
-    const struct netdev *link = NULL;
-    for (size_t i = 0; i < apply->addresses.n && !link; i++)
-        if (apply->addresses.list[i].address.s_addr == state->underlay.s_addr)
-            link = netdevs_by_index(&apply->devs, apply->addresses.list[i].index);
     uint32_t mtu = link && apply->plan.tunnelled ? link->mtu : MTU_DEFAULT;
     apply->mtu = (mtu < MTU_MIN ? MTU_MIN : mtu) - VXLAN_OVERHEAD;
+    apply->memory->mtu = apply->mtu;
     if (link || !apply->plan.tunnelled)
         return 0;
     char text[INET_ADDRSTRLEN];
@@ -213,23 +230,74 @@ static void sync_routes(struct apply *apply)
         note(apply, &err);
 }
 
+static const struct net_neighbor *find_machine(const struct network_memory *memory, const char *dev,
+                                               struct in_addr address)
+{
+    for (size_t i = 0; i < memory->machines_n; i++)
+        if (memory->machines[i].address.s_addr == address.s_addr &&
+            strcmp(memory->machines[i].dev, dev) == 0)
+            return &memory->machines[i];
+    return NULL;
+}
+
+/* The MACs of members that are on our link. One that the kernel forgot for a moment stays. */
+static int find_machines(struct apply *apply, const struct network_state *state,
+                         struct net_link *link, struct err *err)
+{
+    struct network_memory *memory = apply->memory;
+    struct net_neighbor *now, *kept = mem_alloc(state->peers_n + 1, sizeof(*kept));
+    size_t n, kept_n = 0;
+    int rc = netroute_read_machines(apply->route, &apply->devs, link->dev, &now, &n, err);
+    for (size_t i = 0; i < state->peers_n; i++) {
+        struct net_neighbor key = {.address = state->peers[i].underlay};
+        str_fill(key.dev, sizeof(key.dev), link->dev);
+        const struct net_neighbor *found =
+            n ? bsearch(&key, now, n, sizeof(key), netplan_compare_neighbors) : NULL;
+        if (!found)
+            found = find_machine(memory, link->dev, key.address);
+        if (found)
+            kept[kept_n++] = *found;
+    }
+    free(now);
+    free(memory->machines);
+    if (kept_n)
+        qsort(kept, kept_n, sizeof(*kept), netplan_compare_neighbors);
+    memory->machines = kept;
+    link->machines = kept;
+    link->machines_n = memory->machines_n = kept_n;
+    return rc;
+}
+
+/* What is there, and what is to be there. */
+static int begin(struct apply *apply, const struct network_state *state,
+                 const struct netdev **ret_link, struct err *err)
+{
+    struct net_link link = {0};
+    int rc = netlink_open(NETLINK_ROUTE, &apply->route, err);
+    if (rc == 0)
+        rc = netlink_open(NETLINK_NETFILTER, &apply->filter, err);
+    if (rc == 0)
+        rc = read_devs(apply->route, &apply->devs, err);
+    if (rc == 0)
+        rc = netaddresses_read(apply->route, &apply->addresses, err);
+    if (rc < 0)
+        return rc;
+    *ret_link = find_link(apply, state, &link);
+    if (*ret_link && (rc = find_machines(apply, state, &link, err)) < 0)
+        return rc;
+    return netplan_init(&apply->plan, state, &link, err);
+}
+
 /* The order: what guards comes before what is guarded. */
-static void run(struct apply *apply)
+static void run(struct apply *apply, const struct netdev *link)
 {
     struct err err;
-    if (netlink_open(NETLINK_ROUTE, &apply->route, &err) < 0 ||
-        netlink_open(NETLINK_NETFILTER, &apply->filter, &err) < 0 ||
-        read_devs(apply->route, &apply->devs, &err) < 0 ||
-        netaddresses_read(apply->route, &apply->addresses, &err) < 0) {
-        note(apply, &err);
-        return;
-    }
     bool guarded = sync_rules(apply, &err) == 0;
     if (!guarded)
         note(apply, &err);
     if (enable_forwarding(&err) < 0)
         note(apply, &err);
-    if (find_mtu(apply, &err) < 0)
+    if (find_mtu(apply, link, &err) < 0)
         note(apply, &err);
     if (ensure_tunnel(apply, &err) < 0)
         note(apply, &err);
@@ -251,9 +319,16 @@ struct network_memory *network_memory_new(void)
 
 void network_memory_free(struct network_memory *memory)
 {
-    if (memory)
-        ruleset_forget(&memory->rules);
+    if (!memory)
+        return;
+    ruleset_forget(&memory->rules);
+    free(memory->machines);
     free(memory);
+}
+
+uint32_t network_mtu(const struct network_memory *memory)
+{
+    return memory->mtu;
 }
 
 size_t network_rules_bytes(const struct network_memory *memory)
@@ -265,12 +340,12 @@ int network_apply_each(struct network_memory *memory, const struct network_state
                        bool *ret_connected, struct err *err)
 {
     struct apply apply = {.connected = ret_connected, .memory = memory};
+    const struct netdev *link = NULL;
     memset(ret_connected, 0, state->endpoints_n * sizeof(*ret_connected));
-    int rc = netplan_init(&apply.plan, state, err);
-    if (rc < 0)
-        return rc;
-    apply.problem = apply.plan.problem;
-    run(&apply);
+    if (begin(&apply, state, &link, &apply.problem) == 0) {
+        apply.problem = apply.plan.problem;
+        run(&apply, link);
+    }
     netlink_close(apply.route);
     netlink_close(apply.filter);
     netdevs_release(&apply.devs);

@@ -4,7 +4,9 @@
  *
  * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
  * which every machine holds on its loopback device. Between machines there are /32 routes over one
- * VXLAN device with static neighbours and forwarding entries. One nftables table holds isolation,
+ * VXLAN device with static neighbours and forwarding entries; what containers of one network send
+ * each other takes plain routes instead where both machines are on one link and the caller found
+ * that such packets get through (network_peer.plain). One nftables table holds isolation,
  * published ports, service addresses and masquerading. All of it is a function of one struct
  * network_state: apply it as often as you like, what is already so is left alone, what is not in it
  * goes away, and what a stranger flushed comes back.
@@ -59,6 +61,8 @@ struct network_endpoint {
 struct network_peer {
     uint32_t id;             /* its node id, 1..65535: makes its MAC and its tunnel address */
     struct in_addr underlay; /* where its VXLAN packets go */
+    bool plain;              /* plain routes work: taken if it is on our link too */
+    uint16_t mtu;            /* the largest packet that gets through the tunnel; 0: our device's */
 };
 
 /* A container address that lives on another member. Of several rows for one address the last
@@ -137,6 +141,9 @@ int network_apply_each(struct network_memory *memory, const struct network_state
 /* The size of the message that the last application changed the rules with; 0 when it changed none,
  * or all of them. */
 size_t network_rules_bytes(const struct network_memory *memory);
+
+/* The largest packet of a container, by the link that the last application found. */
+uint32_t network_mtu(const struct network_memory *memory);
 
 /* Take everything of ours out of this namespace again. The ip_forward setting stays. */
 int network_clear(struct err *err);

@@ -334,6 +334,23 @@ int nft_part_compare(const void *a, const void *b)
     return x->set != y->set ? (x->set < y->set ? -1 : 1) : memcmp(x->key, y->key, sizeof(x->key));
 }
 
+/* Sort; of the same element twice one stays, as in the kernel. */
+static void sort_parts(struct nft_batch *b)
+{
+    size_t n = 0;
+    if (b->parts_n)
+        qsort(b->parts, b->parts_n, sizeof(*b->parts), nft_part_compare);
+    for (size_t i = 0; i < b->parts_n; i++) {
+        if (n && nft_part_compare(&b->parts[n - 1], &b->parts[i]) == 0) {
+            check(b->parts[i].set != NFT_PART_CHAIN);
+            b->elements_n--;
+            continue;
+        }
+        b->parts[n++] = b->parts[i];
+    }
+    b->parts_n = n;
+}
+
 /* The version says what is there, not in which order it came to be there. */
 static void name_version(struct nft_batch *b)
 {
@@ -351,8 +368,7 @@ static void name_version(struct nft_batch *b)
 
 void nft_batch_end(struct nft_batch *b)
 {
-    if (b->parts_n)
-        qsort(b->parts, b->parts_n, sizeof(*b->parts), nft_part_compare);
+    sort_parts(b);
     name_version(b);
     if (nft_chain(b, b->version))
         nft_chain_end(b);

@@ -23,6 +23,7 @@ enum {
     PRIORITY_RAW = -300,
     PRIORITY_MANGLE = -150,
     PRIORITY_DSTNAT = -100,
+    PRIORITY_BEHIND_DSTNAT = -90,
     PRIORITY_FILTER = 0,
     PRIORITY_SRCNAT = 100,
     /* Connection states as nftables sees them. */
@@ -179,7 +180,37 @@ static void end_refuse(struct nft_batch *b, struct nftnl_rule *rule)
 
 /* --- chains --- */
 
-static void build_raw(struct nft_batch *b)
+/* Only pings of members for our hop: they ask whether a way works. */
+static void is_probe(struct nftnl_rule *rule, const struct netplan *plan)
+{
+    is_ipv4(rule);
+    is_address(rule, IP_DESTINATION, NFT_CMP_EQ, netname_peer_hop(plan->state->node_id));
+    protocol_is(rule, IPPROTO_ICMP);
+}
+
+/* Only packets that came by the machines' link, but from no member. */
+static void from_stranger(struct nftnl_rule *rule, const struct netplan *plan)
+{
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, plan->link.dev);
+    nft_payload(rule, NFT_PAYLOAD_LL_HEADER, 6, NETNAME_MAC, NFT_REG_1);
+    nft_find(rule, "machines", NFT_REG_1, true);
+}
+
+/* What takes plain routes comes from a member: by its MAC, as frames of the tunnel by its address. */
+static void build_link_guard(struct nft_batch *b, const struct netplan *plan)
+{
+    struct nftnl_rule *rule = nft_rule(b, "raw");
+    is_ipv4(rule);
+    in_set(rule, IP_SOURCE, "ranges", false);
+    from_stranger(rule, plan);
+    end_verdict(b, rule, NF_DROP);
+    rule = nft_rule(b, "raw");
+    is_probe(rule, plan);
+    from_stranger(rule, plan);
+    end_verdict(b, rule, NF_DROP);
+}
+
+static void build_raw(struct nft_batch *b, const struct netplan *plan)
 {
     const uint8_t family = NFPROTO_IPV6;
     const struct network_prefix loopback = loopback_range();
@@ -205,6 +236,8 @@ static void build_raw(struct nft_batch *b)
     nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG32_04);
     nft_find(rule, "endpoints", NFT_REG_1, true);
     end_verdict(b, rule, NF_DROP);
+    if (plan->linked)
+        build_link_guard(b, plan);
 }
 
 static void build_mark(struct nft_batch *b)
@@ -260,6 +293,37 @@ static void build_dnat(struct nft_batch *b)
         nft_map(rule, "ports", 0, NFT_REG_1, NFT_REG_VERDICT);
         nft_rule_end(b, rule);
     }
+}
+
+/* Behind dnat: what goes to the address of a service counts by where it is going. */
+static void build_plain(struct nft_batch *b, const struct netplan *plan)
+{
+    const uint32_t mark = NETNAME_MARK_PLAIN;
+    if (!plan->linked)
+        return;
+    nft_base_chain(b, "plain", "filter", NF_INET_PRE_ROUTING, PRIORITY_BEHIND_DSTNAT);
+    struct nftnl_rule *rule = nft_rule(b, "plain");
+    from_port(rule);
+    is_ipv4(rule);
+    pair_in(rule, "pairs", false);
+    nft_immediate(rule, NFT_REG_1, &mark, sizeof(mark));
+    nft_set_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
+    rule = nft_rule(b, "plain");
+    on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, plan->link.dev);
+    is_probe(rule, plan);
+    nft_immediate(rule, NFT_REG_1, &mark, sizeof(mark));
+    nft_set_ct_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
+
+    nft_base_chain(b, "answer", "route", NF_INET_LOCAL_OUT, PRIORITY_MANGLE);
+    rule = nft_rule(b, "answer");
+    protocol_is(rule, IPPROTO_ICMP);
+    direction_is(rule, DIRECTION_REPLY);
+    nft_ct(rule, NFT_CT_MARK, NFT_REG_1);
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &mark, sizeof(mark));
+    nft_set_mark(rule, NFT_REG_1);
+    nft_rule_end(b, rule);
 }
 
 /* Tunnel packets with our network id are taken from members only. */
@@ -347,6 +411,10 @@ static void build_input(struct nft_batch *b, const struct netplan *plan)
     end_verdict(b, rule, NF_ACCEPT);
     rule = nft_rule(b, "input");
     from_tunnel(rule);
+    is_probe(rule, plan);
+    end_verdict(b, rule, NF_ACCEPT);
+    rule = nft_rule(b, "input");
+    from_tunnel(rule);
     end_verdict(b, rule, NF_DROP);
     build_gateway(b);
     build_unserved(b);
@@ -376,7 +444,7 @@ static void build_invalid(struct nft_batch *b)
     }
 }
 
-static void build_forward(struct nft_batch *b)
+static void build_forward(struct nft_batch *b, const struct netplan *plan)
 {
     nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER);
     struct nftnl_rule *rule = nft_rule(b, "forward");
@@ -404,6 +472,15 @@ static void build_forward(struct nft_batch *b)
     for (size_t i = 0; i < ARRAY_SIZE(our_devices); i++) {
         rule = nft_rule(b, "forward");
         on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, our_devices[i]);
+        is_ipv4(rule);
+        pair_in(rule, "pairs", false);
+        end_verdict(b, rule, NF_ACCEPT);
+    }
+    /* The same by a plain route: from the link alone, and not if it leads on to another machine. */
+    if (plan->linked) {
+        rule = nft_rule(b, "forward");
+        on_device(rule, NFT_META_IIFNAME, NFT_CMP_EQ, plan->link.dev);
+        on_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETNAME_PORT_PREFIX "*");
         is_ipv4(rule);
         pair_in(rule, "pairs", false);
         end_verdict(b, rule, NF_ACCEPT);
@@ -493,11 +570,12 @@ static void build_snat(struct nft_batch *b, const struct netplan *plan)
 void ruleset_build(struct nft_batch *b, const struct netplan *plan)
 {
     ruleset_build_sets(b, plan);
-    build_raw(b);
+    build_raw(b, plan);
     build_mark(b);
     build_dnat(b);
+    build_plain(b, plan);
     build_input(b, plan);
-    build_forward(b);
+    build_forward(b, plan);
     build_unmark(b);
     build_snat(b, plan);
     nft_batch_end(b);

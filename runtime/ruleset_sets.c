@@ -234,6 +234,21 @@ static void build_services(struct nft_batch *b, const struct netplan *plan)
     nft_set_end(b, services);
 }
 
+/* The MACs that members have on our link. */
+static void build_machines(struct nft_batch *b, const struct netplan *plan)
+{
+    if (!plan->linked)
+        return;
+    struct nft_set *set = nft_set(b, "machines", 0, NFT_TYPE_ETHER, NETNAME_MAC);
+    nft_set_loose(set);
+    for (size_t i = 0; i < plan->peers_n; i++) {
+        const uint8_t *mac = netplan_peer_mac(plan, plan->peers[i]);
+        if (mac)
+            nft_set_add(set, mac, NULL, NULL);
+    }
+    nft_set_end(b, set);
+}
+
 void ruleset_build_sets(struct nft_batch *b, const struct netplan *plan)
 {
     build_endpoints(b, plan);
@@ -242,6 +257,7 @@ void ruleset_build_sets(struct nft_batch *b, const struct netplan *plan)
     add_ranges(b, "internals", plan->state->internals, plan->state->internals_n);
     build_itself(b, plan);
     build_members(b, plan);
+    build_machines(b, plan);
     build_ports(b, plan);
     build_services(b, plan);
 }

@@ -125,7 +125,7 @@ int main(void)
         usleep(PAUSE_US); /* what the kernel does later it has done */
         replace_task(r % SERVICES, r);
         int64_t start = clock_mono_ns();
-        must(netplan_init(&plan, &state, &err), &err);
+        must(netplan_init(&plan, &state, NULL, &err), &err);
         plans[r] = since(start);
         start = clock_mono_ns();
         must(ruleset_sync(nl, &plan, &memory, &result, &err), &err);
@@ -141,7 +141,7 @@ int main(void)
         struct netplan plan;
         struct nft_batch b;
         replace_task(r % SERVICES, r + ROUNDS);
-        must(netplan_init(&plan, &state, &err), &err);
+        must(netplan_init(&plan, &state, NULL, &err), &err);
         nft_batch_init(&b, RULESET_TABLE);
         int64_t start = clock_mono_ns();
         ruleset_build(&b, &plan);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The network of three machines and a client on their LAN, all of them network namespaces.
+# With PATHS=plain what containers send each other takes plain routes; else all of it the tunnel.
 # usage: tests/e2e/network.sh [NETDRIVER]
 cd "$(dirname "$0")/../.." || exit 2
 driver=${1:-build/release/tests/e2e/netdriver}
@@ -60,6 +61,7 @@ make_hosts() {
         # Some check sources strictly, some not at all.
         strict=1
         [ $h = C ] && strict=0
+        [ "$PATHS" = plain ] && strict=2 # none so strictly as to take no plain route
         in_host $h sysctl -qw net.ipv4.conf.all.rp_filter=$strict net.ipv4.conf.u0.rp_filter=$strict \
             net.ipv4.conf.default.rp_filter=1
     done
@@ -102,7 +104,7 @@ network $N4
 internal $N4
 $services
 $publishes"
-    for p in A B C; do [ $p = "$h" ] || echo "peer ${id[$p]} ${ip[$p]}"; done
+    for p in A B C; do [ $p = "$h" ] || echo "peer ${id[$p]} ${ip[$p]} ${PATHS:-tunnel} 0"; done
     for b in $list; do
         net=$N1
         case ${address[$b]} in
@@ -132,6 +134,8 @@ snapshot() {
 
 make_hosts
 mkdir "$dir/ns"
+# Machines that never spoke to each other do not know who is on the link.
+for h in A B C; do for p in A B C; do [ $h = $p ] || in_host $h busybox ping -q -c 1 ${ip[$p]} >/dev/null; done; done
 for h in A B C; do snapshot $h >"$dir/before.$h"; done
 for b in $boxes; do "$driver" create "$(box $b)" || exit 1; done
 if apply_all; then ok "apply on three machines"; else fail "apply on three machines"; fi
@@ -163,6 +167,22 @@ if in_box a1 busybox ping -q -c 2 -W 2 -s 1422 ${address[b1]} >/dev/null; then
 else
     fail "a full packet across machines"
 fi
+
+# --- which way it goes ---
+tunnelled() { in_host A ip -s link show wherry0 | tail -1 | awk '{print $2}'; }
+moved() { # moved COMMAND...: how many packets it sent through A's tunnel: none, some
+    local before
+    before=$(tunnelled)
+    "$@" >/dev/null
+    [ "$(tunnelled)" = "$before" ] && echo none || echo some
+}
+plain=some
+[ "$PATHS" = plain ] && plain=none
+is "the way to another container" "$(moved from a1 tcp ${address[b1]} 80)" $plain
+is "the way to a service's address" "$(moved from a1 tcp 10.192.16.201 80)" $plain
+is "the way of an answer" "$(moved from b1 tcp ${address[a1]} 80)" $plain
+is "the way of a machine" "$(moved from A tcp ${address[b1]} 80)" some
+is "the way of a client by a published port" "$(moved from L tcp ${ip[A]} 8081)" some
 
 # --- a container sends from its own addresses only (C does not check sources by itself) ---
 in_box c1 ip addr add 10.192.32.77/32 dev eth0

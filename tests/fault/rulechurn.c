@@ -107,7 +107,7 @@ int main(int argc, char **argv)
         struct netplan plan;
         struct ruleset_result result;
         make(&state, seed, n);
-        if (netplan_init(&plan, &state, &err) < 0 || plan.problem.code ||
+        if (netplan_init(&plan, &state, NULL, &err) < 0 || plan.problem.code ||
             ruleset_sync(nl, &plan, &memory, &result, &err) < 0) {
             fprintf(stderr, "state %u: %s\n", n, plan.problem.code ? plan.problem.msg : err.msg);
             return 1;

@@ -15,6 +15,7 @@
 #include "runtime/ruleset.h"
 
 #include <arpa/inet.h>
+#include <linux/rtnetlink.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,13 +117,13 @@ static void senseless_states_are_refused(void **state)
     struct err err;
     struct network_state s = machine();
     s.node_id = 0;
-    assert_int_equal(netplan_init(&plan, &s, &err), ERR_INVALID);
+    assert_int_equal(netplan_init(&plan, &s, NULL, &err), ERR_INVALID);
     s = machine();
     s.pool.length = 31;
-    assert_int_equal(netplan_init(&plan, &s, &err), ERR_INVALID);
+    assert_int_equal(netplan_init(&plan, &s, NULL, &err), ERR_INVALID);
     s = machine();
     s.vxlan_id = 1 << 24;
-    assert_int_equal(netplan_init(&plan, &s, &err), ERR_INVALID);
+    assert_int_equal(netplan_init(&plan, &s, NULL, &err), ERR_INVALID);
 }
 
 static void bad_rows_are_left_out_and_told(void **state)
@@ -134,9 +135,9 @@ static void bad_rows_are_left_out_and_told(void **state)
     struct network_endpoint endpoints[] = {
         endpoint("a", "10.192.16.1"), endpoint("b", "10.192.16.1"), endpoint("c", "10.192.16.2"),
         endpoint("c", "10.192.16.3"), endpoint("", "10.192.16.4"),  endpoint("d", "10.192.40.1")};
-    const struct network_peer peers[] = {{2, ip("10.66.0.2")}, {2, ip("10.66.0.3")},
-                                         {3, ip("10.66.0.2")}, {4, ip("10.66.0.1")},
-                                         {1, ip("10.66.0.4")}, {70000, ip("10.66.0.5")}};
+    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2")}, {.id = 2, .underlay = ip("10.66.0.3")},
+                                         {.id = 3, .underlay = ip("10.66.0.2")}, {.id = 4, .underlay = ip("10.66.0.1")},
+                                         {.id = 1, .underlay = ip("10.66.0.4")}, {.id = 70000, .underlay = ip("10.66.0.5")}};
     const struct network_remote remotes[] = {
         {ip("10.192.16.9"), 2}, {ip("10.192.16.10"), 9}, {ip("10.66.0.9"), 2}};
     const struct network_publish publishes[] = {{.protocol = IPPROTO_TCP, .port = 80},
@@ -151,7 +152,7 @@ static void bad_rows_are_left_out_and_told(void **state)
     s.remotes = remotes, s.remotes_n = ARRAY_SIZE(remotes);
     s.publishes = publishes, s.publishes_n = ARRAY_SIZE(publishes);
     cleanup_netplan struct netplan plan;
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     assert_int_equal(plan.networks_n, 2);
     assert_int_equal(plan.ports_n, 2);
     assert_int_equal(plan.peers_n, 1);
@@ -166,7 +167,8 @@ static void of_two_places_of_an_address_one_counts(void **state)
 {
     (void)state;
     const struct network_endpoint here = endpoint("a", "10.192.16.1");
-    const struct network_peer peers[] = {{2, ip("10.66.0.2")}, {3, ip("10.66.0.3")}};
+    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2")},
+                                         {.id = 3, .underlay = ip("10.66.0.3")}};
     const struct network_remote remotes[] = {
         {ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 3}, {ip("10.192.16.2"), 2}};
     struct network_state s = machine();
@@ -174,16 +176,64 @@ static void of_two_places_of_an_address_one_counts(void **state)
     s.peers = peers, s.peers_n = 2;
     s.remotes = remotes, s.remotes_n = 3;
     cleanup_netplan struct netplan plan;
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     assert_int_equal(plan.problem.code, 0);
     const struct net_route local = route_to(&plan, "10.192.16.1");
     const struct net_route remote = route_to(&plan, "10.192.16.2");
     assert_string_equal(local.dev, plan.ports[0].name);
     assert_string_equal(remote.dev, NETNAME_TUNNEL);
     assert_int_equal(remote.via.s_addr, netname_peer_hop(2).s_addr);
-    assert_int_equal(plan.routes_n, 1 + 2 + 2); /* the pool, the members' tables, addresses */
+    /* the pool, the members' tables, their hops twice, addresses */
+    assert_int_equal(plan.routes_n, 1 + 2 + 4 + 2);
     assert_true(netplan_has_address(&plan, ip("10.192.16.2")));
     assert_false(netplan_has_address(&plan, ip("10.192.16.3")));
+}
+
+static struct net_route plain_route_to(const struct netplan *plan, struct in_addr address)
+{
+    const struct net_route key = {.table = NETNAME_MARK_PLAIN, .prefix = {address, 32}};
+    const struct net_route *found =
+        bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes);
+    return found ? *found : (struct net_route){0};
+}
+
+static void plain_routes_lead_where_the_tunnel_would(void **state)
+{
+    (void)state;
+    const struct network_endpoint here = endpoint("a", "10.192.16.1");
+    /* The third is on no link of ours, the second drops what it does not know. */
+    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2"), .plain = true},
+                                         {.id = 3, .underlay = ip("10.66.0.3"), .mtu = 1300},
+                                         {.id = 4, .underlay = ip("10.77.0.4"), .plain = true}};
+    /* One is here too, one moved from the first to the second, one back. */
+    const struct network_remote remotes[] = {
+        {ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 2}, {ip("10.192.16.3"), 2},
+        {ip("10.192.16.3"), 3}, {ip("10.192.16.4"), 3}, {ip("10.192.16.4"), 2},
+        {ip("10.192.16.5"), 4}};
+    const struct net_neighbor machines[] = {
+        {.dev = "u0", .address = ip("10.66.0.2"), .mac = {2, 0, 0, 0, 0, 2}}};
+    const struct net_link link = {"u0", {ip("10.66.0.0"), 24}, machines, 1};
+    struct network_state s = machine();
+    s.endpoints = &here, s.endpoints_n = 1;
+    s.peers = peers, s.peers_n = 3;
+    s.remotes = remotes, s.remotes_n = 7;
+    cleanup_netplan struct netplan plan;
+    assert_int_equal(netplan_init(&plan, &s, &link, NULL), 0);
+    assert_int_equal(plan.problem.code, 0);
+    assert_true(plan.linked);
+    assert_int_equal(plain_route_to(&plan, ip("10.192.16.1")).table, 0);
+    assert_int_equal(plain_route_to(&plan, ip("10.192.16.2")).via.s_addr, ip("10.66.0.2").s_addr);
+    assert_int_equal(plain_route_to(&plan, ip("10.192.16.3")).table, 0);
+    assert_int_equal(plain_route_to(&plan, ip("10.192.16.4")).via.s_addr, ip("10.66.0.2").s_addr);
+    assert_int_equal(plain_route_to(&plan, ip("10.192.16.5")).table, 0);
+    assert_int_equal(route_to(&plan, "10.192.16.3").mtu, 1300);
+    assert_int_equal(route_to(&plan, "10.192.16.2").mtu, 0);
+    /* Probes: by the link, or not at all. */
+    assert_string_equal(plain_route_to(&plan, netname_peer_hop(3)).dev, "u0");
+    assert_int_equal(plain_route_to(&plan, netname_peer_hop(4)).type, RTN_UNREACHABLE);
+    assert_non_null(netplan_peer_mac(&plan, &peers[0]));
+    assert_null(netplan_peer_mac(&plan, &peers[1]));
+    assert_null(netplan_peer_mac(&plan, &peers[2]));
 }
 
 static void a_lone_machine_needs_no_tunnel(void **state)
@@ -192,7 +242,7 @@ static void a_lone_machine_needs_no_tunnel(void **state)
     struct network_state s = machine();
     s.underlay = ip("127.0.0.1");
     cleanup_netplan struct netplan plan;
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     assert_false(plan.tunnelled);
     assert_int_equal(plan.source.s_addr, netname_gateway().s_addr);
 }
@@ -289,7 +339,7 @@ static void the_table_is_a_function_of_the_plan(void **state)
     s.publishes = publishes, s.publishes_n = 2;
     cleanup_netplan struct netplan plan;
     cleanup_nft_batch struct nft_batch one, two, three;
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     nft_batch_init(&one, RULESET_TABLE);
     nft_batch_init(&two, RULESET_TABLE);
     nft_batch_init(&three, RULESET_TABLE);
@@ -309,14 +359,14 @@ static void the_table_is_a_function_of_the_plan(void **state)
     netplan_release(&plan);
 
     s.publishes_n = 1;
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     ruleset_build(&three, &plan);
     /* Another version, by loose parts only. */
     assert_string_not_equal(one.version, three.version);
     assert_true(nft_can_update(&one, &three));
     s.vxlan_port++;
     netplan_release(&plan);
-    assert_int_equal(netplan_init(&plan, &s, NULL), 0);
+    assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     cleanup_nft_batch struct nft_batch four;
     nft_batch_init(&four, RULESET_TABLE);
     ruleset_build(&four, &plan);
@@ -333,6 +383,7 @@ int main(void)
         cmocka_unit_test(senseless_states_are_refused),
         cmocka_unit_test(bad_rows_are_left_out_and_told),
         cmocka_unit_test(of_two_places_of_an_address_one_counts),
+        cmocka_unit_test(plain_routes_lead_where_the_tunnel_would),
         cmocka_unit_test(a_lone_machine_needs_no_tunnel),
         cmocka_unit_test(a_diff_makes_the_wanted),
         cmocka_unit_test(the_table_is_a_function_of_the_plan),
