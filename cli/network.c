@@ -2,6 +2,7 @@
 /* network: the networks of the cluster. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -9,6 +10,7 @@
 #include "cli/container.h"
 #include "cli/labels.h"
 #include "cli/table.h"
+#include "cli/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -193,15 +195,134 @@ static const struct command network_inspect = {
     .run = run_inspect,
 };
 
+/* --- status ------------------------------------------------------------------------------------
+ */
+
+struct status_options {
+    const char *node;
+};
+
+/* "0.41 ms", "0.41 ms, 3 % lost", "-". */
+static void add_answers(struct table *table, bool up, int64_t lost, int64_t rtt_us)
+{
+    if (!up)
+        table_add(table, lost == 100 || rtt_us == 0 ? "-" : "lost");
+    else if (lost)
+        table_addf(table, "%.2f ms, %" PRId64 " %% lost", (double)rtt_us / 1000, lost);
+    else
+        table_addf(table, "%.2f ms", (double)rtt_us / 1000);
+}
+
+static void add_way(struct table *table, const struct network_way *way)
+{
+    char since[UNITS_TEXT];
+    table_add(table, way->from);
+    table_add(table, way->to);
+    table_add(table, way->plain ? "plain" : way->up ? "tunnel" : "broken");
+    add_answers(table, way->up, way->lost_percent, way->rtt_us);
+    add_answers(table, way->plain, way->plain_lost_percent, way->plain_rtt_us);
+    table_addf(table, "%" PRId64, way->mtu);
+    table_add(table, way->since_ms ? units_ago(way->since_ms, clock_wall_ms(), since) : "-");
+}
+
+/* The answer of one member is added to that of all. */
+static void take_status(struct network_status_reply *all, struct network_status_reply *one,
+                        const char *node)
+{
+    if (*str_or_empty(one->problem))
+        cli_warn("%s: %s", node, one->problem);
+    all->ways = mem_resize(all->ways, all->ways_n + one->ways_n + 1, sizeof(*all->ways));
+    for (size_t i = 0; i < one->ways_n; i++) {
+        all->ways[all->ways_n++] = one->ways[i];
+        one->ways[i] = (struct network_way){0};
+    }
+    record_release(&network_status_reply_type, one);
+}
+
+static void ask_members(struct cli *cli, const struct node_list_reply *nodes, const char *only,
+                        struct network_status_reply *all)
+{
+    for (size_t i = 0; i < nodes->nodes_n; i++) {
+        const struct node_info *node = &nodes->nodes[i];
+        struct network_status_request request = {.node = node->name};
+        struct network_status_reply one;
+        struct err err;
+        if (str_equal(node->role, "witness") || (only && !str_equal(only, node->name)))
+            continue;
+        if (!str_equal(node->status, "up"))
+            cli_warn("%s is %s: it is not asked", node->name, node->status);
+        else if (cli_call(cli, "network.status", &request, &one, &err) < 0)
+            cli_warn("%s: %s", node->name, err.msg);
+        else
+            take_status(all, &one, node->name);
+    }
+}
+
+static void print_status(const struct network_status_reply *all)
+{
+    cleanup_buf struct buf out = BUF_INIT;
+    struct table table;
+    table_init(&table,
+               (const char *[]){"FROM", "TO", "WAY", "TUNNEL", "PLAIN", "MTU", "SINCE", NULL});
+    for (size_t i = 0; i < all->ways_n; i++)
+        add_way(&table, &all->ways[i]);
+    table_print(&table, &out);
+    table_release(&table);
+    fputs(out.data, stdout);
+}
+
+static int run_status(struct cli *cli, const void *options, int words_n, char **words,
+                      struct err *err)
+{
+    const struct status_options *o = options;
+    struct node_list_reply nodes;
+    struct network_status_reply all = {0};
+    (void)words_n;
+    (void)words;
+    if (cli_call(cli, "node.list", &(struct empty){0}, &nodes, err) < 0)
+        return err->code;
+    ask_members(cli, &nodes, o->node, &all);
+    if (cli->json)
+        cli_print_json(&network_way_type, all.ways, all.ways_n);
+    else
+        print_status(&all);
+    record_release(&network_status_reply_type, &all);
+    record_release(&node_list_reply_type, &nodes);
+    return 0;
+}
+
+static const struct command network_status = {
+    .name = "status",
+    .usage = "[--node NAME] [--json]",
+    .summary = "show how members reach each other",
+    .details =
+        "A row for each way from a member to another, as the first finds it by pinging the other "
+        "every\nsecond: whether containers' packets take plain routes, or the tunnel; the last "
+        "answer and the\nshare of the last 32 that was lost, of each; the largest packet that "
+        "gets through the tunnel.\nWhat clients send to published ports takes the tunnel always.",
+    .examples = "  wherry network status\n"
+                "  wherry network status --json | jq '.[] | select(.up | not)'\n",
+    .options =
+        (const struct arg_option[]){
+            ARG_OPTION(struct status_options, ARG_TEXT, node, 0, "node", "NAME",
+                       "of the ways from this member alone"),
+            ARG_END,
+        },
+    .options_size = sizeof(struct status_options),
+    .json = true,
+    .run = run_status,
+};
+
 const struct command command_network = {
     .name = "network",
     .usage = "",
-    .summary = "list, make and remove networks",
+    .summary = "list, make and remove networks; how members reach each other",
     .details =
         "Each stack has a network 'STACK_default', and those that its file declares. Containers\n"
         "reach those they share a network with, and nothing else of the cluster.",
     .examples = "  wherry network ls\n"
-                "  wherry network create proxy\n",
+                "  wherry network create proxy\n"
+                "  wherry network status\n",
     .subcommands = (const struct command *const[]){&network_ls, &network_inspect, &network_create,
-                                                   &network_rm, NULL},
+                                                   &network_rm, &network_status, NULL},
 };

@@ -42,6 +42,35 @@ static const struct field network_list_reply_fields[] = {
 const struct record_type network_list_reply_type =
     RECORD_TYPE("network_list_reply", struct network_list_reply, network_list_reply_fields);
 
+static const struct field network_status_request_fields[] = {
+    FIELD_STRING(struct network_status_request, node),
+};
+const struct record_type network_status_request_type = RECORD_TYPE(
+    "network_status_request", struct network_status_request, network_status_request_fields);
+
+static const struct field network_way_fields[] = {
+    FIELD_STRING(struct network_way, from),
+    FIELD_STRING(struct network_way, to),
+    FIELD_STRING(struct network_way, address),
+    FIELD_BOOL(struct network_way, up),
+    FIELD_INT(struct network_way, lost_percent),
+    FIELD_INT(struct network_way, rtt_us),
+    FIELD_BOOL(struct network_way, plain),
+    FIELD_INT(struct network_way, plain_lost_percent),
+    FIELD_INT(struct network_way, plain_rtt_us),
+    FIELD_INT(struct network_way, mtu),
+    FIELD_INT(struct network_way, since_ms),
+};
+const struct record_type network_way_type =
+    RECORD_TYPE("network_way", struct network_way, network_way_fields);
+
+static const struct field network_status_reply_fields[] = {
+    FIELD_STRING(struct network_status_reply, problem),
+    FIELD_LIST(struct network_status_reply, ways, network_way_type),
+};
+const struct record_type network_status_reply_type = RECORD_TYPE(
+    "network_status_reply", struct network_status_reply, network_status_reply_fields);
+
 static const struct field dns_request_fields[] = {
     FIELD_STRING(struct dns_request, name),
     FIELD_STRING(struct dns_request, type),

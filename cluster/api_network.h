@@ -41,6 +41,27 @@ struct network_list_reply {
     size_t networks_n;
 };
 
+struct network_status_request {
+    char *node; /* whose ways to the others; "": of the member that is called */
+};
+
+struct network_status_reply {
+    char *problem; /* why its network is not as it should be; "": it is */
+    struct network_way {
+        char *from, *to;    /* members' names */
+        char *address;      /* of the latter, as it is reached */
+        bool up;            /* by the tunnel */
+        int64_t lost_percent;
+        int64_t rtt_us;     /* of the last answer */
+        bool plain;         /* plain routes are taken */
+        int64_t plain_lost_percent;
+        int64_t plain_rtt_us;
+        int64_t mtu;        /* the largest packet of a container that gets there by the tunnel */
+        int64_t since_ms;   /* that up and plain are so */
+    } * ways;
+    size_t ways_n;
+};
+
 struct dns_request {
     char *name;
     char *type;  /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX"; to remove: "" for all */
@@ -61,6 +82,6 @@ struct dns_list_reply {
     size_t records_n;
 };
 
-extern const struct record_type network_info_type, dns_info_type;
+extern const struct record_type network_info_type, network_way_type, dns_info_type;
 
 #endif

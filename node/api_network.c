@@ -4,12 +4,18 @@
 #include "base/mem.h"
 #include "node/api.h"
 #include "node/daemon.h"
+#include "node/elsewhere.h"
+#include "node/netsync.h"
 #include "node/records.h"
 #include "store/level.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    ELSEWHERE_MS = 3000,
+};
 
 /* False after the call failed because some member does not know networks and records of this
  * release. */
@@ -45,6 +51,21 @@ void api_network_remove(struct api_call *c, const void *request)
     struct change_network_remove change = {.name = r->name};
     if (is_level_fine(c))
         api_propose(c, CHANGE_NETWORK_REMOVE, &change);
+}
+
+void api_network_status(struct api_call *c, const void *request)
+{
+    const struct network_status_request *r = request;
+    struct network_status_reply reply = {0};
+    if (call_elsewhere(c, r->node, request, ELSEWHERE_MS))
+        return;
+    if (!c->daemon->netsync) {
+        api_fail_with(c, ERR_UNSUPPORTED, "%s is a witness and has no network", c->daemon->name);
+        return;
+    }
+    netsync_describe(c->daemon->netsync, &reply);
+    api_reply(c, &reply);
+    record_release(&network_status_reply_type, &reply);
 }
 
 /* How many addresses a range has for tasks and services. */

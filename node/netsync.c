@@ -5,9 +5,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster/api.h"
 #include "node/daemon.h"
 #include "node/dns.h"
 #include "node/job.h"
+#include "node/netpath.h"
+#include "node/netpaths.h"
 #include "node/reconcile.h"
 #include "runtime/network.h"
 
@@ -32,6 +35,7 @@ struct netsync {
     bool dirty;
     int64_t generation;             /* asked for */
     struct network_memory *memory; /* of the job that runs */
+    struct netpaths *paths;        /* NULL before the first time that all was in place */
     char error[240];
 };
 
@@ -189,6 +193,9 @@ static void add_peers(struct net_job *job, struct store *store)
         if (rows[i].id == job->state.node_id || inet_pton(AF_INET, ip, &p->underlay) != 1)
             continue;
         p->id = (uint32_t)rows[i].id;
+        const struct netpath *path = netpaths_find(job->netsync->paths, p->id);
+        p->plain = path && path->plain;
+        p->mtu = path ? path->mtu : 0;
         job->state.peers_n++;
     }
     job->state.peers = job->peers;
@@ -404,6 +411,19 @@ static void note_error(struct netsync *n, const struct err *err)
     str_fill(n->error, sizeof(n->error), err->code ? err->msg : "");
 }
 
+static void on_paths(void *arg)
+{
+    netsync_request(arg);
+}
+
+/* Ways are asked for when they are there. */
+static void watch_paths(struct netsync *n, const struct err *err)
+{
+    if (!n->paths && err->code == 0)
+        n->paths = netpaths_new(n->daemon, on_paths, n);
+    netpaths_set_mtu(n->paths, network_mtu(n->memory));
+}
+
 static void done(void *arg)
 {
     struct net_job *job = arg;
@@ -412,6 +432,7 @@ static void done(void *arg)
     if (!n->stopping) {
         note_error(n, &job->err);
         dns_listen(n->daemon->dns);
+        watch_paths(n, &job->err);
         for (size_t i = 0; i < job->state.endpoints_n; i++)
             reconcile_on_network(n->daemon->reconcile, job->endpoints[i].id, job->generation,
                                  job->connected[i]);
@@ -454,6 +475,7 @@ struct netsync *netsync_new(struct daemon *d)
 void netsync_stop(struct netsync *n)
 {
     n->stopping = true;
+    netpaths_free(steal(&n->paths));
     uv_close((uv_handle_t *)&n->timer, NULL);
 }
 
@@ -477,6 +499,12 @@ int64_t netsync_request(struct netsync *n)
     if (!n->running && !n->stopping)
         uv_timer_start(&n->timer, on_timer, GATHER_MS, 0);
     return n->generation;
+}
+
+void netsync_describe(const struct netsync *n, struct network_status_reply *reply)
+{
+    reply->problem = str_copy(n->error);
+    netpaths_describe(n->paths, reply);
 }
 
 const char *netsync_error(const struct netsync *n)

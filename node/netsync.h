@@ -14,6 +14,7 @@
 
 struct daemon;
 struct netsync;
+struct network_status_reply;
 
 /* Begin: everything happens on the loop of the daemon. */
 struct netsync *netsync_new(struct daemon *d);
@@ -33,5 +34,8 @@ int64_t netsync_request(struct netsync *n);
 
 /* Why the last attempt failed, "" if it did not. Borrowed. */
 const char *netsync_error(const struct netsync *n);
+
+/* Fill the empty @reply with how the network of this machine is. */
+void netsync_describe(const struct netsync *n, struct network_status_reply *reply);
 
 #endif
