@@ -239,9 +239,11 @@ static void take_status(struct network_status_reply *all, struct network_status_
     record_release(&network_status_reply_type, one);
 }
 
-static void ask_members(struct cli *cli, const struct node_list_reply *nodes, const char *only,
+/* False when no member was meant. */
+static bool ask_members(struct cli *cli, const struct node_list_reply *nodes, const char *only,
                         struct network_status_reply *all)
 {
+    bool any = false;
     for (size_t i = 0; i < nodes->nodes_n; i++) {
         const struct node_info *node = &nodes->nodes[i];
         struct network_status_request request = {.node = node->name};
@@ -249,6 +251,7 @@ static void ask_members(struct cli *cli, const struct node_list_reply *nodes, co
         struct err err;
         if (str_equal(node->role, "witness") || (only && !str_equal(only, node->name)))
             continue;
+        any = true;
         if (!str_equal(node->status, "up"))
             cli_warn("%s is %s: it is not asked", node->name, node->status);
         else if (cli_call(cli, "network.status", &request, &one, &err) < 0)
@@ -256,6 +259,7 @@ static void ask_members(struct cli *cli, const struct node_list_reply *nodes, co
         else
             take_status(all, &one, node->name);
     }
+    return any || !only;
 }
 
 static void print_status(const struct network_status_reply *all)
@@ -281,14 +285,18 @@ static int run_status(struct cli *cli, const void *options, int words_n, char **
     (void)words;
     if (cli_call(cli, "node.list", &(struct empty){0}, &nodes, err) < 0)
         return err->code;
-    ask_members(cli, &nodes, o->node, &all);
-    if (cli->json)
+    int rv = 0;
+    if (!ask_members(cli, &nodes, o->node, &all))
+        rv = err_set(err, ERR_NOTFOUND,
+                     "there is no member '%.63s' that has a network ('wherry node ls' lists them)",
+                     o->node);
+    else if (cli->json)
         cli_print_json(&network_way_type, all.ways, all.ways_n);
     else
         print_status(&all);
     record_release(&network_status_reply_type, &all);
     record_release(&node_list_reply_type, &nodes);
-    return 0;
+    return rv;
 }
 
 static const struct command network_status = {

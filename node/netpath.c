@@ -108,6 +108,17 @@ uint16_t netpath_size_due(struct netpath *path)
     return path->trying ? path->trying : path->full;
 }
 
+uint16_t netpath_plain_size(struct netpath *path)
+{
+    bool sure = path->plain && path->ways[NETPROBE_PLAIN].lost == 0;
+    if (sure && path->plain_in > 0) {
+        path->plain_in--;
+        return 0;
+    }
+    path->plain_in = NETPATH_SIZE_EVERY;
+    return path->full;
+}
+
 uint16_t netpath_sent(struct netpath *path, enum netprobe_kind kind, int64_t now_ns)
 {
     struct netpath_way *way = &path->ways[kind];

@@ -2,7 +2,8 @@
 /*
  * netpath - what is known of the way from this member to another one, from which pings were answered.
  *
- * A plain route counts as usable after NETPATH_PLAIN_AFTER answers in a row, and until NETPATH_PLAIN_UNTIL
+ * Pings by plain routes are large until those are taken, and every NETPATH_SIZE_EVERY rounds after:
+ * they must carry all that containers send. A plain route counts as usable after NETPATH_PLAIN_AFTER answers in a row, and until NETPATH_PLAIN_UNTIL
  * were missing in a row; the tunnel as broken after NETPATH_DOWN_AFTER. When packets as large as they
  * may be are lost while small ones get through, smaller ones are tried until one is answered; the
  * largest is tried again now and then. Pure.
@@ -46,6 +47,7 @@ struct netpath {
     uint16_t mtu;     /* what gets through; 0: full */
     uint16_t trying;  /* the size that is being tried */
     unsigned size_in; /* rounds until a large packet is due */
+    unsigned plain_in; /* … by the plain route */
 };
 
 /* Start with nothing known. */
@@ -60,6 +62,9 @@ bool netpath_round(struct netpath *path, int64_t now_ms);
 
 /* The size of a large packet to be sent in this round; 0: none is due. */
 uint16_t netpath_size_due(struct netpath *path);
+
+/* The size of the ping by the plain route in this round; 0: a small one. */
+uint16_t netpath_plain_size(struct netpath *path);
 
 /* A ping was sent; returns the number it is to have. */
 uint16_t netpath_sent(struct netpath *path, enum netprobe_kind kind, int64_t now_ns);

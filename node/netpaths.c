@@ -65,6 +65,30 @@ static void read_members(struct netpaths *paths)
     paths->n = n;
 }
 
+/* Say what has become of a way that was @before. */
+static void tell(const struct netpaths *paths, const struct netpath *before,
+                 const struct netpath *now)
+{
+    struct node node;
+    const char *name = "a member";
+    if (before->up == now->up && before->plain == now->plain && before->mtu == now->mtu)
+        return;
+    bool known = store_get(paths->daemon->store, TABLE_NODE, now->peer, &node) == 0;
+    if (known)
+        name = node.name;
+    if (before->up != now->up)
+        log_info("network", "%s %s by the tunnel", name,
+                 now->up ? "is reached" : "does not answer");
+    if (before->plain != now->plain)
+        log_info("network", "packets of containers to %s take %s", name,
+                 now->plain ? "plain routes" : "the tunnel: plain routes do not work");
+    if (before->mtu != now->mtu)
+        log_info("network", "packets to %s may have %u bytes in the tunnel", name,
+                 now->mtu ? now->mtu : now->full);
+    if (known)
+        record_release(&node_type, &node);
+}
+
 static void ask(struct netpaths *paths, struct netpath *path, enum netprobe_kind kind, size_t size)
 {
     uint16_t number = netpath_sent(path, kind, clock_mono_ns());
@@ -76,13 +100,16 @@ static void on_round(uv_timer_t *timer)
 {
     struct netpaths *paths = timer->data;
     bool changed = false;
-    for (size_t i = 0; i < paths->n; i++)
+    for (size_t i = 0; i < paths->n; i++) {
+        const struct netpath before = paths->list[i];
         changed |= netpath_round(&paths->list[i], clock_wall_ms());
+        tell(paths, &before, &paths->list[i]);
+    }
     read_members(paths);
     for (size_t i = 0; i < paths->n; i++) {
         struct netpath *path = &paths->list[i];
         ask(paths, path, NETPROBE_TUNNEL, 0);
-        ask(paths, path, NETPROBE_PLAIN, 0);
+        ask(paths, path, NETPROBE_PLAIN, netpath_plain_size(path));
         uint16_t size = netpath_size_due(path);
         if (size)
             ask(paths, path, NETPROBE_SIZE, size);
@@ -100,8 +127,11 @@ static void on_answers(uv_poll_t *poll, int status, int events)
     (void)events;
     while (netprobe_receive(paths->probe, &answer)) {
         struct netpath *path = find(paths, answer.peer);
-        if (path)
-            changed |= netpath_answered(path, &answer, clock_mono_ns(), clock_wall_ms());
+        if (!path)
+            continue;
+        const struct netpath before = *path;
+        changed |= netpath_answered(path, &answer, clock_mono_ns(), clock_wall_ms());
+        tell(paths, &before, path);
     }
     if (changed)
         paths->on_change(paths->arg);

@@ -20,12 +20,16 @@ static bool run(struct netpath *path, const struct world *world)
     static int64_t now_ms = 1;
     bool changed = netpath_round(path, now_ms += 1000);
     for (int kind = 0; kind < NETPROBE_KINDS; kind++) {
-        uint16_t size = kind == NETPROBE_SIZE ? netpath_size_due(path) : 0;
+        uint16_t size = kind == NETPROBE_SIZE    ? netpath_size_due(path)
+                        : kind == NETPROBE_PLAIN ? netpath_plain_size(path)
+                                                 : 0;
         if (kind == NETPROBE_SIZE && !size)
             continue;
         uint16_t number = netpath_sent(path, (enum netprobe_kind)kind, now_ms * 1000000);
         const struct netprobe_answer answer = {path->peer, (enum netprobe_kind)kind, number};
-        bool through = kind == NETPROBE_PLAIN ? world->plain : world->tunnel && size <= world->mtu;
+        /* A plain route has the room that the tunnel's headers take. */
+        bool through = kind == NETPROBE_PLAIN ? world->plain && size <= world->mtu + 50
+                                              : world->tunnel && size <= world->mtu;
         if (through)
             changed |= netpath_answered(path, &answer, now_ms * 1000000 + 1000000, now_ms);
     }
@@ -64,6 +68,23 @@ static void plain_routes_are_taken_when_they_are_sure(void **state)
     assert_int_equal(run_for(&path, &filtered, NETPATH_PLAIN_UNTIL + 1), 1);
     assert_false(path.plain);
     assert_true(path.up);
+}
+
+static void a_plain_route_that_loses_large_packets_is_none(void **state)
+{
+    (void)state;
+    const struct world fine = {true, true, 1450}, narrow = {true, true, 1350},
+                       wide = {true, true, 1400};
+    struct netpath path;
+    begin(&path);
+    run_for(&path, &narrow, 20);
+    assert_false(path.plain);
+    run_for(&path, &fine, NETPATH_PLAIN_AFTER + 1);
+    assert_true(path.plain);
+    run_for(&path, &narrow, 2 * NETPATH_SIZE_EVERY);
+    assert_false(path.plain);
+    run_for(&path, &wide, NETPATH_PLAIN_AFTER + 1);
+    assert_true(path.plain);
 }
 
 static void a_broken_tunnel_is_noticed(void **state)
@@ -126,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_routes_are_taken_when_they_are_sure),
+        cmocka_unit_test(a_plain_route_that_loses_large_packets_is_none),
         cmocka_unit_test(a_broken_tunnel_is_noticed),
         cmocka_unit_test(the_size_that_gets_through_is_found),
         cmocka_unit_test(a_late_answer_counts_no_more),
