@@ -90,6 +90,7 @@
     X("network.create", network_create_request, empty)                                             \
     X("network.list", name_request, network_list_reply)                                            \
     X("network.remove", name_request, empty)                                                       \
+    X("network.ports", network_ports_request, network_ports_reply)                                 \
     X("network.status", network_status_request, network_status_reply)                              \
     X("dns.set", dns_request, empty)                                                               \
     X("dns.list", empty, dns_list_reply)                                                           \

@@ -71,6 +71,26 @@ static const struct field network_status_reply_fields[] = {
 const struct record_type network_status_reply_type = RECORD_TYPE(
     "network_status_reply", struct network_status_reply, network_status_reply_fields);
 
+static const struct field network_port_fields[] = {
+    FIELD_INT(struct network_port, port),
+    FIELD_BOOL(struct network_port, udp),
+    FIELD_STRING(struct network_port, holder),
+};
+static const struct record_type network_port_type =
+    RECORD_TYPE("network_port", struct network_port, network_port_fields);
+
+static const struct field network_ports_request_fields[] = {
+    FIELD_LIST(struct network_ports_request, ports, network_port_type),
+};
+const struct record_type network_ports_request_type = RECORD_TYPE(
+    "network_ports_request", struct network_ports_request, network_ports_request_fields);
+
+static const struct field network_ports_reply_fields[] = {
+    FIELD_LIST(struct network_ports_reply, held, network_port_type),
+};
+const struct record_type network_ports_reply_type =
+    RECORD_TYPE("network_ports_reply", struct network_ports_reply, network_ports_reply_fields);
+
 static const struct field dns_request_fields[] = {
     FIELD_STRING(struct dns_request, name),
     FIELD_STRING(struct dns_request, type),

@@ -62,6 +62,21 @@ struct network_status_reply {
     size_t ways_n;
 };
 
+/* Which of these ports do processes of the member hold? */
+struct network_ports_request {
+    struct network_port {
+        int64_t port;
+        bool udp;    /* else TCP */
+        char *holder; /* in a reply: "sshd (pid 812)" */
+    } * ports;
+    size_t ports_n;
+};
+
+struct network_ports_reply {
+    struct network_port *held;
+    size_t held_n;
+};
+
 struct dns_request {
     char *name;
     char *type;  /* "A", "AAAA", "CNAME", "TXT", "SRV", "MX"; to remove: "" for all */

@@ -115,6 +115,8 @@ static const struct verb verbs[] = {
     VERB("network.create", network_create_request, empty, api_network_create, VERB_DEPLOYER),
     VERB("network.list", name_request, network_list_reply, api_network_list, VERB_READ | VERB_SEE),
     VERB("network.remove", name_request, empty, api_network_remove, VERB_DEPLOYER),
+    VERB("network.ports", network_ports_request, network_ports_reply, api_network_ports,
+         VERB_MEMBERS | VERB_DEPLOYER),
     VERB("network.status", network_status_request, network_status_reply, api_network_status,
          VERB_MEMBERS | VERB_VIEWER),
     VERB("dns.set", dns_request, empty, api_dns_set, VERB_FRESH),

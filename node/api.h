@@ -144,7 +144,7 @@ void api_clean_uploads(struct daemon *d);
     X(registry_set) X(registry_list) X(registry_remove)          \
     X(content_set) X(content_list) X(content_remove)             \
     X(network_create) X(network_list) X(network_remove)          \
-    X(network_status)                                            \
+    X(network_status) X(network_ports)                           \
     X(dns_set) X(dns_list) X(dns_remove)                         \
     X(backup_read) X(restore)                                    \
     X(container_list) X(container_inspect) X(container_signal)   \

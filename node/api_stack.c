@@ -8,6 +8,7 @@
 #include "node/foresee.h"
 #include "node/job.h"
 #include "node/pins.h"
+#include "node/portcheck.h"
 #include "node/propose.h"
 #include "node/speccheck.h"
 #include "node/stackplan.h"
@@ -187,6 +188,17 @@ static bool may_run(struct api_call *c, const struct deploy_request *r)
     return false;
 }
 
+static void on_ports(void *arg, const struct err *failed)
+{
+    struct deploying *w = arg;
+    if (failed->code == 0) {
+        pins_resolve(w->call->daemon, &w->request, true, on_pinned, w);
+        return;
+    }
+    api_fail(w->call, failed);
+    deploying_free(w);
+}
+
 void api_deploy(struct api_call *c, const void *request)
 {
     const struct deploy_request *r = request;
@@ -198,7 +210,7 @@ void api_deploy(struct api_call *c, const void *request)
         return;
     struct deploying *w = deploying_new(c, r, revision);
     find_left(c->daemon, r, &w->reply);
-    pins_resolve(c->daemon, &w->request, true, on_pinned, w);
+    portcheck(c->daemon, &w->request, on_ports, w);
 }
 
 /* --- plan ------------------------------------------------------------------------------------- */

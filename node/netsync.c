@@ -12,9 +12,11 @@
 #include "node/netpath.h"
 #include "node/netpaths.h"
 #include "node/reconcile.h"
+#include "runtime/listeners.h"
 #include "runtime/network.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,7 @@ struct netsync {
     struct network_memory *memory; /* of the job that runs */
     struct netpaths *paths;        /* NULL before the first time that all was in place */
     char error[240];
+    char held[200]; /* as in the last job */
 };
 
 /* A network state that owns everything it points to. */
@@ -56,6 +59,7 @@ struct net_job {
     bool *connected;     /* in step with endpoints */
     char (*waiting)[24]; /* containers whose address another here has still */
     size_t waiting_n;
+    char held[200]; /* ports that processes here hold, and are not published; "": none */
     struct err err;
 };
 
@@ -394,9 +398,42 @@ static void free_job(struct net_job *job)
     free(job);
 }
 
+/* A machine's own server keeps its port: what was published there would be taken from it. */
+static void leave_held_ports(struct net_job *job)
+{
+    struct listener *list = NULL;
+    size_t n = 0, kept = 0;
+    struct err err;
+    if (job->state.publishes_n == 0)
+        return;
+    if (listeners_read(&list, &n, &err) < 0) {
+        log_warn("network", "which ports are held: %s", err.msg);
+        return;
+    }
+    for (size_t i = 0; i < job->state.publishes_n; i++) {
+        struct network_publish *p = &job->publishes[i];
+        const struct listener *held = listeners_find(list, n, p->protocol, p->port);
+        char holder[LISTENERS_HOLDER];
+        if (!held) {
+            job->publishes[kept++] = *p;
+            continue;
+        }
+        if (!job->held[0]) {
+            listener_holder(held, holder);
+            snprintf(job->held, sizeof(job->held),
+                     "port %u/%s is held by %s: it is not published on this machine", p->port,
+                     p->protocol == IPPROTO_UDP ? "udp" : "tcp", holder);
+        }
+        free((void *)(uintptr_t)p->backends);
+    }
+    job->state.publishes_n = kept;
+    free(list);
+}
+
 static void work(void *arg)
 {
     struct net_job *job = arg;
+    leave_held_ports(job);
     network_apply_each(job->netsync->memory, &job->state, job->connected, &job->err);
 }
 
@@ -424,6 +461,13 @@ static void watch_paths(struct netsync *n, const struct err *err)
     netpaths_set_mtu(n->paths, network_mtu(n->memory));
 }
 
+static void note_held(struct netsync *n, const char *held)
+{
+    if (strcmp(n->held, held) != 0 && held[0])
+        log_warn("network", "%s", held);
+    str_fill(n->held, sizeof(n->held), held);
+}
+
 static void done(void *arg)
 {
     struct net_job *job = arg;
@@ -431,6 +475,7 @@ static void done(void *arg)
     n->running = false;
     if (!n->stopping) {
         note_error(n, &job->err);
+        note_held(n, job->held);
         dns_listen(n->daemon->dns);
         watch_paths(n, &job->err);
         for (size_t i = 0; i < job->state.endpoints_n; i++)
@@ -503,7 +548,7 @@ int64_t netsync_request(struct netsync *n)
 
 void netsync_describe(const struct netsync *n, struct network_status_reply *reply)
 {
-    reply->problem = str_copy(n->error);
+    reply->problem = str_copy(n->error[0] ? n->error : n->held);
     netpaths_describe(n->paths, reply);
 }
 
