@@ -261,6 +261,8 @@ static void take_content(struct reader *r, struct compose_content *def)
             return;
         }
     }
+    if (!value && !def->file)
+        return; /* it has no source, which was told */
     if (value)
         buf_puts(&read, value);
     else if (read_source_file(r, def, &read) < 0)
