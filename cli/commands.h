@@ -42,6 +42,7 @@ struct command;
     X(join)                                                                                        \
     X(connect)                                                                                     \
     X(leave)                                                                                       \
+    X(uninstall)                                                                                   \
     X(cluster)                                                                                     \
     X(token)                                                                                       \
     X(login)                                                                                       \

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "node/node.h"
 #include "node/recover.h"
+#include "node/uninstall.h"
 
 #define X(name) &command_##name,
 static const struct command *const commands[] = {COMMANDS(X) NULL};
@@ -39,11 +40,22 @@ static int recover(const char *data_dir, bool act, struct recover_report *ret, s
     return act ? recover_act(data_dir, ret, err) : recover_look(data_dir, ret, err);
 }
 
+static int uninstall_machine(const char *data_dir, const char *run_dir, const char *cgroup_parent,
+                             bool keep_volumes, struct err *err)
+{
+    return uninstall(&(struct uninstall_options){.data_dir = data_dir,
+                                                 .run_dir = run_dir,
+                                                 .cgroup_parent = cgroup_parent,
+                                                 .keep_volumes = keep_volumes},
+                     err);
+}
+
 int main(int argc, char **argv)
 {
     return cli_main(&(struct program){.version = WHERRY_VERSION,
                                       .commands = commands,
                                       .run_daemon = run_daemon,
-                                      .recover = recover},
+                                      .recover = recover,
+                                      .uninstall = uninstall_machine},
                     argc, argv);
 }

@@ -421,7 +421,7 @@ static void on_signal(uv_signal_t *signal, int number)
 /* --- the beginning ------------------------------------------------------------------------------
  */
 
-static char *program_dir(void)
+char *daemon_program_dir(void)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -431,30 +431,25 @@ static char *program_dir(void)
     return str_copy(path);
 }
 
-/* Cgroups of several daemons on one machine must not meet: those whose user did not choose carry a
- * hash of their data folder, but for the default one. */
-static char *cgroup_parent(const struct daemon *d)
+char *daemon_cgroup_parent(const char *data_dir, const char *chosen)
 {
     unsigned char hash[DIGEST_BYTES];
     char hex[2 * 4 + 1];
-    if (d->options.cgroup_parent)
-        return str_copy(d->options.cgroup_parent);
-    char *real = realpath(d->data_dir, NULL);
-    const char *dir = real ? real : d->data_dir;
-    if (strcmp(dir, "/var/lib/wherry") == 0) {
-        free(real);
+    if (chosen)
+        return str_copy(chosen);
+    cleanup_free char *real = realpath(data_dir, NULL);
+    const char *dir = real ? real : data_dir;
+    if (strcmp(dir, NODE_DATA_DIR) == 0)
         return str_copy("/wherry");
-    }
     digest_of(dir, strlen(dir), hash);
     hex_encode(hash, 4, hex);
-    free(real);
     return str_printf("/wherry-%s", hex);
 }
 
 static int open_runtime(struct daemon *d, struct err *err)
 {
-    cleanup_free char *programs = program_dir();
-    cleanup_free char *cgroups = cgroup_parent(d);
+    cleanup_free char *programs = daemon_program_dir();
+    cleanup_free char *cgroups = daemon_cgroup_parent(d->data_dir, d->options.cgroup_parent);
     size_t n = d->options.plain_http_n;
     cleanup_free const char **plain_http = mem_alloc(n + 1, sizeof(*plain_http));
     for (size_t i = 0; i < n; i++)
@@ -569,8 +564,8 @@ int node_run(const struct node_options *options, struct err *err)
     mem_tune();
     struct daemon *d = mem_alloc(1, sizeof(*d));
     d->options = *options;
-    d->data_dir = str_copy(options->data_dir ? options->data_dir : "/var/lib/wherry");
-    d->run_dir = str_copy(options->run_dir ? options->run_dir : "/run/wherry");
+    d->data_dir = str_copy(options->data_dir ? options->data_dir : NODE_DATA_DIR);
+    d->run_dir = str_copy(options->run_dir ? options->run_dir : NODE_RUN_DIR);
     signal(SIGPIPE, SIG_IGN);
     umask(0022);
     check(uv_loop_init(&d->loop) == 0);
@@ -600,7 +595,7 @@ int node_run(const struct node_options *options, struct err *err)
         *err = d->fatal;
     release(d);
     if (code == 0 && d->start_anew)
-        code = leave_start_anew(options->data_dir ? options->data_dir : "/var/lib/wherry", err);
+        code = leave_start_anew(options->data_dir ? options->data_dir : NODE_DATA_DIR, err);
     free(d);
     return again ? again_run(err) : code;
 }

@@ -132,6 +132,13 @@ int daemon_parse_options(struct daemon *d, struct err *err);
  */
 void daemon_describe(const struct daemon *d, struct node *ret_node);
 
+/* The folder of this program and those that it runs. Free it. */
+char *daemon_program_dir(void);
+
+/* The cgroup that all of a daemon's are below, @chosen or, when that is NULL, one for its data
+ * folder: cgroups of several daemons on one machine must not meet. Free it. */
+char *daemon_cgroup_parent(const char *data_dir, const char *chosen);
+
 /* Stop with @code; the loop ends soon. @err may be NULL. */
 void daemon_stop(struct daemon *d, int code, const struct err *err);
 

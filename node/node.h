@@ -5,6 +5,9 @@
 #ifndef WHERRY_NODE_NODE_H
 #define WHERRY_NODE_NODE_H
 
+#define NODE_DATA_DIR "/var/lib/wherry"
+#define NODE_RUN_DIR  "/run/wherry"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
