@@ -39,7 +39,7 @@ struct netsync {
     struct network_memory *memory; /* of the job that runs */
     struct netpaths *paths;        /* NULL before the first time that all was in place */
     char error[240];
-    char held[200]; /* as in the last job */
+    char held[300]; /* as in the last job, or what rules of others do */
 };
 
 /* A network state that owns everything it points to. */
@@ -461,6 +461,7 @@ static void watch_paths(struct netsync *n, const struct err *err)
     netpaths_set_mtu(n->paths, network_mtu(n->memory));
 }
 
+/* One thing at a time: a port that is held, else what rules of others do. */
 static void note_held(struct netsync *n, const char *held)
 {
     if (strcmp(n->held, held) != 0 && held[0])
@@ -475,7 +476,7 @@ static void done(void *arg)
     n->running = false;
     if (!n->stopping) {
         note_error(n, &job->err);
-        note_held(n, job->held);
+        note_held(n, job->held[0] ? job->held : network_warning(n->memory));
         dns_listen(n->daemon->dns);
         watch_paths(n, &job->err);
         for (size_t i = 0; i < job->state.endpoints_n; i++)

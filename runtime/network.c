@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/conntrack.h"
+#include "runtime/foreign.h"
 #include "runtime/netdev.h"
 #include "runtime/netlink.h"
 #include "runtime/netplan.h"
@@ -33,6 +34,9 @@ struct network_memory {
     struct ruleset_memory rules;
     struct ruleset_result last;
     uint32_t mtu;
+    bool looked;                   /* at rules of others … */
+    uint32_t looked_generation;    /* … when this was the last change to any */
+    char warning[300];             /* what they do; "" : nothing */
     struct net_neighbor *machines; /* of our link, also those that the kernel forgot since */
     size_t machines_n;
 };
@@ -160,6 +164,29 @@ static int sync_rules(struct apply *apply, struct err *err)
     int rc = ruleset_sync(apply->filter, &apply->plan, &apply->memory->rules,
                           &apply->memory->last, err);
     return rc < 0 ? err_wrap(err, "nftables table " RULESET_TABLE) : 0;
+}
+
+/* Rules of others were changed, perhaps, since we looked. */
+static int look_at_foreign(struct apply *apply, struct err *err)
+{
+    struct network_memory *memory = apply->memory;
+    struct foreign foreign;
+    uint32_t generation;
+    int rc = nft_generation(apply->filter, &generation, err);
+    if (rc < 0 || (memory->looked && memory->looked_generation == generation))
+        return rc;
+    memory->warning[0] = '\0';
+    memory->looked = false;
+    if ((rc = foreign_look(apply->filter, &foreign, err)) < 0)
+        return rc;
+    if (foreign.drops && foreign.docker)
+        rc = foreign_open(err);
+    if (foreign.others || (foreign.drops && !foreign.docker))
+        foreign_advice(&foreign, memory->warning, sizeof(memory->warning));
+    if (rc == 0)
+        rc = nft_generation(apply->filter, &memory->looked_generation, err);
+    memory->looked = rc == 0;
+    return rc;
 }
 
 /* Connections of backends that are gone can only be there when something was taken away. */
@@ -308,6 +335,8 @@ static void run(struct apply *apply, const struct netdev *link)
     if (guarded)
         connect_ports(apply);
     sync_routes(apply);
+    if (look_at_foreign(apply, &err) < 0)
+        note(apply, &err);
     if (prune_connections(apply, &err) < 0)
         note(apply, &err);
 }
@@ -324,6 +353,11 @@ void network_memory_free(struct network_memory *memory)
     ruleset_forget(&memory->rules);
     free(memory->machines);
     free(memory);
+}
+
+const char *network_warning(const struct network_memory *memory)
+{
+    return memory->warning;
 }
 
 uint32_t network_mtu(const struct network_memory *memory)
@@ -389,12 +423,15 @@ int network_clear(struct err *err)
         rc = netdevs_read(route, &devs, err);
     if (rc < 0)
         return rc;
-    struct err problems[5] = {0};
+    struct foreign foreign;
+    struct err problems[6] = {0};
     netroute_sync_rules(route, NULL, 0, &problems[0]);
     netroute_sync(route, &devs, NULL, 0, NULL, &problems[1]);
     delete_ports(route, &devs, NULL, &problems[2]);
     clear_links(route, &devs, &problems[3]);
     nft_remove(filter, RULESET_TABLE, &problems[4]);
+    if (foreign_look(filter, &foreign, &problems[5]) == 0 && foreign.docker)
+        foreign_close(&problems[5]);
     for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
         if (problems[i].code)
             return err_set(err, problems[i].code, "%s", problems[i].msg);

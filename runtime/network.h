@@ -14,7 +14,7 @@
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
  * rule priority 8700, marks and tables 0x5748nnnn) and nothing else is touched but ip_forward,
- * which is turned on.
+ * which is turned on, and Docker's chain for the rules of others (foreign.h).
  *
  * A server at the gateway address (DNS) must bind to it: what answers from 0.0.0.0 would answer
  * with another source.
@@ -144,6 +144,10 @@ size_t network_rules_bytes(const struct network_memory *memory);
 
 /* The largest packet of a container, by the link that the last application found. */
 uint32_t network_mtu(const struct network_memory *memory);
+
+/* What rules of others, which the last application found, do to containers, and what to do about
+ * it; "": nothing. Borrowed. */
+const char *network_warning(const struct network_memory *memory);
 
 /* Take everything of ours out of this namespace again. The ip_forward setting stays. */
 int network_clear(struct err *err);

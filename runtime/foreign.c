@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/foreign.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "runtime/netlink.h"
+#include "runtime/netname.h"
+#include "runtime/process.h"
+#include "runtime/ruleset.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    TIMEOUT_MS = 10000,
+    OUTPUT_MAX = 300,
+    REMOVE_MAX = 16, /* of one rule, that somebody may have doubled */
+};
+
+static const char *text_of(const struct nlattr *attr)
+{
+    return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr) : "";
+}
+
+static int on_hook(const struct nlattr *attr, void *arg)
+{
+    if (mnl_attr_get_type(attr) == NFTA_HOOK_HOOKNUM &&
+        mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
+        *(int *)arg = (int)ntohl(mnl_attr_get_u32(attr));
+    return MNL_CB_OK;
+}
+
+/* The number of the hook that a chain is on; -1: on none. */
+static int hook_of(const struct nlattr *attr)
+{
+    int hook = -1;
+    if (attr)
+        mnl_attr_parse_nested(attr, on_hook, &hook);
+    return hook;
+}
+
+static const char *family_name(uint8_t family)
+{
+    return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_INET ? "inet" : "";
+}
+
+static void on_chain(const struct nlmsghdr *msg, void *arg)
+{
+    struct foreign *foreign = arg;
+    if (!msg) {
+        *foreign = (struct foreign){0};
+        return;
+    }
+    const struct nfgenmsg *info = mnl_nlmsg_get_payload(msg);
+    const struct nlattr *attrs[NFTA_CHAIN_POLICY + 1];
+    if (mnl_nlmsg_get_payload_len(msg) < sizeof(*info))
+        return;
+    netlink_attributes(msg, sizeof(*info), attrs, NFTA_CHAIN_POLICY);
+    const char *family = family_name(info->nfgen_family);
+    const char *table = text_of(attrs[NFTA_CHAIN_TABLE]), *name = text_of(attrs[NFTA_CHAIN_NAME]);
+    /* IPv6 is no concern of ours. */
+    if (!*family || strcmp(table, RULESET_TABLE) == 0)
+        return;
+    bool filter = info->nfgen_family == NFPROTO_IPV4 && strcmp(table, "filter") == 0;
+    foreign->docker |= filter && strcmp(name, "DOCKER-USER") == 0;
+    foreign->ufw |= filter && strcmp(name, "ufw-user-forward") == 0;
+    bool drops = hook_of(attrs[NFTA_CHAIN_HOOK]) == NF_INET_FORWARD && attrs[NFTA_CHAIN_POLICY] &&
+                 mnl_attr_get_payload_len(attrs[NFTA_CHAIN_POLICY]) == sizeof(uint32_t) &&
+                 ntohl(mnl_attr_get_u32(attrs[NFTA_CHAIN_POLICY])) == NF_DROP;
+    if (!drops)
+        return;
+    foreign->drops = true;
+    foreign->others |= !filter;
+    if (!foreign->chain[0] || !filter) /* Docker's is opened: rather another */
+        snprintf(foreign->chain, sizeof(foreign->chain), "%.40s of table %s %.40s", name, family,
+                 table);
+}
+
+int foreign_look(struct netlink *nl, struct foreign *ret, struct err *err)
+{
+    const struct nfgenmsg info = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0};
+    netlink_dump(nl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, &info, sizeof(info));
+    return netlink_dump_run(nl, on_chain, ret, err);
+}
+
+void foreign_advice(const struct foreign *foreign, char *out, size_t size)
+{
+    const char *how = "let it accept what comes from, and goes to, devices wv+ and wherry0";
+    if (foreign->ufw)
+        how = "'ufw default allow routed' opens it";
+    snprintf(out, size, "chain %s drops what goes to and from containers: %s", foreign->chain, how);
+}
+
+/* --- Docker's chain --------------------------------------------------------------------------- */
+
+static const char *find_iptables(void)
+{
+    static const char *const paths[] = {"/usr/sbin/iptables", "/sbin/iptables",
+                                        "/usr/local/sbin/iptables", "/usr/bin/iptables"};
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        if (access(paths[i], X_OK) == 0)
+            return paths[i];
+    return NULL;
+}
+
+/* Do @action (-C, -I, -D) with the rule that accepts what @way (-i, -o) has @device. */
+static int run(const char *program, const char *action, const char *way, const char *device,
+               int *ret_code, struct err *err)
+{
+    const char *const argv[] = {program, "-w",   "5",        action,         "DOCKER-USER", way,
+                                device,  "-m",   "comment",  "--comment",    RULESET_TABLE, "-j",
+                                "ACCEPT", NULL};
+    cleanup_buf struct buf said = BUF_INIT;
+    int rc = process_run(argv, NULL, TIMEOUT_MS, OUTPUT_MAX, &said, ret_code, err);
+    if (rc == 0 && *ret_code != 0 && strcmp(action, "-I") == 0)
+        rc = err_set(err, ERR_IO, "iptables: %s", said.len ? said.data : "failed");
+    return rc;
+}
+
+static const struct {
+    const char *way, *device;
+} rules[] = {
+    {"-i", NETNAME_PORT_PREFIX "+"},
+    {"-o", NETNAME_PORT_PREFIX "+"},
+    {"-i", NETNAME_TUNNEL},
+    {"-o", NETNAME_TUNNEL},
+};
+
+int foreign_open(struct err *err)
+{
+    const char *program = find_iptables();
+    if (!program)
+        return err_set(err, ERR_UNSUPPORTED, "the chain DOCKER-USER is there, but no iptables");
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        int code;
+        int rc = run(program, "-C", rules[i].way, rules[i].device, &code, err);
+        if (rc == 0 && code != 0)
+            rc = run(program, "-I", rules[i].way, rules[i].device, &code, err);
+        if (rc < 0)
+            return err_wrap(err, "accept packets of containers in the chain DOCKER-USER");
+    }
+    return 0;
+}
+
+int foreign_close(struct err *err)
+{
+    const char *program = find_iptables();
+    for (size_t i = 0; program && i < ARRAY_SIZE(rules); i++)
+        for (int k = 0, code = 0; k < REMOVE_MAX && code == 0; k++)
+            if (run(program, "-D", rules[i].way, rules[i].device, &code, err) < 0)
+                return err_wrap(err, "take our rules out of the chain DOCKER-USER");
+    return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * foreign - rules of others that drop what is forwarded, and ours in the place that they leave for it.
+ *
+ * A packet is forwarded if all tables accept it. Docker and ufw have the chain FORWARD drop what
+ * they do not know: then no container is reached, whatever our table says.
+ * Docker has a chain for the rules of others, DOCKER-USER, which it keeps
+ * (docs.docker.com/engine/network/packet-filtering-firewalls): there what comes from and goes to our
+ * devices is accepted, by the iptables program, as Docker writes its own. Where there is no such
+ * place somebody has to be told.
+ *
+ * Seen are chains whose policy is to drop, not rules that do, as firewalld has them, nor tables of
+ * the old iptables (legacy). The calling thread's network namespace.
+ */
+#ifndef WHERRY_RUNTIME_FOREIGN_H
+#define WHERRY_RUNTIME_FOREIGN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+struct netlink;
+
+struct foreign {
+    bool drops;        /* a chain forwards only what it knows */
+    bool others;       /* one that is not of table ip filter, where Docker's is */
+    bool docker;       /* there is DOCKER-USER */
+    bool ufw;
+    char chain[100];   /* "FORWARD of table ip filter": one of those that drop */
+};
+
+/* Look at all chains. @nl is a netfilter socket. */
+int foreign_look(struct netlink *nl, struct foreign *ret, struct err *err);
+
+/* Put our rules into DOCKER-USER, those that are missing. ERR_UNSUPPORTED: there is no iptables. */
+int foreign_open(struct err *err);
+
+/* Take them out again. Fine when there are none. */
+int foreign_close(struct err *err);
+
+/* What somebody has to do, for a @foreign that drops and has no place for our rules. */
+void foreign_advice(const struct foreign *foreign, char *out, size_t size);
+
+#endif
