@@ -26,6 +26,7 @@ struct daemon_options {
     const char *data_dir;
     const char *run_dir;
     const char *address;
+    const char *advertise;
     struct arg_texts labels;
     struct arg_texts resources;
     struct arg_texts oci_runtimes;

@@ -17,6 +17,7 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                .data_dir = options->data_dir,
                                .run_dir = options->run_dir,
                                .address = options->address,
+                               .advertise = options->advertise,
                                .labels = options->labels.items,
                                .labels_n = options->labels.n,
                                .resources = options->resources.items,

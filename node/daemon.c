@@ -211,7 +211,7 @@ int daemon_start_bus(struct daemon *d, struct err *err)
         return 0;
     struct bus_config config = {.loop = &d->loop,
                                 .identity = d->identity,
-                                .listen = d->address,
+                                .listen = d->listen,
                                 .on_message = on_bus_message,
                                 .on_peer = on_bus_peer,
                                 .on_stranger = on_bus_stranger,
@@ -540,6 +540,7 @@ static void release(struct daemon *d)
     free(d->data_dir);
     free(d->run_dir);
     free(d->address);
+    free(d->listen);
 }
 
 /* Containers that start by the dozen must not hold up raft and heartbeats. Of this thread alone:

@@ -22,29 +22,52 @@ enum {
     BUS_PORT = 7400,
 };
 
-static int parse_address(struct daemon *d, const char *text, struct err *err)
+/* "IP" or "IP:PORT", as option @option was given. */
+static int parse_endpoint(const char *option, const char *text, struct in_addr *ret_ip,
+                          int *ret_port, struct err *err)
 {
     char ip[64];
+    const char *colon = strrchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : strlen(text);
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : BUS_PORT;
+    if (len >= sizeof(ip) || (colon && (*end || port < 1 || port > 65534)))
+        return err_set(err, ERR_INVALID, "%s %s: not IP or IP:PORT", option, text);
+    memcpy(ip, text, len);
+    ip[len] = '\0';
+    if (inet_pton(AF_INET, ip, ret_ip) != 1 || ret_ip->s_addr == 0)
+        return err_set(err, ERR_INVALID, "%s %s: not an IPv4 address that others can reach", option,
+                       text);
+    *ret_port = (int)port;
+    return 0;
+}
+
+static char *endpoint(struct in_addr address, int port)
+{
+    char ip[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &address, ip, sizeof(ip));
+    return str_printf("%s:%d", ip, port);
+}
+
+/* Where this machine listens, and where others reach it. */
+static int parse_address(struct daemon *d, const char *text, const char *advertise, struct err *err)
+{
+    struct in_addr there;
+    int rv = 0;
     d->port = BUS_PORT;
-    if (!text) {
-        if (network_default_address(&d->ip, err) < 0)
-            return err_wrap(err, "find this machine's address (give one with --address)");
-    } else {
-        const char *colon = strrchr(text, ':');
-        size_t len = colon ? (size_t)(colon - text) : strlen(text);
-        char *end = NULL;
-        long port = colon ? strtol(colon + 1, &end, 10) : BUS_PORT;
-        if (len >= sizeof(ip) || (colon && (*end || port < 1 || port > 65534)))
-            return err_set(err, ERR_INVALID, "--address %s: not IP or IP:PORT", text);
-        memcpy(ip, text, len);
-        ip[len] = '\0';
-        if (inet_pton(AF_INET, ip, &d->ip) != 1 || d->ip.s_addr == 0)
-            return err_set(err, ERR_INVALID,
-                           "--address %s: not an IPv4 address that others can reach", text);
-        d->port = (int)port;
-    }
-    inet_ntop(AF_INET, &d->ip, ip, sizeof(ip));
-    d->address = str_printf("%s:%d", ip, d->port);
+    if (text)
+        rv = parse_endpoint("--address", text, &d->ip, &d->port, err);
+    else if (network_default_address(&d->ip, err) < 0)
+        rv = err_wrap(err, "find this machine's address (give one with --address)");
+    if (rv < 0)
+        return rv;
+    d->listen = endpoint(d->ip, d->port);
+    there = d->ip;
+    d->advertised_port = d->port;
+    if (advertise &&
+        (rv = parse_endpoint("--advertise", advertise, &there, &d->advertised_port, err)) < 0)
+        return rv;
+    d->address = endpoint(there, d->advertised_port);
     return 0;
 }
 
@@ -122,7 +145,7 @@ int daemon_parse_options(struct daemon *d, struct err *err)
         rv = parse_labels(d, err);
     if (rv == 0)
         rv = parse_resources(d, err);
-    return rv < 0 ? rv : parse_address(d, d->options.address, err);
+    return rv < 0 ? rv : parse_address(d, d->options.address, d->options.advertise, err);
 }
 
 void daemon_describe(const struct daemon *d, struct node *ret_node)
@@ -134,7 +157,7 @@ void daemon_describe(const struct daemon *d, struct node *ret_node)
     struct node node = {
         .name = str_copy(d->name),
         .address = str_copy(d->address),
-        .call_port = d->port + 1,
+        .call_port = d->advertised_port + 1,
         .witness = d->witness,
         .cpu_milli = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
         .memory_bytes = (int64_t)info.totalram * info.mem_unit,
