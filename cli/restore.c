@@ -61,6 +61,10 @@ static void print_result(const struct restore_reply *r, bool dry_run)
            " token%s\n",
            r->members, plural(r->members), r->tasks, plural(r->tasks), r->tokens,
            plural(r->tokens));
+    if (r->secrets)
+        printf("  %" PRId64 " secret%s to be set again, by a deploy or 'wherry secret update': what needs "
+               "them waits\n",
+               r->secrets, plural(r->secrets));
     if (dry_run)
         return;
     printf("\nCluster %s has its first member, at %s.\n\n", r->cluster, r->address);

@@ -557,6 +557,7 @@ static const struct field restore_reply_fields[] = {
     FIELD_INT(struct restore_reply, homes_away),
     FIELD_INT(struct restore_reply, homes_forgot),
     FIELD_STRINGS(struct restore_reply, logins),
+    FIELD_INT(struct restore_reply, secrets),
 };
 const struct record_type restore_reply_type =
     RECORD_TYPE("restore_reply", struct restore_reply, restore_reply_fields);

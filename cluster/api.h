@@ -607,6 +607,7 @@ struct restore_reply {
     int64_t homes_forgot; /* volumes that start empty */
     char **logins;        /* registries that need a login again */
     size_t logins_n;
+    int64_t secrets; /* versions of secrets that are to be set again */
 };
 
 /* The longest times the loop was away, since the last call. */

@@ -90,6 +90,7 @@ static void on_restored(void *arg, const struct err *failed, const struct backup
     r->members = (int64_t)h->members_n;
     r->tasks = result->tasks;
     r->tokens = result->tokens;
+    r->secrets = result->secrets;
     r->homes_here = result->homes_here;
     r->homes_away = result->homes_away;
     r->homes_forgot = result->homes_forgot;

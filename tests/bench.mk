@@ -8,13 +8,14 @@
 #   sudo make bench-runtime  one machine's runtime beside containerd, dockerd and podman (installs them)
 #   sudo make bench-wear     what a change writes to the disks
 #   make bench-scheduler bench-cluster bench-commit     single rooms
+#   sudo make bench-network                containers' network beside the bare link (installs iperf3)
 #   sudo make bench-rules                  1,000 services: one of them changes
 #   make bench-snapshot                    100,000 tasks: copy, check, restore, a new member
 #
 # BENCH_ROUNDS=5 BENCH_SECONDS=60 set how often, and how long idling is watched. All of the table
 # stands in docs/benchmarks.md.
 
-.PHONY: bench bench-runtime bench-peers bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-commit bench-snapshot bench-rules
+.PHONY: bench bench-runtime bench-peers bench-wear bench-state bench-members bench-swarm bench-scheduler bench-cluster bench-commit bench-snapshot bench-rules bench-network
 
 $(O)/tests/%_bench: $(O)/tests/%_bench.o $(TEST_LIB)
 	$(call say,LD $@)
@@ -67,6 +68,12 @@ bench-state: deps
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends etcd-server; }
 	$(MAKE) all $(O)/tests/bench/probe $(O)/tests/bench/load
 	tests/bench/state.sh
+
+# The network between containers.
+bench-network: deps-test
+	$(call install,iperf3)
+	$(MAKE) all
+	tests/bench/network.sh
 
 # What a member costs where there are twenty.
 bench-members: deps
