@@ -45,7 +45,7 @@ for n in 1 2; do
 done
 nginx=$(pgrep -f 'nginx: master' | head -1)
 in_ns "/run/netns/$LAB-2" nsenter --mount="/proc/$nginx/ns/mnt" /bin/sh -c \
-    'sed s,/run/nginx.pid,/tmp/bare.pid, /etc/nginx/nginx.conf >/etc/nginx/bare.conf; exec /usr/sbin/nginx -c /etc/nginx/bare.conf' \
+    'sed -e s,/run/nginx.pid,/tmp/bare.pid, -e s,/dev/stderr,/dev/null, /etc/nginx/nginx.conf >/etc/nginx/bare.conf; exec /usr/sbin/nginx -c /etc/nginx/bare.conf' \
     >/dev/null 2>&1 & pids+=($!)
 sleep 2
 
