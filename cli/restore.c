@@ -62,7 +62,8 @@ static void print_result(const struct restore_reply *r, bool dry_run)
            r->members, plural(r->members), r->tasks, plural(r->tasks), r->tokens,
            plural(r->tokens));
     if (r->secrets)
-        printf("  %" PRId64 " secret%s to be set again, by a deploy or 'wherry secret update': what needs "
+        printf("  %" PRId64
+               " secret%s to be set again, by a deploy or 'wherry secret update': what needs "
                "them waits\n",
                r->secrets, plural(r->secrets));
     if (dry_run)

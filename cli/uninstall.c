@@ -31,11 +31,12 @@ static int run_uninstall(struct cli *cli, const void *options, int words_n, char
         rv = cli->program->uninstall(o->data_dir, o->run_dir, o->cgroup_parent, o->keep_volumes,
                                      err);
     if (rv == 0)
-        printf("Nothing of wherry is left on this machine but its programs%s%s%s. Forwarding of IPv4 "
-               "packets stays turned on.\n",
-               o->keep_volumes ? ", and the volumes in " : "",
-               o->keep_volumes ? (o->data_dir ? o->data_dir : "/var/lib/wherry") : "",
-               o->keep_volumes ? "/volumes" : "");
+        printf(
+            "Nothing of wherry is left on this machine but its programs%s%s%s. Forwarding of IPv4 "
+            "packets stays turned on.\n",
+            o->keep_volumes ? ", and the volumes in " : "",
+            o->keep_volumes ? (o->data_dir ? o->data_dir : "/var/lib/wherry") : "",
+            o->keep_volumes ? "/volumes" : "");
     return rv;
 }
 

@@ -48,16 +48,16 @@ struct network_status_request {
 struct network_status_reply {
     char *problem; /* why its network is not as it should be; "": it is */
     struct network_way {
-        char *from, *to;    /* members' names */
-        char *address;      /* of the latter, as it is reached */
-        bool up;            /* by the tunnel */
+        char *from, *to; /* members' names */
+        char *address;   /* of the latter, as it is reached */
+        bool up;         /* by the tunnel */
         int64_t lost_percent;
-        int64_t rtt_us;     /* of the last answer */
-        bool plain;         /* plain routes are taken */
+        int64_t rtt_us; /* of the last answer */
+        bool plain;     /* plain routes are taken */
         int64_t plain_lost_percent;
         int64_t plain_rtt_us;
-        int64_t mtu;        /* the largest packet of a container that gets there by the tunnel */
-        int64_t since_ms;   /* that up and plain are so */
+        int64_t mtu;      /* the largest packet of a container that gets there by the tunnel */
+        int64_t since_ms; /* that up and plain are so */
     } * ways;
     size_t ways_n;
 };
@@ -66,7 +66,7 @@ struct network_status_reply {
 struct network_ports_request {
     struct network_port {
         int64_t port;
-        bool udp;    /* else TCP */
+        bool udp;     /* else TCP */
         char *holder; /* in a reply: "sshd (pid 812)" */
     } * ports;
     size_t ports_n;

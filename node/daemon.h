@@ -40,7 +40,7 @@ struct daemon {
     char *address; /* "10.0.0.1:7400": where other members reach this one */
     char *listen;  /* … and where it listens: another one behind a NAT */
     struct in_addr ip;
-    int port; /* of the bus, here; calls are on the next one */
+    int port;            /* of the bus, here; calls are on the next one */
     int advertised_port; /* … and for others */
     struct pair *labels;
     size_t labels_n;

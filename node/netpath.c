@@ -145,7 +145,7 @@ static bool size_answered(struct netpath *path)
 }
 
 bool netpath_answered(struct netpath *path, const struct netprobe_answer *answer, int64_t now_ns,
-                   int64_t now_ms)
+                      int64_t now_ms)
 {
     struct netpath_way *way = &path->ways[answer->kind];
     if (!way->waiting || way->number != answer->number)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netpath - what is known of the way from this member to another one, from which pings were answered.
+ * netpath - what is known of the way from this member to another one, from which pings were
+ * answered.
  *
  * Pings by plain routes are large until those are taken, and every NETPATH_SIZE_EVERY rounds after:
- * they must carry all that containers send. A plain route counts as usable after NETPATH_PLAIN_AFTER answers in a row, and until NETPATH_PLAIN_UNTIL
- * were missing in a row; the tunnel as broken after NETPATH_DOWN_AFTER. When packets as large as they
- * may be are lost while small ones get through, smaller ones are tried until one is answered; the
- * largest is tried again now and then. Pure.
+ * they must carry all that containers send. A plain route counts as usable after
+ * NETPATH_PLAIN_AFTER answers in a row, and until NETPATH_PLAIN_UNTIL were missing in a row; the
+ * tunnel as broken after NETPATH_DOWN_AFTER. When packets as large as they may be are lost while
+ * small ones get through, smaller ones are tried until one is answered; the largest is tried again
+ * now and then. Pure.
  */
 #ifndef WHERRY_NODE_NETPATH_H
 #define WHERRY_NODE_NETPATH_H
@@ -20,10 +22,10 @@ enum {
     NETPATH_PLAIN_AFTER = 3,
     NETPATH_PLAIN_UNTIL = 2,
     NETPATH_DOWN_AFTER = 3,
-    NETPATH_SIZE_LOST = 3,     /* of one size in a row: it is too large */
-    NETPATH_SIZE_EVERY = 10,   /* rounds between two large packets while they get through */
-    NETPATH_SIZE_RETRY = 60,   /* rounds before the largest is tried again */
-    NETPATH_HISTORY = 32,      /* rounds that the share of lost ones is of */
+    NETPATH_SIZE_LOST = 3,   /* of one size in a row: it is too large */
+    NETPATH_SIZE_EVERY = 10, /* rounds between two large packets while they get through */
+    NETPATH_SIZE_RETRY = 60, /* rounds before the largest is tried again */
+    NETPATH_HISTORY = 32,    /* rounds that the share of lost ones is of */
 };
 
 /* One way, or one size. */
@@ -40,13 +42,13 @@ struct netpath_way {
 struct netpath {
     uint32_t peer;
     struct netpath_way ways[NETPROBE_KINDS];
-    bool up;     /* the tunnel */
-    bool plain;  /* plain routes can be taken */
-    int64_t since_ms; /* that this is so; 0: from the start */
-    uint16_t full;    /* what a packet may have in the tunnel by our own link */
-    uint16_t mtu;     /* what gets through; 0: full */
-    uint16_t trying;  /* the size that is being tried */
-    unsigned size_in; /* rounds until a large packet is due */
+    bool up;           /* the tunnel */
+    bool plain;        /* plain routes can be taken */
+    int64_t since_ms;  /* that this is so; 0: from the start */
+    uint16_t full;     /* what a packet may have in the tunnel by our own link */
+    uint16_t mtu;      /* what gets through; 0: full */
+    uint16_t trying;   /* the size that is being tried */
+    unsigned size_in;  /* rounds until a large packet is due */
     unsigned plain_in; /* … by the plain route */
 };
 
@@ -74,7 +76,7 @@ void netpath_not_sent(struct netpath *path, enum netprobe_kind kind);
 
 /* It was answered. True when something changed that routes depend on. */
 bool netpath_answered(struct netpath *path, const struct netprobe_answer *answer, int64_t now_ns,
-                   int64_t now_ms);
+                      int64_t now_ms);
 
 /* Lost ones of the last NETPATH_HISTORY, in percent. */
 unsigned netpath_loss(const struct netpath_way *way);

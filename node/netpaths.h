@@ -17,7 +17,8 @@ struct netpaths;
 struct network_status_reply;
 
 /* Begin, in the daemon's network namespace. @on_change is called when routes are to change. NULL,
- * with a warning in the log, when there are no sockets to ping with: all goes by the tunnel then. */
+ * with a warning in the log, when there are no sockets to ping with: all goes by the tunnel then.
+ */
 struct netpaths *netpaths_new(struct daemon *d, void (*on_change)(void *arg), void *arg);
 
 /* No more of it; memory is freed when the loop has closed what it had. NULL is fine. */

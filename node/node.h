@@ -23,7 +23,7 @@ struct node_options {
     const char *data_dir;      /* NULL: /var/lib/wherry */
     const char *run_dir;       /* NULL: /run/wherry */
     const char *address;       /* "IP" or "IP:PORT" of the bus; NULL: the default route's, 7400 */
-    const char *advertise; /* "IP" or "IP:PORT" that others reach it by; NULL: that address */
+    const char *advertise;     /* "IP" or "IP:PORT" that others reach it by; NULL: that address */
     const char *const *labels; /* "K=V" */
     size_t labels_n;
     const char *const *resources; /* "NAME=COUNT" */

@@ -120,8 +120,8 @@ static void find_ports(struct check *check, const struct deploy_request *r)
         for (size_t k = 0; k < r->services[i].spec.ports_n; k++) {
             const struct port_spec *p = &r->services[i].spec.ports[k];
             if (p->published && p->mode != PORT_HOST && !is_published(services, n, r->name, p))
-                check->request.ports[check->request.ports_n++] = (struct network_port){
-                    .port = p->published, .udp = p->protocol == PROTOCOL_UDP};
+                check->request.ports[check->request.ports_n++] =
+                    (struct network_port){.port = p->published, .udp = p->protocol == PROTOCOL_UDP};
         }
     record_free_list(&service_type, services, n);
 }
@@ -144,7 +144,8 @@ static void answered(struct check *check)
         return;
     if (check->held)
         err_set(&err, ERR_CONFLICT, "%s%s: publish others, or stop those",
-                check->told.len ? check->told.data : "", check->held > TOLD_MAX ? "; and more" : "");
+                check->told.len ? check->told.data : "",
+                check->held > TOLD_MAX ? "; and more" : "");
     check->cb(check->arg, &err);
     buf_release(&check->told);
     record_release(&network_ports_request_type, &check->request);

@@ -180,9 +180,8 @@ int uninstall(const struct uninstall_options *options, struct err *err)
     cleanup_free char *run_dir = realpath(run, NULL);
     if (!data_dir)
         return err_set(err, ERR_NOTFOUND, "there is no folder %s", data);
-    struct undoing u = {.options = options,
-                        .data_dir = data_dir,
-                        .run_dir = run_dir ? run_dir : run};
+    struct undoing u = {
+        .options = options, .data_dir = data_dir, .run_dir = run_dir ? run_dir : run};
     struct runtime *rt;
     struct err failed;
     int rc = check_folder(data_dir, err);

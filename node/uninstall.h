@@ -23,5 +23,4 @@ struct uninstall_options {
  * runs on the folder; ERR_NOTFOUND when there is no such folder. */
 int uninstall(const struct uninstall_options *options, struct err *err);
 
-
 #endif

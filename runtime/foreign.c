@@ -115,9 +115,9 @@ static const char *find_iptables(void)
 static int run(const char *program, const char *action, const char *way, const char *device,
                int *ret_code, struct err *err)
 {
-    const char *const argv[] = {program, "-w",   "5",        action,         "DOCKER-USER", way,
-                                device,  "-m",   "comment",  "--comment",    RULESET_TABLE, "-j",
-                                "ACCEPT", NULL};
+    const char *const argv[] = {program,       "-w",   "5",      action,    "DOCKER-USER",
+                                way,           device, "-m",     "comment", "--comment",
+                                RULESET_TABLE, "-j",   "ACCEPT", NULL};
     cleanup_buf struct buf said = BUF_INIT;
     int rc = process_run(argv, NULL, TIMEOUT_MS, OUTPUT_MAX, &said, ret_code, err);
     if (rc == 0 && *ret_code != 0 && strcmp(action, "-I") == 0)

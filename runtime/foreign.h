@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * foreign - rules of others that drop what is forwarded, and ours in the place that they leave for it.
+ * foreign - rules of others that drop what is forwarded, and ours in the place that they leave for
+ * it.
  *
  * A packet is forwarded if all tables accept it. Docker and ufw have the chain FORWARD drop what
  * they do not know: then no container is reached, whatever our table says.
  * Docker has a chain for the rules of others, DOCKER-USER, which it keeps
- * (docs.docker.com/engine/network/packet-filtering-firewalls): there what comes from and goes to our
- * devices is accepted, by the iptables program, as Docker writes its own. Where there is no such
- * place somebody has to be told.
+ * (docs.docker.com/engine/network/packet-filtering-firewalls): there what comes from and goes to
+ * our devices is accepted, by the iptables program, as Docker writes its own. Where there is no
+ * such place somebody has to be told.
  *
  * Seen are chains whose policy is to drop, not rules that do, as firewalld has them, nor tables of
  * the old iptables (legacy). The calling thread's network namespace.
@@ -22,11 +23,11 @@ struct err;
 struct netlink;
 
 struct foreign {
-    bool drops;        /* a chain forwards only what it knows */
-    bool others;       /* one that is not of table ip filter, where Docker's is */
-    bool docker;       /* there is DOCKER-USER */
+    bool drops;  /* a chain forwards only what it knows */
+    bool others; /* one that is not of table ip filter, where Docker's is */
+    bool docker; /* there is DOCKER-USER */
     bool ufw;
-    char chain[100];   /* "FORWARD of table ip filter": one of those that drop */
+    char chain[100]; /* "FORWARD of table ip filter": one of those that drop */
 };
 
 /* Look at all chains. @nl is a netfilter socket. */

@@ -68,8 +68,7 @@ static void read_line(struct found *found, const struct table *table, const char
     if (table->protocol == IPPROTO_UDP && port >= found->first && port <= found->last)
         return;
     if ((found->n & (found->n - 1)) == 0)
-        found->list =
-            mem_resize(found->list, found->n ? found->n * 2 : 1, sizeof(*found->list));
+        found->list = mem_resize(found->list, found->n ? found->n * 2 : 1, sizeof(*found->list));
     found->list[found->n++] = (struct listener){table->protocol, (uint16_t)port, inode};
 }
 

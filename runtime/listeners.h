@@ -33,7 +33,8 @@ int listeners_read(struct listener **ret, size_t *ret_n, struct err *err);
 const struct listener *listeners_find(const struct listener *list, size_t n, uint8_t protocol,
                                       uint16_t port);
 
-/* Which process it is, "sshd (pid 812)"; "a process" when it is not seen. Looks at every process. */
+/* Which process it is, "sshd (pid 812)"; "a process" when it is not seen. Looks at every process.
+ */
 void listener_holder(const struct listener *listener, char out[LISTENERS_HOLDER]);
 
 #endif

@@ -310,14 +310,15 @@ const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network
     const struct net_link *link = &plan->link;
     struct net_neighbor key = {.address = peer->underlay};
     memcpy(key.dev, link->dev, sizeof(key.dev));
-    const struct net_neighbor *found =
-        link->machines_n && is_linked(plan, peer)
-            ? bsearch(&key, link->machines, link->machines_n, sizeof(key), netplan_compare_neighbors)
-            : NULL;
+    const struct net_neighbor *found = link->machines_n && is_linked(plan, peer)
+                                           ? bsearch(&key, link->machines, link->machines_n,
+                                                     sizeof(key), netplan_compare_neighbors)
+                                           : NULL;
     return found ? found->mac : NULL;
 }
 
-/* Its hop by a plain route, for probes: where there is none it must not be the tunnel that answers. */
+/* Its hop by a plain route, for probes: where there is none it must not be the tunnel that answers.
+ */
 static void plan_plain_hop(struct netplan *plan, const struct network_peer *peer)
 {
     struct net_route route = {.table = NETNAME_MARK_PLAIN, .type = RTN_UNREACHABLE};

@@ -94,8 +94,8 @@ struct netplan {
     struct err problem; /* the first row left out; code 0: none */
 };
 
-/* Work out the plan of @state; @link NULL: not known. ERR_INVALID, with nothing to release, when the node id, the pool,
- * the VXLAN port or id make no sense. */
+/* Work out the plan of @state; @link NULL: not known. ERR_INVALID, with nothing to release, when
+ * the node id, the pool, the VXLAN port or id make no sense. */
 int netplan_init(struct netplan *plan, const struct network_state *state,
                  const struct net_link *link, struct err *err);
 

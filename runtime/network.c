@@ -47,8 +47,8 @@ struct apply {
     struct netlink *route, *filter;
     struct netdevs devs;
     struct netaddresses addresses;
-    uint32_t mtu;       /* of containers and of the tunnel device */
-    bool *connected;    /* by endpoint */
+    uint32_t mtu;    /* of containers and of the tunnel device */
+    bool *connected; /* by endpoint */
     struct network_memory *memory;
     bool lost;          /* a route to a container */
     struct err problem; /* code 0: none */
@@ -161,8 +161,8 @@ static int ensure_tunnel(struct apply *apply, struct err *err)
 
 static int sync_rules(struct apply *apply, struct err *err)
 {
-    int rc = ruleset_sync(apply->filter, &apply->plan, &apply->memory->rules,
-                          &apply->memory->last, err);
+    int rc =
+        ruleset_sync(apply->filter, &apply->plan, &apply->memory->rules, &apply->memory->last, err);
     return rc < 0 ? err_wrap(err, "nftables table " RULESET_TABLE) : 0;
 }
 

@@ -142,8 +142,11 @@ struct nft_set *nft_set(struct nft_batch *b, const char *name, uint32_t flags, u
                         uint32_t key_len)
 {
     struct nft_set *set = mem_alloc(1, sizeof(*set));
-    *set = (struct nft_set){
-        .name = name, .id = next_set_id(b), .flags = flags, .key_type = key_type, .key_len = key_len};
+    *set = (struct nft_set){.name = name,
+                            .id = next_set_id(b),
+                            .flags = flags,
+                            .key_type = key_type,
+                            .key_len = key_len};
     return set;
 }
 
@@ -175,8 +178,8 @@ static void keep_element(struct nft_set *set, const void *key, const void *data,
 {
     check(set->key_len <= NFT_KEY_MAX && len <= NFT_DATA_MAX);
     if ((set->elements & (set->elements - 1)) == 0)
-        set->loose_parts =
-            mem_resize(set->loose_parts, set->elements ? set->elements * 2 : 1, sizeof(*set->loose_parts));
+        set->loose_parts = mem_resize(set->loose_parts, set->elements ? set->elements * 2 : 1,
+                                      sizeof(*set->loose_parts));
     struct nft_part *part = &set->loose_parts[set->elements++];
     memset(part, 0, sizeof(*part));
     memcpy(part->key, key, set->key_len);

@@ -14,14 +14,14 @@
  *     nft_rule_end(&b, rule);
  *     nft_batch_end(&b);
  *
- * A table has fixed parts, and loose ones that come and go with services and tasks: chains that maps
- * lead to, and elements of sets. From one batch to the next only the difference of the loose ones
- * needs to be told to the kernel. The name of a loose chain stands for what is in it: another
+ * A table has fixed parts, and loose ones that come and go with services and tasks: chains that
+ * maps lead to, and elements of sets. From one batch to the next only the difference of the loose
+ * ones needs to be told to the kernel. The name of a loose chain stands for what is in it: another
  * content, another name.
  *
- * What is built is a function of the calls alone, so that a digest of it, the version, tells whether
- * the kernel has it already. Registers are the kernel's: NFT_REG_1… of 16 bytes, NFT_REG32_00… of 4, the
- * first four of which are NFT_REG_1. Family inet.
+ * What is built is a function of the calls alone, so that a digest of it, the version, tells
+ * whether the kernel has it already. Registers are the kernel's: NFT_REG_1… of 16 bytes,
+ * NFT_REG32_00… of 4, the first four of which are NFT_REG_1. Family inet.
  */
 #ifndef WHERRY_RUNTIME_NFT_H
 #define WHERRY_RUNTIME_NFT_H

@@ -36,8 +36,8 @@ int nft_install(struct netlink *nl, const struct nft_batch *b, struct err *err);
 /* True when only loose parts differ. */
 bool nft_can_update(const struct nft_batch *from, const struct nft_batch *to);
 
-/* Bring the table from @from to @to, which only differ in loose parts. *@ret_bytes is what that took.
- * Fails, and nothing has changed, when the kernel has not what @from is. */
+/* Bring the table from @from to @to, which only differ in loose parts. *@ret_bytes is what that
+ * took. Fails, and nothing has changed, when the kernel has not what @from is. */
 int nft_update(struct netlink *nl, const struct nft_batch *from, const struct nft_batch *to,
                size_t *ret_bytes, struct err *err);
 

@@ -65,8 +65,8 @@ static void fill(struct network_state *state)
         }
         services[i] = (struct network_service){{htonl(next++)}, backends[i], EACH};
         if (i % PORTS_EVERY == 0)
-            publishes[i / PORTS_EVERY] =
-                (struct network_publish){IPPROTO_TCP, (uint16_t)(20000 + i), port_backends[i], EACH};
+            publishes[i / PORTS_EVERY] = (struct network_publish){
+                IPPROTO_TCP, (uint16_t)(20000 + i), port_backends[i], EACH};
     }
     *state = (struct network_state){.node_id = 1,
                                     .pool = {network.address, 10},
@@ -155,8 +155,8 @@ int main(void)
            SERVICES / PORTS_EVERY, ROUNDS);
     printf("  work out the plan                   %8.2f ms\n", median(plans));
     printf("  replace the whole table             %8.2f ms\n", install);
-    printf("  one service changed                 %8.2f ms   %.3f of that, %zu bytes told\n", update,
-           update / install, bytes);
+    printf("  one service changed                 %8.2f ms   %.3f of that, %zu bytes told\n",
+           update, update / install, bytes);
     printf("  nothing changed                     %8.2f ms\n", median(checks));
     printf("  memory kept between two changes     %8.2f MB\n", (double)held / 1e6);
     ruleset_forget(&memory);

@@ -151,11 +151,11 @@ static void read_item(struct network_state *state, struct lists *lists, char **w
     else if (strcmp(w[0], "endpoint") == 0 && n >= 3)
         read_endpoint(&lists->endpoints[state->endpoints_n++], w, n);
     else if (strcmp(w[0], "peer") == 0 && (n == 3 || n == 5))
-        lists->peers[state->peers_n++] = (struct network_peer){
-            .id = (uint32_t)number(w[1]),
-            .underlay = address(w[2]),
-            .plain = n == 5 && strcmp(w[3], "plain") == 0,
-            .mtu = (uint16_t)(n == 5 ? number(w[4]) : 0)};
+        lists->peers[state->peers_n++] =
+            (struct network_peer){.id = (uint32_t)number(w[1]),
+                                  .underlay = address(w[2]),
+                                  .plain = n == 5 && strcmp(w[3], "plain") == 0,
+                                  .mtu = (uint16_t)(n == 5 ? number(w[4]) : 0)};
     else if (strcmp(w[0], "remote") == 0 && n == 3)
         lists->remotes[state->remotes_n++] =
             (struct network_remote){address(w[1]), (uint32_t)number(w[2])};

@@ -56,7 +56,8 @@ static void make(struct network_state *state, unsigned seed, unsigned n)
         networks[i] = (struct network_prefix){number(pool + (i << 16)), 16};
     state->peers_n = 1 + n / 3 % 2;
     for (uint32_t i = 0; i < 2; i++)
-        peers[i] = (struct network_peer){.id = 2 + i, .underlay = number(192U << 24 | 2U << 8 | (2 + i))};
+        peers[i] =
+            (struct network_peer){.id = 2 + i, .underlay = number(192U << 24 | 2U << 8 | (2 + i))};
     for (uint32_t i = 0; i < SERVICES; i++) {
         unsigned own = seed + i * 7919 + (n + i) / 11 * 104729;
         uint32_t count = (uint32_t)rand_r(&own) % BACKENDS;

@@ -14,7 +14,8 @@ struct world {
     uint16_t mtu; /* the largest packet that gets through */
 };
 
-/* A round: what gets through is answered after a millisecond. Returns whether routes are to change. */
+/* A round: what gets through is answered after a millisecond. Returns whether routes are to change.
+ */
 static bool run(struct netpath *path, const struct world *world)
 {
     static int64_t now_ms = 1;

@@ -135,9 +135,10 @@ static void bad_rows_are_left_out_and_told(void **state)
     struct network_endpoint endpoints[] = {
         endpoint("a", "10.192.16.1"), endpoint("b", "10.192.16.1"), endpoint("c", "10.192.16.2"),
         endpoint("c", "10.192.16.3"), endpoint("", "10.192.16.4"),  endpoint("d", "10.192.40.1")};
-    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2")}, {.id = 2, .underlay = ip("10.66.0.3")},
-                                         {.id = 3, .underlay = ip("10.66.0.2")}, {.id = 4, .underlay = ip("10.66.0.1")},
-                                         {.id = 1, .underlay = ip("10.66.0.4")}, {.id = 70000, .underlay = ip("10.66.0.5")}};
+    const struct network_peer peers[] = {
+        {.id = 2, .underlay = ip("10.66.0.2")}, {.id = 2, .underlay = ip("10.66.0.3")},
+        {.id = 3, .underlay = ip("10.66.0.2")}, {.id = 4, .underlay = ip("10.66.0.1")},
+        {.id = 1, .underlay = ip("10.66.0.4")}, {.id = 70000, .underlay = ip("10.66.0.5")}};
     const struct network_remote remotes[] = {
         {ip("10.192.16.9"), 2}, {ip("10.192.16.10"), 9}, {ip("10.66.0.9"), 2}};
     const struct network_publish publishes[] = {{.protocol = IPPROTO_TCP, .port = 80},
@@ -206,10 +207,10 @@ static void plain_routes_lead_where_the_tunnel_would(void **state)
                                          {.id = 3, .underlay = ip("10.66.0.3"), .mtu = 1300},
                                          {.id = 4, .underlay = ip("10.77.0.4"), .plain = true}};
     /* One is here too, one moved from the first to the second, one back. */
-    const struct network_remote remotes[] = {
-        {ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 2}, {ip("10.192.16.3"), 2},
-        {ip("10.192.16.3"), 3}, {ip("10.192.16.4"), 3}, {ip("10.192.16.4"), 2},
-        {ip("10.192.16.5"), 4}};
+    const struct network_remote remotes[] = {{ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 2},
+                                             {ip("10.192.16.3"), 2}, {ip("10.192.16.3"), 3},
+                                             {ip("10.192.16.4"), 3}, {ip("10.192.16.4"), 2},
+                                             {ip("10.192.16.5"), 4}};
     const struct net_neighbor machines[] = {
         {.dev = "u0", .address = ip("10.66.0.2"), .mac = {2, 0, 0, 0, 0, 2}}};
     const struct net_link link = {"u0", {ip("10.66.0.0"), 24}, machines, 1};

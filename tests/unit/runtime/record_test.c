@@ -70,7 +70,8 @@ static const char *const caps[] = {"NET_ADMIN", NULL};
 static const char *const rules[] = {"c 1:3 rwm", NULL};
 static const char *const words[] = {"one", NULL};
 static const char *const size_option[] = {"size=1m", NULL};
-static const struct container_mount mounts[] = {{"/s", "/t", true, "rslave", true}, {"/s2", "/t2", 0, 0, 0}};
+static const struct container_mount mounts[] = {{"/s", "/t", true, "rslave", true},
+                                                {"/s2", "/t2", 0, 0, 0}};
 static const struct container_tmpfs tmpfs[] = {{"/tmp", 1 << 20, 0700, size_option}};
 static const struct container_device devices[] = {{"/dev/a", "/dev/b", "rw"}};
 static const struct container_ulimit ulimits[] = {{"nofile", 10, 20}, {"core", -1, -1}};
