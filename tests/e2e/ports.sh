@@ -24,7 +24,7 @@ s.bind(('$3', $2)); s.listen(16)
 while True:
     c, _ = s.accept(); c.recv(4096); c.sendall(b'HTTP/1.0 200 OK\r\n\r\nown\n'); c.close()
 " >/dev/null 2>&1 &
-    sleep 0.5
+    wait_for 20 "the server" in_host "$1" bash -c "exec 3<>/dev/tcp/127.0.0.1/$2"
 }
 unserve() { kill "$(cat "$LAB_RUN/server")"; }
 own() { [ "$(in_host "$1" curl -fs -m 5 "http://${address[$2]}:$3/")" = own ]; }
