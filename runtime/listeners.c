@@ -6,11 +6,17 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/netlink.h"
 #include "runtime/netname.h"
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <libmnl/libmnl.h>
 #include <netinet/in.h>
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +28,18 @@ enum {
     TABLE_MAX = 16 << 20,
 };
 
+/* The sockets of one protocol and family. */
 struct table {
-    const char *name;
-    uint8_t protocol;
+    const char *name; /* in /proc/net */
+    uint8_t family, protocol;
     unsigned state;
 };
 
 static const struct table tables[] = {
-    {"tcp", IPPROTO_TCP, STATE_LISTEN},
-    {"tcp6", IPPROTO_TCP, STATE_LISTEN},
-    {"udp", IPPROTO_UDP, STATE_CLOSE},
-    {"udp6", IPPROTO_UDP, STATE_CLOSE},
+    {"tcp", AF_INET, IPPROTO_TCP, STATE_LISTEN},
+    {"tcp6", AF_INET6, IPPROTO_TCP, STATE_LISTEN},
+    {"udp", AF_INET, IPPROTO_UDP, STATE_CLOSE},
+    {"udp6", AF_INET6, IPPROTO_UDP, STATE_CLOSE},
 };
 
 struct found {
@@ -41,35 +48,103 @@ struct found {
     unsigned first, last; /* ports that the kernel gives out */
 };
 
-/* An address in the form of /proc/net: words of 8 digits, each in the machine's byte order. One of
- * IPv6 counts when it stands for IPv4 as well. */
-static bool is_ours(const char *address)
+/* @address of 4 or 16 bytes. One of IPv6 counts when it stands for IPv4 as well. */
+static bool is_ours(uint8_t family, const void *address)
 {
-    static const char mapped[] = "0000000000000000FFFF0000";
-    size_t len = strlen(address);
-    if (len == 32 && strspn(address, "0") == 32)
+    struct in6_addr six;
+    struct in_addr four;
+    if (family == AF_INET) {
+        memcpy(&four, address, sizeof(four));
+        return four.s_addr != netname_gateway().s_addr;
+    }
+    memcpy(&six, address, sizeof(six));
+    if (IN6_IS_ADDR_UNSPECIFIED(&six))
         return true;
-    if (len == 32 && strncmp(address, mapped, sizeof(mapped) - 1) != 0)
+    memcpy(&four, &six.s6_addr[12], sizeof(four));
+    return IN6_IS_ADDR_V4MAPPED(&six) && four.s_addr != netname_gateway().s_addr;
+}
+
+static void add(struct found *found, const struct table *table, const void *address, unsigned port,
+                uint64_t inode)
+{
+    if (port == 0 || !is_ours(table->family, address) ||
+        (table->protocol == IPPROTO_UDP && port >= found->first && port <= found->last))
+        return;
+    if ((found->n & (found->n - 1)) == 0)
+        found->list = mem_resize(found->list, found->n ? found->n * 2 : 1, sizeof(*found->list));
+    found->list[found->n++] = (struct listener){table->protocol, (uint16_t)port, inode};
+}
+
+/* --- by netlink, which finds those that listen among many that do not (sock_diag(7)) ---------- */
+
+struct dump {
+    struct found *found;
+    const struct table *table;
+    size_t before; /* what was found when it began */
+};
+
+static void on_socket(const struct nlmsghdr *msg, void *arg)
+{
+    const struct dump *dump = arg;
+    struct inet_diag_msg info;
+    if (!msg) {
+        dump->found->n = dump->before;
+        return;
+    }
+    if (mnl_nlmsg_get_payload_len(msg) < sizeof(info))
+        return;
+    memcpy(&info, mnl_nlmsg_get_payload(msg), sizeof(info));
+    if (info.idiag_family == dump->table->family && info.idiag_state == dump->table->state)
+        add(dump->found, dump->table, info.id.idiag_src, ntohs(info.id.idiag_sport),
+            info.idiag_inode);
+}
+
+/* False where the kernel cannot: it has no such module. */
+static bool ask_kernel(struct found *found, const struct table *table)
+{
+    cleanup_netlink struct netlink *nl = NULL;
+    struct dump dump = {found, table, found->n};
+    struct err err;
+    const struct inet_diag_req_v2 request = {.sdiag_family = table->family,
+                                             .sdiag_protocol = table->protocol,
+                                             .idiag_states = 1U << table->state};
+    if (netlink_open(NETLINK_SOCK_DIAG, &nl, &err) < 0)
         return false;
-    uint32_t word = (uint32_t)strtoul(len == 32 ? address + 24 : address, NULL, 16);
-    return (len == 8 || len == 32) && word != netname_gateway().s_addr;
+    netlink_dump(nl, SOCK_DIAG_BY_FAMILY, &request, sizeof(request));
+    if (netlink_dump_run(nl, on_socket, &dump, &err) == 0)
+        return true;
+    found->n = dump.before;
+    return false;
+}
+
+/* --- by the tables of /proc/net, of all sockets (proc_net(5)) ----------------------------------
+ */
+
+/* The words of an address, each in the machine's byte order, as 8 digits. */
+static bool read_address(const char *text, uint8_t family, uint32_t words[4])
+{
+    size_t len = strlen(text);
+    if (len != (family == AF_INET ? 8U : 32U))
+        return false;
+    for (size_t i = 0; i < len / 8; i++) {
+        char word[9] = {0};
+        memcpy(word, text + 8 * i, 8);
+        words[i] = (uint32_t)strtoul(word, NULL, 16);
+    }
+    return true;
 }
 
 static void read_line(struct found *found, const struct table *table, const char *line)
 {
     char address[33];
+    uint32_t words[4];
     unsigned port, state;
     uint64_t inode;
     if (sscanf(line,
                " %*u: %32[0-9A-F]:%4x %*[0-9A-F]:%*x %2x %*x:%*x %*x:%*x %*x %*u %*u %" SCNu64,
-               address, &port, &state, &inode) != 4 ||
-        state != table->state || port == 0 || !is_ours(address))
-        return;
-    if (table->protocol == IPPROTO_UDP && port >= found->first && port <= found->last)
-        return;
-    if ((found->n & (found->n - 1)) == 0)
-        found->list = mem_resize(found->list, found->n ? found->n * 2 : 1, sizeof(*found->list));
-    found->list[found->n++] = (struct listener){table->protocol, (uint16_t)port, inode};
+               address, &port, &state, &inode) == 4 &&
+        state == table->state && read_address(address, table->family, words))
+        add(found, table, words, port, inode);
 }
 
 static int read_table(struct found *found, const struct table *table, struct err *err)
@@ -96,7 +171,8 @@ int listeners_read(struct listener **ret, size_t *ret_n, struct err *err)
     if (rc == 0 && sscanf(range.len ? range.data : "", "%u %u", &found.first, &found.last) != 2)
         rc = err_set(err, ERR_IO, "ip_local_port_range: not two numbers");
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(tables); i++)
-        rc = read_table(&found, &tables[i], err);
+        if (!ask_kernel(&found, &tables[i]))
+            rc = read_table(&found, &tables[i], err);
     if (rc < 0) {
         free(found.list);
         return rc;
