@@ -2,11 +2,14 @@
 #include "base/digest.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* struct digest is OpenSSL's context under our name. */
 
@@ -38,6 +41,25 @@ void digest_of(const void *data, size_t len, unsigned char out[DIGEST_BYTES])
     struct digest *d = digest_new();
     digest_update(d, data, len);
     digest_final(d, out);
+}
+
+int digest_file_text(int fd, char out[DIGEST_TEXT], struct err *err)
+{
+    unsigned char piece[1 << 16], digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX + 1];
+    struct digest *sum = digest_new();
+    off_t at = 0;
+    ssize_t n;
+    while ((n = pread(fd, piece, sizeof(piece), at)) > 0) {
+        digest_update(sum, piece, (size_t)n);
+        at += n;
+    }
+    digest_final(sum, digest);
+    if (n < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_errno(err, errno, "read what is to be checked");
+    hex_encode(digest, sizeof(digest), hex);
+    snprintf(out, DIGEST_TEXT, "sha256:%s", hex);
+    return 0;
 }
 
 void hex_encode(const void *data, size_t len, char *out)

@@ -10,9 +10,11 @@
 
 enum {
     DIGEST_BYTES = 32,
-    DIGEST_HEX = 64, /* without the terminating 0 */
+    DIGEST_HEX = 64,  /* without the terminating 0 */
+    DIGEST_TEXT = 72, /* "sha256:…" with it */
 };
 
+struct err;
 struct digest; /* a running hash */
 
 /* Start a hash. End it with digest_final or digest_free. */
@@ -29,6 +31,9 @@ void digest_free(struct digest *d);
 
 /* Hash @len bytes at once. */
 void digest_of(const void *data, size_t len, unsigned char out[DIGEST_BYTES]);
+
+/* Hash all of the file @fd, from its begin; its offset is 0 afterwards. Written as "sha256:…". */
+int digest_file_text(int fd, char out[DIGEST_TEXT], struct err *err);
 
 /* @len bytes as lower-case hexadecimal, terminated; @out has room for 2 * @len + 1. */
 void hex_encode(const void *data, size_t len, char *out);

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/container.h"
 #include "cli/container_job.h"
+#include "cli/pieces.h"
 #include "cli/untar.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 1 << 20,
     LINKS_MAX = 40,
 };
 
@@ -91,80 +91,6 @@ static char *folder_of(const char *path)
     return n ? str_printf("%.*s", (int)n, path) : str_copy("./");
 }
 
-/* --- pieces ------------------------------------------------------------------------------------
- */
-
-static int open_temporary(int *ret_fd, struct err *err)
-{
-    const char *dir = getenv("TMPDIR");
-    dir = dir && *dir ? dir : "/tmp";
-    *ret_fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return *ret_fd < 0 ? err_errno(err, errno, "make a temporary file in %s (TMPDIR)", dir) : 0;
-}
-
-/* Send all of @fd to the container's member. */
-static int upload(const struct copy *c, int fd, char **ret_upload, struct err *err)
-{
-    cleanup_free unsigned char *data = mem_alloc(1, PIECE_BYTES);
-    cleanup_free char *id = NULL;
-    int64_t offset = 0;
-    for (;;) {
-        size_t len = 0;
-        while (len < PIECE_BYTES) {
-            ssize_t n = read(fd, data + len, PIECE_BYTES - len);
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                return err_errno(err, errno, "read the archive");
-            if (n == 0)
-                break;
-            len += (size_t)n;
-        }
-        if (len == 0 && id)
-            break;
-        struct container_upload_request request = {.node = TEXT(c->o->node),
-                                                   .container = c->container,
-                                                   .upload = id,
-                                                   .offset = offset,
-                                                   .data = {data, len}};
-        struct upload_reply reply;
-        int rv = cli_call(c->cli, "container.upload", &request, &reply, err);
-        if (rv < 0)
-            return rv;
-        free(id);
-        id = str_copy(reply.id);
-        offset = reply.offset;
-        record_release(&upload_reply_type, &reply);
-    }
-    *ret_upload = steal(&id);
-    return 0;
-}
-
-/* Write what the member has under @upload to @fd, and let it forget it. */
-static int download(const struct copy *c, char *id, int fd, struct err *err)
-{
-    struct container_read_request request = {
-        .node = TEXT(c->o->node), .container = c->container, .upload = id};
-    struct container_read_reply reply;
-    for (;;) {
-        int rv = cli_call(c->cli, "container.read", &request, &reply, err);
-        if (rv < 0)
-            return rv;
-        size_t len = reply.data.len;
-        int failed = fd_write_all(fd, reply.data.data, len);
-        record_release(&container_read_reply_type, &reply);
-        if (failed < 0)
-            return err_errno(err, -failed, "write the archive");
-        if (len == 0)
-            break;
-        request.offset += (int64_t)len;
-    }
-    request.done = true;
-    if (cli_call(c->cli, "container.read", &request, &reply, NULL) == 0)
-        record_release(&container_read_reply_type, &reply);
-    return 0;
-}
-
 /* --- the container's side ----------------------------------------------------------------------
  */
 
@@ -205,7 +131,7 @@ static int copy_in(const struct copy *c, int fd, char *folder, struct err *err)
 {
     struct container_job_reply reply;
     cleanup_free char *id = NULL;
-    int rv = upload(c, fd, &id, err);
+    int rv = pieces_send(c->cli, c->o->node, c->container, fd, &id, err);
     if (rv < 0)
         return rv;
     struct container_copy_in_request request = {.node = TEXT(c->o->node),
@@ -264,7 +190,7 @@ static int run_in(const struct copy *c, const char *source, const char *path, st
     if ((through ? stat(source, &st) : lstat(source, &st)) < 0)
         return err_errno(err, errno, "%.150s", source);
     int rv = place_in(c, source, S_ISDIR(st.st_mode), path, &folder, &name, err);
-    if (rv < 0 || (rv = open_temporary(&fd, err)) < 0)
+    if (rv < 0 || (rv = pieces_temporary(&fd, err)) < 0)
         return rv;
     struct tar_options options = {
         .fd = fd, .max_bytes = INT64_MAX / 2, .owners = c->o->archive, .follow = through};
@@ -289,7 +215,7 @@ static int fetch(const struct copy *c, char *path, int fd, struct err *err)
     int rv = container_job_run(c->cli, "container.copy_out", &request, &reply, err);
     if (rv < 0)
         return rv;
-    rv = download(c, reply.upload, fd, err);
+    rv = pieces_fetch(c->cli, c->o->node, c->container, reply.upload, fd, err);
     record_release(&container_job_reply_type, &reply);
     return rv;
 }
@@ -341,7 +267,7 @@ static int run_out(const struct copy *c, const char *path, const char *target, s
         return fetch(c, source, STDOUT_FILENO, err);
     }
     if ((rv = place_out(path, is_folder, target, &folder, &name, err)) < 0 ||
-        (rv = open_temporary(&fd, err)) < 0 || (rv = fetch(c, source, fd, err)) < 0)
+        (rv = pieces_temporary(&fd, err)) < 0 || (rv = fetch(c, source, fd, err)) < 0)
         return rv;
     if (lseek(fd, 0, SEEK_SET) < 0)
         return err_errno(err, errno, "read the archive");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stop, start, restart, rollback, rollout: what is done by hand to services that are there.
  */
+#include "cli/hand.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -104,6 +105,14 @@ static int act_on_all(struct cli *cli, const struct hand_options *o, const char 
         rv = wait_for_all(cli, o, &names, what, err);
     names_release(&names);
     return rv;
+}
+
+int hand_services(struct cli *cli, const char *action, char **services, size_t n,
+                  int64_t timeout_ms, struct err *err)
+{
+    const struct hand_options o = {.timeout_ms = timeout_ms};
+    return act_on_all(cli, &o, action, (int)n, services,
+                      strcmp(action, "stop") == 0 ? "The stop" : "The start", err);
 }
 
 /* --- stop, start, restart --------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "cli/labels.h"
 #include "cli/table.h"
 #include "cli/units.h"
+#include "cli/volume_copy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,10 +285,12 @@ static const struct command volume_prune = {
 const struct command command_volume = {
     .name = "volume",
     .usage = "",
-    .summary = "list, make and delete the volumes of a machine",
+    .summary = "list, make, back up, move and delete the volumes of a machine",
     .details = "Volumes are folders of one machine. That of a service has its home on the member "
                "where its\nfirst task was placed. Only admins may.",
     .examples = "  wherry volume ls\n",
-    .subcommands = (const struct command *const[]){&volume_ls, &volume_inspect, &volume_create,
-                                                   &volume_rm, &volume_prune, NULL},
+    .subcommands =
+        (const struct command *const[]){&volume_ls, &volume_inspect, &volume_create, &volume_rm,
+                                        &volume_prune, &command_volume_backup,
+                                        &command_volume_restore, &command_volume_move, NULL},
 };

@@ -74,6 +74,25 @@ static const struct field volume_prune_request_fields[] = {
 const struct record_type volume_prune_request_type =
     RECORD_TYPE("volume_prune_request", struct volume_prune_request, volume_prune_request_fields);
 
+static const struct field volume_copy_request_fields[] = {
+    FIELD_STRING(struct volume_copy_request, node),
+    FIELD_STRING(struct volume_copy_request, container),
+    FIELD_STRING(struct volume_copy_request, volume),
+    FIELD_STRING(struct volume_copy_request, upload),
+    FIELD_STRING(struct volume_copy_request, digest),
+    FIELD_BOOL(struct volume_copy_request, replace),
+};
+const struct record_type volume_copy_request_type =
+    RECORD_TYPE("volume_copy_request", struct volume_copy_request, volume_copy_request_fields);
+
+static const struct field volume_home_request_fields[] = {
+    FIELD_STRING(struct volume_home_request, volume),
+    FIELD_STRING(struct volume_home_request, from),
+    FIELD_STRING(struct volume_home_request, to),
+};
+const struct record_type volume_home_request_type =
+    RECORD_TYPE("volume_home_request", struct volume_home_request, volume_home_request_fields);
+
 static const struct field volume_info_fields[] = {
     FIELD_STRING(struct volume_info, name),
     FIELD_STRING(struct volume_info, node),

@@ -22,6 +22,9 @@
     X("volume.list", volume_request, volume_list_reply)                                            \
     X("volume.inspect", volume_request, volume_list_reply)                                         \
     X("volume.create", volume_request, empty)                                                      \
+    X("volume.pack", volume_copy_request, job_reply)                                               \
+    X("volume.unpack", volume_copy_request, job_reply)                                             \
+    X("volume.home", volume_home_request, empty)                                                   \
     X("volume.remove", volume_remove_request, empty)                                               \
     X("volume.prune", volume_prune_request, volume_list_reply)
 
@@ -82,6 +85,23 @@ struct volume_prune_request {
     char *node;
     bool all; /* named ones too */
     bool dry_run;
+};
+
+/* Pack all of a volume into an archive, or unpack one: jobs, as those of containers
+ * (api_container.h), whose requests begin so. */
+struct volume_copy_request {
+    char *node;
+    char *container; /* "" */
+    char *volume;
+    char *upload; /* to unpack: the archive, which is deleted */
+    char *digest; /* … and what it must have: "sha256:…", as packing said */
+    bool replace; /* … and what is in the volume goes */
+};
+
+/* A volume's home is elsewhere from now on: its content was brought there. */
+struct volume_home_request {
+    char *volume;
+    char *from, *to; /* members' names */
 };
 
 struct volume_info {

@@ -173,6 +173,9 @@ static const struct verb verbs[] = {
     VERB("volume.inspect", volume_request, volume_list_reply, api_volume_inspect, VERB_CONTAINER),
     VERB("volume.create", volume_request, empty, api_volume_create, VERB_CONTAINER),
     VERB("volume.remove", volume_remove_request, empty, api_volume_remove, VERB_CONTAINER),
+    VERB("volume.pack", volume_copy_request, job_reply, api_volume_pack, VERB_CONTAINER),
+    VERB("volume.unpack", volume_copy_request, job_reply, api_volume_unpack, VERB_CONTAINER),
+    VERB("volume.home", volume_home_request, empty, api_volume_home, VERB_FRESH),
     VERB("volume.prune", volume_prune_request, volume_list_reply, api_volume_prune, VERB_CONTAINER),
     VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
 };

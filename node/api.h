@@ -157,7 +157,8 @@ void api_clean_uploads(struct daemon *d);
     X(container_create) X(container_start) X(container_stop)     \
     X(container_remove) X(container_idle)                        \
     X(volume_list) X(volume_inspect) X(volume_create)            \
-    X(volume_remove) X(volume_prune)
+    X(volume_remove) X(volume_prune)                             \
+    X(volume_pack) X(volume_unpack) X(volume_home)
 /* clang-format on */
 
 #define X(noun) void api_##noun(struct api_call *c, const void *request);

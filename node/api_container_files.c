@@ -19,15 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
     PIECE_MAX = 1 << 20,
     FORWARD_MS = 30000,
 };
-
-#define LEAVES_FREE (256LL << 20) /* of the disk, by what a copy out writes */
 
 /* True: the call is served here, and its caller may reach the container's files: that is as good as
  * going into it. */
@@ -136,16 +133,6 @@ void api_container_read(struct api_call *c, const void *request)
 
 /* --- copies ----------------------------------------------------------------------------------- */
 
-static int64_t room_for(const char *path)
-{
-    cleanup_free char *dir = str_printf("%.*s", (int)(strrchr(path, '/') - path), path);
-    struct statvfs fs;
-    if (statvfs(dir, &fs) < 0)
-        return 0;
-    int64_t room = (int64_t)((uint64_t)fs.f_bavail * fs.f_frsize) - LEAVES_FREE;
-    return room > 0 ? room : 0;
-}
-
 static void run_copy_out(struct container_job *job)
 {
     const struct container_path_request *r = job->request;
@@ -157,7 +144,7 @@ static void run_copy_out(struct container_job *job)
         return;
     }
     if (container_copy_out(job->runtime, job->target.id, str_or_empty(r->path), fd,
-                           room_for(job->upload_path), container_job_progress, job,
+                           container_job_room(job), container_job_progress, job,
                            &job->err) == 0 &&
         fstat(fd, &st) == 0)
         job->size = st.st_size;

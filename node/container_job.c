@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -24,6 +25,8 @@ enum {
     FORWARD_EXTRA_MS = 10000,
     ID_BYTES = 8,
 };
+
+#define LEAVES_FREE (256LL << 20) /* of the disk, by what a job writes */
 
 struct entry {
     struct container_job job; /* first: the workers' view */
@@ -86,6 +89,17 @@ static void done(void *arg)
     }
 }
 
+int64_t container_job_room(const struct container_job *job)
+{
+    const char *path = job->upload_path;
+    cleanup_free char *dir = str_printf("%.*s", (int)(strrchr(path, '/') - path), path);
+    struct statvfs fs;
+    if (statvfs(dir, &fs) < 0)
+        return 0;
+    int64_t room = (int64_t)((uint64_t)fs.f_bavail * fs.f_frsize) - LEAVES_FREE;
+    return room > 0 ? room : 0;
+}
+
 static int check_room(struct err *err)
 {
     size_t n = 0;
@@ -100,11 +114,17 @@ void container_job_begin(struct api_call *c, const void *request, const char *up
                          void (*run)(struct container_job *job))
 {
     struct container_target target;
+    if (container_route(c, request, FORWARD_MS, &target))
+        container_job_start(c, request, &target, upload, writes, run);
+}
+
+void container_job_start(struct api_call *c, const void *request,
+                         const struct container_target *target, const char *upload, bool writes,
+                         void (*run)(struct container_job *job))
+{
     struct daemon *d = c->daemon;
     unsigned char raw[ID_BYTES];
     struct err err;
-    if (!container_route(c, request, FORWARD_MS, &target))
-        return;
     cleanup_free char *dir = str_printf("%s/upload", d->data_dir);
     if (upload && !hex_decode(upload, raw, sizeof(raw))) {
         api_fail_with(c, ERR_INVALID, "not an upload");
@@ -116,7 +136,8 @@ void container_job_begin(struct api_call *c, const void *request, const char *up
     }
     struct entry *e = mem_alloc(1, sizeof(*e));
     e->job.runtime = d->runtime;
-    e->job.target = target;
+    if (target)
+        e->job.target = *target;
     e->type = c->verb->request;
     e->job.request = mem_alloc(1, e->type->size);
     record_copy(e->type, request, e->job.request);

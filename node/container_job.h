@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container_job - what takes long about a container: copies, commits, checkpoints.
+ * container_job - what takes long about a container or a volume: copies, commits, checkpoints.
  *
  * A verb begins a job and is answered with its id, which only who was told it knows; container.job
  * says how far it is. The newest few are remembered after their end. What a copy out writes, and a
@@ -38,6 +38,14 @@ bool container_job_progress(void *job, const char *text);
  * that is read and deleted; NULL with @writes: a new one is written. The reply is a job_reply. */
 void container_job_begin(struct api_call *c, const void *request, const char *upload, bool writes,
                          void (*run)(struct container_job *job));
+
+/* Begin @run here; @target is NULL for what is about no container. */
+void container_job_start(struct api_call *c, const void *request,
+                         const struct container_target *target, const char *upload, bool writes,
+                         void (*run)(struct container_job *job));
+
+/* How many bytes @job may write and leave the disk some room. */
+int64_t container_job_room(const struct container_job *job);
 
 /* Answer container.job. */
 void container_job_look(struct api_call *c, const void *request);

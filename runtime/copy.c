@@ -11,7 +11,9 @@
 #include "runtime/image_store.h"
 #include "runtime/internal.h"
 #include "runtime/snapshot.h"
+#include "runtime/volume.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -36,6 +38,17 @@ static void place_release(struct place *p)
     if (p->fd >= 0)
         close(p->fd);
     free(p->path);
+}
+
+static bool folder_is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    bool empty = true;
+    for (struct dirent *e; dir && empty && (e = readdir(dir));)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (dir)
+        closedir(dir);
+    return empty;
 }
 
 /* --- where ------------------------------------------------------------------------------------ */
@@ -226,6 +239,99 @@ int container_copy_in(struct runtime *rt, const char *id, const char *path, int 
         rv = run(rt, &job, &place, "tar-in", room, place.path, owners ? "1" : "0", err);
     place_release(&place);
     return rv < 0 ? err_wrap(err, "copy into container %s", id) : 0;
+}
+
+/* --- volumes ---------------------------------------------------------------------------------- */
+
+static int volume_path(struct runtime *rt, const char *name, char **ret, struct err *err)
+{
+    struct volume_state *volumes;
+    size_t n;
+    int rv = volume_list(rt, name, false, &volumes, &n, err);
+    if (rv < 0)
+        return rv;
+    if (n == 0)
+        rv = err_set(err, ERR_NOTFOUND, "there is no volume '%.130s' on this machine", name);
+    else
+        *ret = str_copy(volumes[0].path);
+    volume_list_free(volumes, n);
+    return rv;
+}
+
+int volume_copy_out(struct runtime *rt, const char *name, int fd, int64_t max_bytes,
+                    image_progress_cb progress, void *arg, struct err *err)
+{
+    struct place place = {.fd = -1};
+    struct image_helper_job job = {
+        .label = name, .second_fd = fd, .progress = progress, .progress_arg = arg};
+    cleanup_free char *path = NULL;
+    int rv = volume_path(rt, name, &path, err);
+    if (rv == 0)
+        rv = clone_tree(path, &place, err);
+    if (rv == 0)
+        rv = run(rt, &job, &place, "tar-out", max_bytes, "/", "0", err);
+    place_release(&place);
+    return rv;
+}
+
+/* Nobody has it, and there is nothing in it that is to stay. */
+static int check_target(struct runtime *rt, const char *name, bool replace, struct err *err)
+{
+    struct volume_state *volumes;
+    size_t n;
+    int rv = volume_list(rt, name, false, &volumes, &n, err);
+    if (rv < 0)
+        return rv;
+    if (n > 0 && volumes[0].users_n > 0)
+        rv = err_set(err, ERR_CONFLICT, "volume %.130s is used by container %.40s", name,
+                     volumes[0].users[0]);
+    else if (n > 0 && !replace && !folder_is_empty(volumes[0].path))
+        rv = err_set(err, ERR_EXISTS, "volume %.130s is not empty: --force replaces what is in it",
+                     name);
+    volume_list_free(volumes, n);
+    return rv;
+}
+
+/* Unpack, and let no power cut take it back. */
+static int fill(struct runtime *rt, const char *path, struct image_helper_job *job, int64_t room,
+                struct err *err)
+{
+    struct place place = {.fd = -1};
+    cleanup_close int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (folder < 0)
+        return err_errno(err, errno, "open %s", path);
+    int rv = clone_tree(path, &place, err);
+    if (rv == 0)
+        rv = run(rt, job, &place, "tar-fill", room, "/", "1", err);
+    place_release(&place);
+    if (rv == 0 && syncfs(folder) < 0)
+        rv = err_errno(err, errno, "write %s to disk", path);
+    return rv;
+}
+
+int volume_copy_in(struct runtime *rt, const char *name, int fd, bool replace,
+                   image_progress_cb progress, void *arg, struct err *err)
+{
+    struct image_helper_job job = {
+        .label = name, .second_fd = fd, .progress = progress, .progress_arg = arg};
+    cleanup_free char *path = NULL;
+    int64_t room = image_store_room(rt);
+    struct err later;
+    if (room == 0)
+        return err_set(err, ERR_NOSPACE, "there is no room left at %s", rt->data_dir);
+    int rv = check_target(rt, name, replace, err);
+    if (rv == 0 && replace)
+        rv = volume_remove(rt, name, err);
+    if (rv == 0)
+        rv = volume_ensure(rt, name, &path, err);
+    if (rv < 0)
+        return rv;
+    rv = fill(rt, path, &job, room, err);
+    if (rv < 0 && volume_remove(rt, name, &later) == 0) {
+        free(steal(&path));
+        volume_ensure(rt, name, &path, &later);
+    }
+    return rv;
 }
 
 /* --- the writable layer ----------------------------------------------------------------------- */

@@ -9,10 +9,13 @@
  *     wherry-image load FOLDER MAX-BYTES             the archive at descriptor 3 to FOLDER
  *     wherry-image unpack FOLDER MAX-BYTES DIGEST SIZE DIFF-ID  the layer at descriptor 3 to FOLDER
  *
- *     wherry-image tar-look FOLDER MAX-BYTES live|tree PATH 0        what is at PATH of the tree at
- * 3 wherry-image tar-out FOLDER MAX-BYTES live|tree PATH 0         PATH to the archive at 4
- *     wherry-image tar-in FOLDER MAX-BYTES live|tree PATH OWNERS     the archive at 4 to PATH
- *     wherry-image tar-layer FOLDER MAX-BYTES tree / 0               the tree to a layer at 4
+ * On the tree at descriptor 3 and the archive at 4, all with FOLDER MAX-BYTES live|tree PATH FLAG:
+ *
+ *     wherry-image tar-look …      what is at PATH
+ *     wherry-image tar-out …       PATH to the archive
+ *     wherry-image tar-in …        the archive to PATH; FLAG 1: with its owners
+ *     wherry-image tar-fill …      the same with owners, and PATH takes what it says of its root
+ *     wherry-image tar-layer …     the tree to a layer of an image
  *
  * Those that speak with registries have their settings (settings.h) at descriptor 3.
  *
@@ -186,6 +189,17 @@ static int layer(const char *path, bool flag, int64_t max_bytes, struct err *err
     return tarball_layer(max_bytes, err);
 }
 
+static int in(const char *path, bool flag, int64_t max_bytes, struct err *err)
+{
+    return tarball_in(path, flag, false, max_bytes, err);
+}
+
+static int fill(const char *path, bool flag, int64_t max_bytes, struct err *err)
+{
+    (void)flag;
+    return tarball_in(path, true, true, max_bytes, err);
+}
+
 /* The tar modes: FOLDER is an empty one, to have nothing else in reach. */
 static int run_tarball(char **argv, int64_t max_bytes, struct err *err)
 {
@@ -196,7 +210,8 @@ static int run_tarball(char **argv, int64_t max_bytes, struct err *err)
     } works[] = {{"tar-look", look, CAP(DAC_READ_SEARCH)},
                  {"tar-out", out, CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH)},
                  {"tar-layer", layer, CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH)},
-                 {"tar-in", tarball_in, UNPACK_CAPABILITIES & ~CAP(MKNOD)}};
+                 {"tar-in", in, UNPACK_CAPABILITIES & ~CAP(MKNOD)},
+                 {"tar-fill", fill, UNPACK_CAPABILITIES & ~CAP(MKNOD)}};
     int rv = tarball_open_tree(strcmp(argv[4], "live") == 0, err);
     for (size_t i = 0; rv == 0 && i < ARRAY_SIZE(works); i++) {
         cleanup_close int fd = -1;
@@ -217,10 +232,10 @@ static const struct mode {
     int argc;
     int (*run)(char **argv, int64_t max_bytes, struct err *err);
 } modes[] = {
-    {"pull", 5, run_pull},         {"push", 5, run_push},       {"resolve", 5, run_resolve},
-    {"check", 5, run_check},       {"load", 4, run_load},       {"unpack", 7, run_unpack},
-    {"tar-look", 7, run_tarball},  {"tar-out", 7, run_tarball}, {"tar-in", 7, run_tarball},
-    {"tar-layer", 7, run_tarball},
+    {"pull", 5, run_pull},        {"push", 5, run_push},         {"resolve", 5, run_resolve},
+    {"check", 5, run_check},      {"load", 4, run_load},         {"unpack", 7, run_unpack},
+    {"tar-look", 7, run_tarball}, {"tar-out", 7, run_tarball},   {"tar-in", 7, run_tarball},
+    {"tar-fill", 7, run_tarball}, {"tar-layer", 7, run_tarball},
 };
 
 int main(int argc, char **argv)

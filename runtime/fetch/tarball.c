@@ -213,6 +213,7 @@ struct unpack {
     struct tree tree;
     struct archive *archive;
     bool owners;
+    bool root; /* the folder that is unpacked into takes what the archive says of it */
     int64_t left;
     int64_t entries;
 };
@@ -239,7 +240,9 @@ static int unpack_entry(struct unpack *u, struct archive_entry *entry, struct er
     if (++u->entries > ENTRIES_MAX)
         return err_set(err, ERR_TOOBIG, "the archive has more than %d entries", ENTRIES_MAX);
     if (strcmp(path, ".") == 0) /* the folder itself is there */
-        return 0;
+        return u->root && archive_entry_filetype(entry) == AE_IFDIR
+                   ? entry_set_folder(entry, u->tree.root_fd, ".", ".", err)
+                   : 0;
     cleanup_close int parent = -1;
     const char *base;
     struct stat st;
@@ -277,7 +280,7 @@ static int unpack_all(struct unpack *u, struct err *err)
     return rv == ARCHIVE_EOF ? 0 : archive_err(u->archive, "read the archive", err);
 }
 
-int tarball_in(const char *path, bool owners, int64_t max_bytes, struct err *err)
+int tarball_in(const char *path, bool owners, bool root, int64_t max_bytes, struct err *err)
 {
     setlocale(LC_CTYPE, "C.UTF-8"); /* libarchive converts names to the locale's characters */
     int dir = open_in_tree(path, O_RDONLY | O_DIRECTORY);
@@ -286,6 +289,7 @@ int tarball_in(const char *path, bool owners, int64_t max_bytes, struct err *err
     struct unpack u = {.tree = {.root_fd = dir, .crosses = true},
                        .archive = archive_read_new(),
                        .owners = owners,
+                       .root = root,
                        .left = max_bytes};
     archive_read_support_format_tar(u.archive);
     archive_read_support_filter_gzip(u.archive);

@@ -35,7 +35,8 @@ int tarball_out(const char *path, int64_t max_bytes, struct err *err);
 int tarball_layer(int64_t max_bytes, struct err *err);
 
 /* Unpack the archive into the folder @path, which exists. @owners: keep the archive's, else all is
- * 0:0. What is a folder stays one; devices are refused. */
-int tarball_in(const char *path, bool owners, int64_t max_bytes, struct err *err);
+ * 0:0; @root: the folder itself takes what the archive says of it. What is a folder stays one;
+ * devices are refused. */
+int tarball_in(const char *path, bool owners, bool root, int64_t max_bytes, struct err *err);
 
 #endif
