@@ -158,6 +158,32 @@ const struct command command_volume_backup = {
 /* --- restore -----------------------------------------------------------------------------------
  */
 
+/* Services have the volume as it is on another member. */
+static bool is_copy(struct cli *cli, const struct copy_options *o, char *volume)
+{
+    struct volume_request request = {.node = TEXT(o->node), .volume = volume};
+    struct volume_list_reply reply;
+    struct err err;
+    if (cli_call_within(cli, "volume.inspect", &request, &reply, WAIT_MS, &err) < 0)
+        return false;
+    bool copy = reply.volumes_n == 1 && !reply.volumes[0].home;
+    record_release(&volume_list_reply_type, &reply);
+    return copy;
+}
+
+/* A volume that lost its home, or never had one, has it where it was restored. */
+static int give_home(struct cli *cli, const struct copy_options *o, char *volume, struct err *err)
+{
+    struct volume_home_request home = {.volume = volume, .to = TEXT(o->node)};
+    struct empty reply;
+    int rv = cli_call(cli, "volume.home", &home, &reply, err);
+    if (rv == ERR_CONFLICT && is_copy(cli, o, volume))
+        cli_warn("the home of volume %s is another member: services have it there, this is a copy",
+                 volume);
+    /* A machine in no cluster has no state that could know. */
+    return rv == ERR_CONFLICT || rv == ERR_NOTFOUND || rv == ERR_UNAVAILABLE ? 0 : rv;
+}
+
 static int run_restore(struct cli *cli, const void *options, int words_n, char **words,
                        struct err *err)
 {
@@ -176,6 +202,8 @@ static int run_restore(struct cli *cli, const void *options, int words_n, char *
     int rv = cli_call(cli, "volume.create", &create, &reply, err);
     if (rv == 0)
         rv = unpack(cli, o->node, words[0], fd, o->force, err);
+    if (rv == 0)
+        rv = give_home(cli, o, words[0], err);
     if (rv == 0)
         printf("%s\n", words[0]);
     return rv;

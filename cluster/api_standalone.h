@@ -101,7 +101,8 @@ struct volume_copy_request {
 /* A volume's home is elsewhere from now on: its content was brought there. */
 struct volume_home_request {
     char *volume;
-    char *from, *to; /* members' names */
+    char *from; /* a member's name; "": it had none */
+    char *to;   /* … ; "": the one that is called */
 };
 
 struct volume_info {

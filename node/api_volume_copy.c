@@ -118,7 +118,7 @@ void api_volume_home(struct api_call *c, const void *request)
                       "this needs members that are all of this release: upgrade the others first "
                       "('wherry node ls' shows versions)");
     else if (is_named(c, r->volume) && is_folder(c, r->volume) &&
-             find_member(c, r->from, &change.from_node_id) &&
-             find_member(c, r->to, &change.to_node_id))
+             (!*str_or_empty(r->from) || find_member(c, r->from, &change.from_node_id)) &&
+             find_member(c, *str_or_empty(r->to) ? r->to : c->daemon->name, &change.to_node_id))
         api_propose(c, CHANGE_VOLUME_HOME, &change);
 }

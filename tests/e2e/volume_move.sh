@@ -36,8 +36,8 @@ test_case "content" fill
 sums >"$dir/before"
 same() { sums >"$dir/now"; diff "$dir/before" "$dir/now"; }
 from=$(home)
-to=n1
-[ "$from" = n1 ] && to=n3
+to=n3
+[ "$from" = n3 ] && to=n2
 
 # --- backup ---
 test_case "backup" w 1 volume backup --node "$from" app_data "$dir/data.tar"
@@ -78,4 +78,17 @@ test_case "the old content is deleted by hand" w 1 volume rm --node "$from" app_
 test_case "to a member that is none" not w 1 volume move app_data n9
 test_case "after which its services run as before" wait_for 60 "the service" eval '[ "$(home)" = "$to" ]'
 test_case "with their content" same
+
+# --- its home is lost ---
+host_kill "${to#n}"
+waits() { w 1 why app.keeper 2>&1 | grep -q "$to"; }
+test_case "without its home they wait" wait_for 30 "waiting" waits
+test_case "they are stopped" w 1 stop -d app
+node_rm() { w 1 node rm "$to" --yes; }
+test_case "the member is lost for good" wait_for 30 "removal" node_rm
+test_case "a backup gives it another home" w 1 volume restore --node n1 app_data "$dir/data.tar"
+test_case "it is known there" [ "$(w 1 volume inspect --node n1 app_data | jq '.[0].home')" = true ]
+test_case "they start" w 1 start app
+test_case "there" wait_for 60 "the service" eval '[ "$(home)" = n1 ]'
+test_case "with what was saved" same
 finish
