@@ -3,7 +3,8 @@
 #
 # Make the images that the demo and the tests use, from Debian packages: no registry is needed.
 #
-#   images.sh OUT-DIR [busybox|nginx|redis|torture|web]...      (root; default: all of them)
+#   images.sh OUT-DIR [busybox|nginx|redis|torture|web|postgres|gunicorn]...
+#                                (root; default: all but the last two)
 #
 # Each becomes one OCI archive, OUT-DIR/NAME.tar, that holds the image demo/NAME:1. What is already
 # there is left alone. Packages that are not installed (nginx, redis) are downloaded to OUT-DIR/debs
@@ -11,7 +12,7 @@
 set -euo pipefail
 
 if [ $# -lt 1 ]; then
-    sed -n '3,10s/^# \{0,1\}//p' "$0"
+    sed -n '3,11s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 mkdir -p "$1"
@@ -256,11 +257,84 @@ CGI
         "$work/busybox.layer" "$work/web.layer"
 }
 
+# PostgreSQL, which makes its database at the first start, as its own user.
+make_postgres() {
+    local root=$work/postgres-root lib=usr/lib/postgresql/15 file
+    busybox_layer
+    debs postgresql-15 postgresql-client-15
+    closure "$root" $lib/bin/{postgres,initdb,pg_isready,psql} \
+        $(cd "$work/debs" && ls $lib/lib/*.so | grep -v llvmjit)
+    mkdir -p "$root/usr/share/postgresql" "$root/usr/local/bin" "$root/etc" "$root/var/lib/postgresql/data"
+    cp -a "$work/debs/usr/share/postgresql/15" "$root/usr/share/postgresql/"
+    printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >"$root/etc/passwd"
+    printf '%s\n' 'root:x:0:' 'postgres:x:999:' >"$root/etc/group"
+    cat >"$root/usr/local/bin/start" <<'START'
+#!/bin/sh
+set -e
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    initdb -D "$PGDATA" -U postgres --locale=C -E UTF8 --auth-local=trust --auth-host=scram-sha-256 \
+        --pwfile="$POSTGRES_PASSWORD_FILE"
+    echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+fi
+exec postgres -D "$PGDATA" -h 0.0.0.0 -k /tmp "$@"
+START
+    chmod 755 "$root/usr/local/bin/start"
+    chown -R 0:0 "$root"
+    chown -R 999:999 "$root/var/lib/postgresql"
+    chmod 700 "$root/var/lib/postgresql/data"
+    tar_layer "$root" "$work/postgres.layer"
+    pack postgres "{\"Entrypoint\":[\"start\"],\"User\":\"postgres\",\"StopSignal\":\"SIGINT\",
+        \"Volumes\":{\"/var/lib/postgresql/data\":{}},\"ExposedPorts\":{\"5432/tcp\":{}},
+        \"Env\":[\"PATH=/$lib/bin:/usr/local/bin:/usr/bin:/bin\",\"PGDATA=/var/lib/postgresql/data\"]}" \
+        "$work/busybox.layer" "$work/postgres.layer"
+}
+
+# A web application in Python: a visit more in a PostgreSQL named db, at each request.
+make_gunicorn() {
+    local root=$work/gunicorn-root python=usr/lib/python3.11
+    busybox_layer
+    debs python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-gunicorn \
+        python3-pkg-resources python3-psycopg2
+    closure "$root" usr/bin/python3.11 \
+        $(cd "$work/debs" && ls $python/lib-dynload/*.so usr/lib/python3/dist-packages/psycopg2/*x86_64*.so \
+            usr/lib/python3/dist-packages/psycopg2/*aarch64*.so 2>/dev/null | grep -v tkinter)
+    mkdir -p "$root/usr/lib/python3" "$root/app"
+    cp -a "$work/debs/$python" "$root/usr/lib/"
+    cp -a "$work/debs/usr/lib/python3/dist-packages" "$root/usr/lib/python3/"
+    cat >"$root/app/app.py" <<'APP'
+import os, socket
+import psycopg2
+
+def connect():
+    with open("/run/secrets/db-password") as f:
+        password = f.read().strip()
+    return psycopg2.connect(host="db", user="postgres", dbname="postgres", password=password, connect_timeout=3)
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/health-check":
+        text = "ok"
+    else:
+        with connect() as db, db.cursor() as c:
+            c.execute("CREATE TABLE IF NOT EXISTS visit(at timestamptz DEFAULT now(), by text)")
+            c.execute("INSERT INTO visit(by) VALUES(%s)", (environ.get("HTTP_X_REAL_IP", "?"),))
+            c.execute("SELECT count(*), max(by) FROM visit")
+            text = "visit %d, client %s, by %s" % (*c.fetchone(), socket.gethostname())
+        db.close()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [(text + "\n").encode()]
+APP
+    tar_layer "$root" "$work/gunicorn.layer" --owner=0 --group=0
+    pack gunicorn "{\"Entrypoint\":[\"python3.11\",\"-m\",\"gunicorn\"],\"Cmd\":[\"-w\",\"2\",\"-b\",\"0.0.0.0:8000\",\"app:app\"],
+        \"WorkingDir\":\"/app\",\"User\":\"www-data\",\"ExposedPorts\":{\"8000/tcp\":{}},
+        \"Env\":[\"$path_env\",\"PYTHONDONTWRITEBYTECODE=1\"]}" \
+        "$work/busybox.layer" "$work/gunicorn.layer"
+}
+
 for image; do
     case $image in
-    busybox | nginx | redis | torture | web) ;;
+    busybox | nginx | redis | torture | web | postgres | gunicorn) ;;
     *)
-        echo "images.sh: no image '$image'; there are busybox, nginx, redis, torture and web" >&2
+        echo "images.sh: no image '$image'; there are busybox, nginx, redis, torture, web, postgres and gunicorn" >&2
         exit 2
         ;;
     esac
