@@ -119,6 +119,8 @@ static const struct {
     {"network.create", "ynnn"},
     {"network.list", "yyyy"},
     {"network.remove", "ynnn"},
+    {"network.ports", "ynnn"},
+    {"network.status", "ynyn"},
     {"dns.set", "nnnn"},
     {"dns.list", "ynyn"},
     {"dns.remove", "nnnn"},
