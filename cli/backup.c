@@ -8,6 +8,7 @@
 #include "cli/backup_file.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/part_file.h"
 #include "cli/progress.h"
 #include "cli/units.h"
 
@@ -108,40 +109,17 @@ static int fetch(struct cli *cli, int fd, struct progress *progress,
 /* --- the file ----------------------------------------------------------------------------------
  */
 
-/* Give @temporary its name, durably. */
-static int publish(int fd, const char *temporary, const char *path, bool force, struct err *err)
-{
-    if (fsync(fd) < 0)
-        return err_errno(err, errno, "sync %s", temporary);
-    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, force ? 0 : RENAME_NOREPLACE) < 0)
-        return err_errno(err, errno, "rename %s to %s", temporary, path);
-    cleanup_free char *dir = str_copy(path);
-    char *slash = strrchr(dir, '/');
-    if (slash == dir)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    return file_sync_dir(slash ? dir : ".", err);
-}
-
 static int backup_to_file(struct cli *cli, const char *path, bool force, struct progress *progress,
                           struct backup_header *ret_header, int64_t *ret_size, struct err *err)
 {
-    if (!force && file_exists(path))
-        return err_set(err, ERR_EXISTS, "%s exists: give another name, or --force to replace it",
-                       path);
-    cleanup_free char *temporary = str_printf("%s.part-%d", path, (int)getpid());
-    cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_errno(err, errno, "make %s", temporary);
-    int rv = fetch(cli, fd, progress, ret_header, ret_size, err);
-    if (rv == 0) {
-        rv = publish(fd, temporary, path, force, err);
-        if (rv < 0)
-            record_release(&backup_header_type, ret_header);
-    }
+    struct part_file file;
+    int rv = part_file_begin(&file, path, force, err);
     if (rv < 0)
-        unlink(temporary);
+        return rv;
+    bool fetched = (rv = fetch(cli, file.fd, progress, ret_header, ret_size, err)) == 0;
+    rv = part_file_end(&file, rv, err);
+    if (rv < 0 && fetched)
+        record_release(&backup_header_type, ret_header);
     return rv;
 }
 

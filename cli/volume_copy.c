@@ -10,6 +10,7 @@
 #include "cli/container.h"
 #include "cli/container_job.h"
 #include "cli/hand.h"
+#include "cli/part_file.h"
 #include "cli/pieces.h"
 #include "cli/units.h"
 
@@ -28,7 +29,6 @@ enum {
 struct copy_options {
     const char *node;
     bool force;
-    bool detach;
     int64_t timeout_ms;
 };
 
@@ -78,22 +78,14 @@ static int unpack(struct cli *cli, const char *node, char *volume, int fd, bool 
 /* --- backup ------------------------------------------------------------------------------------
  */
 
-/* Under another name until it is whole. */
-static int backup_to(struct cli *cli, const struct copy_options *o, char *volume, const char *file,
+static int backup_to(struct cli *cli, const struct copy_options *o, char *volume, const char *path,
                      int64_t *ret_size, struct err *err)
 {
-    cleanup_free char *part = str_printf("%s.part", file);
-    if (!o->force && access(file, F_OK) == 0)
-        return err_set(err, ERR_EXISTS, "%s is there already: --force writes over it", file);
-    cleanup_close int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_errno(err, errno, "write %s", part);
-    int rv = pack(cli, o->node, volume, fd, ret_size, err);
-    if (rv == 0 && (fsync(fd) < 0 || rename(part, file) < 0))
-        rv = err_errno(err, errno, "write %s", file);
+    struct part_file file;
+    int rv = part_file_begin(&file, path, o->force, err);
     if (rv < 0)
-        unlink(part);
-    return rv;
+        return rv;
+    return part_file_end(&file, pack(cli, o->node, volume, file.fd, ret_size, err), err);
 }
 
 static int backup_out(struct cli *cli, const struct copy_options *o, char *volume, struct err *err)

@@ -144,8 +144,7 @@ static void run_copy_out(struct container_job *job)
         return;
     }
     if (container_copy_out(job->runtime, job->target.id, str_or_empty(r->path), fd,
-                           container_job_room(job), container_job_progress, job,
-                           &job->err) == 0 &&
+                           container_job_room(job), container_job_progress, job, &job->err) == 0 &&
         fstat(fd, &st) == 0)
         job->size = st.st_size;
 }

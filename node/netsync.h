@@ -2,10 +2,10 @@
 /*
  * netsync - the networks of this machine follow the store and the agents.
  *
- * Builds the whole network state (runtime/network.h) from the store (networks, members, where tasks
- * are, published ports of healthy ones) and from the containers that are here, and applies it on a
- * thread of its own: at every change, once for many, and every few seconds, so that what a stranger
- * flushed comes back. Loop thread.
+ * Has the whole network state made (netstate.h) from the store and from the containers that are
+ * here, and applies it on a thread of its own: at every change, once for many, and every few
+ * seconds, so that what a stranger flushed comes back, and what processes of the machine listen on
+ * is left to them. Loop thread.
  */
 #ifndef WHERRY_NODE_NETSYNC_H
 #define WHERRY_NODE_NETSYNC_H

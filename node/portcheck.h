@@ -4,7 +4,7 @@
  *
  * Ports that the stack publishes already are not looked at, nor those of a machine's own (`mode:
  * host`): where their tasks will be is not known. Members that do not answer soon are left out; a
- * member does not take a port from a process of its own anyway (netsync.h). Loop thread.
+ * member does not take a port from a process of its own anyway (netstate.h). Loop thread.
  */
 #ifndef WHERRY_NODE_PORTCHECK_H
 #define WHERRY_NODE_PORTCHECK_H

@@ -8,13 +8,13 @@
  *
  *     name      a reference, normalized, and the manifest it stands for
  *     manifest  an image whose blobs and layers are all here; stays without a name while held
- *     blob      the blobs a manifest needs: itself, its config, its compressed layers, and the index
- *               that a name of it is the digest of
- *     layer     an unpacked layer: chain id to the number that is its folder's name, with the digest
- *               its tree had when it was unpacked (image_tree.h)
+ *     blob      the blobs a manifest needs: itself, its config, its compressed layers, and the
+ *               index that a name of it is the digest of
+ *     layer     an unpacked layer: chain id to the number that is its folder's name, with the
+ *               digest its tree had when it was unpacked (image_tree.h)
  *     hold      a container and the manifest it was made from
- *     replaced  the folder of a layer that was found damaged and unpacked anew, and a container that
- *               was made from it before: it stays as long as that
+ *     replaced  the folder of a layer that was found damaged and unpacked anew, and a container
+ *               that was made from it before: it stays as long as that
  *     keep      references that services need, running here or not
  */
 #ifndef WHERRY_RUNTIME_INDEX_H

@@ -26,7 +26,8 @@ struct listener {
     uint64_t inode;
 };
 
-/* Read those of the calling thread's network namespace (sock_diag(7), else proc_net(5)). Free *@ret. */
+/* Read those of the calling thread's network namespace (sock_diag(7), else proc_net(5)). Free
+ * *@ret. */
 int listeners_read(struct listener **ret, size_t *ret_n, struct err *err);
 
 /* The one that holds the port, or NULL. */

@@ -7,11 +7,12 @@
  *     raw          what comes from a container carries its own address; nothing from outside has
  *                  an address of 127.0.0.0/8 (which these devices may route, for localhost)
  *     mark         a connection that a client made through another member is marked with that
- *                  member; replies from containers take the mark, and a routing rule sends them back
+ *                  member; replies from containers take the mark, and a routing rule sends them
+ *                  back
  *     dnat, local  service addresses and published ports: to one healthy backend by chance;
  *                  `local` is for processes of this machine
- *     plain        what containers of one network send each other is marked; a routing rule gives it
- *                  plain routes where there are some, else it goes on to the tunnel
+ *     plain        what containers of one network send each other is marked; a routing rule gives
+ *                  it plain routes where there are some, else it goes on to the tunnel
  *     answer       the answer to a probe that came by a plain route takes one
  *     input        tunnel packets from members only; ports without a backend are refused at once;
  *                  containers reach DNS at the gateway address and this machine's own addresses
