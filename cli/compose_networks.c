@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/netip.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -57,11 +58,27 @@ static void read_ipv4_address(struct reader *r, const struct yaml *value, void *
         compose_error(r, value, "'%.64s' is no IPv4 address", attachment->address);
 }
 
+static void read_ipv6_address(struct reader *r, const struct yaml *value, void *object)
+{
+    struct attachment *attachment = object;
+    struct in6_addr address;
+    char text[INET6_ADDRSTRLEN];
+    compose_read_text(r, value, &attachment->address6);
+    if (!attachment->address6)
+        return;
+    if (!netip_parse(attachment->address6, &address) || netip_is4(&address)) {
+        compose_error(r, value, "'%.64s' is no IPv6 address", attachment->address6);
+        return;
+    }
+    free(attachment->address6);
+    attachment->address6 = str_copy(netip_text(&address, text));
+}
+
 static const struct compose_key attachment_keys[] = {
     {"aliases", KEY_READ, read_aliases, NULL},
     {"interface_name", KEY_LATER, NULL, NULL},
     {"ipv4_address", KEY_READ, read_ipv4_address, NULL},
-    {"ipv6_address", KEY_LATER, NULL, "reach the service by its name"},
+    {"ipv6_address", KEY_READ, read_ipv6_address, NULL},
     {"link_local_ips", KEY_LATER, NULL, NULL},
     {"mac_address", KEY_LATER, NULL, NULL},
     {"driver_opts", KEY_LATER, NULL, NULL},
@@ -150,6 +167,11 @@ static void read_internal(struct reader *r, const struct yaml *value, void *obje
     compose_read_bool(r, value, &network_of(object)->internal);
 }
 
+static void read_enable_ipv6(struct reader *r, const struct yaml *value, void *object)
+{
+    compose_read_bool(r, value, &network_of(object)->ipv6);
+}
+
 static void read_attachable(struct reader *r, const struct yaml *value, void *object)
 {
     compose_read_bool(r, value, &network_of(object)->attachable);
@@ -191,24 +213,35 @@ static void read_external(struct reader *r, const struct yaml *value, void *obje
 static void read_subnet(struct reader *r, const struct yaml *value, void *object)
 {
     struct deploy_network *network = network_of(object);
-    if (*str_or_empty(network->prefix))
-        compose_error(r, value, "a network has one subnet here");
+    struct network_prefix range;
+    char *text = NULL;
+    compose_read_text(r, value, &text);
+    if (!text)
+        return;
+    char **to = strchr(text, ':') ? &network->prefix6 : &network->prefix;
+    if (!netprefix_parse(text, &range))
+        compose_error(r, value, "'%.64s' is no subnet such as 172.28.0.0/16 or fd00:28::/64", text);
+    else if (*to)
+        compose_error(r, value, "a network has one subnet of IPv4 here, and one of IPv6");
     else
-        compose_read_text(r, value, &network->prefix);
-    if (network->prefix && strchr(network->prefix, ':'))
-        compose_error(r, value, "'%.64s' is an IPv6 range; only IPv4 is supported yet",
-                      network->prefix);
+        *to = steal(&text);
+    free(text);
 }
 
 static void read_ip_range(struct reader *r, const struct yaml *value, void *object)
 {
+    cleanup_free char *text = compose_text(r, value);
+    if (text && strchr(text, ':')) {
+        compose_warn(r, value, "of IPv6 is not used: addresses follow those of IPv4");
+        return;
+    }
     compose_read_text(r, value, &network_of(object)->ip_range);
 }
 
 static void read_gateway(struct reader *r, const struct yaml *value, void *object)
 {
     (void)object;
-    compose_warn(r, value, "the gateway is 169.254.1.1 in every network; this one is not used");
+    compose_warn(r, value, "the gateway is 169.254.1.1, or fe80::1, in every network; this one is not used");
 }
 
 static const struct compose_key range_keys[] = {
@@ -260,7 +293,7 @@ static const struct compose_key network_keys[] = {
     {"external", KEY_READ, read_external, NULL},
     {"internal", KEY_READ, read_internal, NULL},
     {"enable_ipv4", KEY_NOTED, NULL, NULL},
-    {"enable_ipv6", KEY_LATER_IF_SET, NULL, NULL},
+    {"enable_ipv6", KEY_READ, read_enable_ipv6, NULL},
     {"attachable", KEY_READ, read_attachable, NULL},
     {"labels", KEY_READ, read_network_labels, NULL},
     {"name", KEY_READ, read_name, NULL},
@@ -278,6 +311,8 @@ static void read_network(struct reader *r, const struct yaml_pair *pair)
         def->network.name = str_copy(def->key);
     if (*str_or_empty(def->network.ip_range) && !*str_or_empty(def->network.prefix))
         compose_error(r, pair->key, "ip_range needs a subnet beside it");
+    if (*str_or_empty(def->network.prefix6) && !def->network.ipv6)
+        compose_error(r, pair->key, "a subnet of IPv6 needs 'enable_ipv6: true'");
 }
 
 void compose_read_networks(struct reader *r, const struct yaml *value)

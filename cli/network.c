@@ -19,6 +19,8 @@
 struct network_options {
     const char *subnet;
     const char *ip_range;
+    bool ipv6;
+    const char *subnet6;
     bool internal;
     struct arg_texts labels;
 };
@@ -37,6 +39,8 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
     struct network_create_request request = {.name = words[0],
                                              .subnet = TEXT(o->subnet),
                                              .ip_range = TEXT(o->ip_range),
+                                             .ipv6 = o->ipv6 || o->subnet6,
+                                             .subnet6 = TEXT(o->subnet6),
                                              .internal = o->internal};
     struct empty reply;
     (void)words_n;
@@ -51,7 +55,8 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
 
 static const struct command network_create = {
     .name = "create",
-    .usage = "[--subnet RANGE] [--ip-range RANGE] [--internal] [-l KEY=VALUE] NAME",
+    .usage = "[--subnet RANGE] [--ip-range RANGE] [--ipv6] [--subnet6 RANGE] [--internal] [-l "
+             "KEY=VALUE] NAME",
     .summary = "make a network that services of any stack may be in",
     .details =
         "Make a network of no stack. Services are in it that name it in their Compose file, where\n"
@@ -64,6 +69,10 @@ static const struct command network_create = {
                        "a range of its own, outside of the cluster's (default: a /20 of that)"),
             ARG_OPTION(struct network_options, ARG_TEXT, ip_range, 0, "ip-range", "RANGE",
                        "the part of the subnet that addresses are given out of"),
+            ARG_OPTION(struct network_options, ARG_FLAG, ipv6, 0, "ipv6", NULL,
+                       "IPv6 beside IPv4"),
+            ARG_OPTION(struct network_options, ARG_TEXT, subnet6, 0, "subnet6", "RANGE",
+                       "a range of IPv6 of its own (with --ipv6 alone: one of the cluster's)"),
             ARG_OPTION(struct network_options, ARG_FLAG, internal, 0, "internal", NULL,
                        "no way to anything outside"),
             ARG_OPTION(struct network_options, ARG_TEXTS, labels, 'l', "label", "KEY=VALUE",
@@ -108,6 +117,7 @@ static void add_row(struct table *table, const struct network_info *n)
     table_add(table, n->name);
     table_add(table, *str_or_empty(n->stack) ? n->stack : "-");
     table_add(table, n->subnet);
+    table_add(table, *str_or_empty(n->subnet6) ? n->subnet6 : "-");
     table_addf(table, "%" PRId64 " of %" PRId64, n->used, n->addresses);
     table_add(table, n->internal ? "internal" : n->attachable ? "attachable" : "-");
 }
@@ -137,7 +147,7 @@ static int run_ls(struct cli *cli, const void *options, int words_n, char **word
     for (size_t i = 0; cli->quiet && !cli->json && i < reply.networks_n; i++)
         puts(reply.networks[i].name);
     if (!cli->json && !cli->quiet) {
-        table_init(&table, (const char *[]){"NAME", "STACK", "SUBNET", "IN USE", "KIND", NULL});
+        table_init(&table, (const char *[]){"NAME", "STACK", "SUBNET", "IPV6", "IN USE", "KIND", NULL});
         for (size_t i = 0; i < reply.networks_n; i++)
             add_row(&table, &reply.networks[i]);
         table_print(&table, &out);

@@ -7,6 +7,8 @@ static const struct field network_create_request_fields[] = {
     FIELD_STRING(struct network_create_request, name),
     FIELD_STRING(struct network_create_request, subnet),
     FIELD_STRING(struct network_create_request, ip_range),
+    FIELD_BOOL(struct network_create_request, ipv6),
+    FIELD_STRING(struct network_create_request, subnet6),
     FIELD_BOOL(struct network_create_request, internal),
     FIELD_LIST(struct network_create_request, labels, pair_type),
 };
@@ -16,6 +18,7 @@ const struct record_type network_create_request_type = RECORD_TYPE(
 static const struct field network_member_fields[] = {
     FIELD_STRING(struct network_member, name),
     FIELD_STRING(struct network_member, address),
+    FIELD_STRING(struct network_member, address6),
     FIELD_STRING(struct network_member, node),
 };
 static const struct record_type network_member_type =
@@ -26,6 +29,7 @@ static const struct field network_info_fields[] = {
     FIELD_STRING(struct network_info, stack),
     FIELD_STRING(struct network_info, subnet),
     FIELD_STRING(struct network_info, ip_range),
+    FIELD_STRING(struct network_info, subnet6),
     FIELD_BOOL(struct network_info, internal),
     FIELD_BOOL(struct network_info, attachable),
     FIELD_INT(struct network_info, addresses),

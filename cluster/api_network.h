@@ -12,6 +12,8 @@ struct network_create_request {
     char *name;
     char *subnet;   /* "": one of the cluster's pool */
     char *ip_range; /* "": all of the subnet */
+    bool ipv6;      /* it has IPv6 too */
+    char *subnet6;  /* "": made by the cluster */
     bool internal;
     struct pair *labels; /* sorted by key */
     size_t labels_n;
@@ -22,6 +24,7 @@ struct network_info {
     char *stack; /* "": made by hand */
     char *subnet;
     char *ip_range;
+    char *subnet6; /* "": no IPv6 */
     bool internal;
     bool attachable;
     int64_t addresses; /* that can be given out */
@@ -29,7 +32,8 @@ struct network_info {
     struct network_member {
         char *name; /* "app.web" of a service's address, "app.web.2" of a task's */
         char *address;
-        char *node; /* of a task */
+        char *address6; /* "": none */
+        char *node;     /* of a task */
     } * members;    /* when one was asked for */
     size_t members_n;
     struct pair *labels;

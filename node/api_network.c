@@ -19,9 +19,9 @@ enum {
 
 /* False after the call failed because some member does not know networks and records of this
  * release. */
-static bool is_level_fine(struct api_call *c)
+static bool is_level_fine(struct api_call *c, int level)
 {
-    if (store_level(c->daemon->store) >= 5)
+    if (store_level(c->daemon->store) >= level)
         return true;
     api_fail_with(c, ERR_UNAVAILABLE,
                   "this needs members that are all of this release: upgrade the others first "
@@ -37,11 +37,13 @@ void api_network_create(struct api_call *c, const void *request)
     struct change_network_create change = {.network = {.name = r->name,
                                                        .prefix = r->subnet,
                                                        .ip_range = r->ip_range,
+                                                       .prefix6 = r->subnet6,
                                                        .internal = r->internal,
                                                        .attachable = true,
                                                        .labels = r->labels,
-                                                       .labels_n = r->labels_n}};
-    if (is_level_fine(c))
+                                                       .labels_n = r->labels_n},
+                                           .ipv6 = r->ipv6};
+    if (is_level_fine(c, r->ipv6 ? 6 : 5))
         api_propose(c, CHANGE_NETWORK_CREATE, &change);
 }
 
@@ -49,7 +51,7 @@ void api_network_remove(struct api_call *c, const void *request)
 {
     const struct name_request *r = request;
     struct change_network_remove change = {.name = r->name};
-    if (is_level_fine(c))
+    if (is_level_fine(c, 5))
         api_propose(c, CHANGE_NETWORK_REMOVE, &change);
 }
 
@@ -80,20 +82,23 @@ static int64_t size_of(const struct network *network)
     return bits >= 24 ? all - 3 : all - 2 * (all / 256) - 1;
 }
 
-static void add_member(struct network_info *info, char *owned_name, const char *address,
-                       const char *node)
+static void add_member(struct network_info *info, char *owned_name,
+                       const struct task_address *address, const char *node)
 {
     info->members = mem_resize(info->members, info->members_n + 1, sizeof(*info->members));
     info->members[info->members_n++] = (struct network_member){
-        .name = owned_name, .address = str_copy(address), .node = str_copy(node)};
+        .name = owned_name,
+        .address = str_copy(address->address),
+        .address6 = *str_or_empty(address->address6) ? str_copy(address->address6) : NULL,
+        .node = str_copy(node)};
 }
 
 static bool is_in(const struct task_address *addresses, size_t n, int64_t network_id,
-                  const char **ret)
+                  const struct task_address **ret)
 {
     for (size_t i = 0; i < n; i++)
         if (addresses[i].network_id == network_id) {
-            *ret = addresses[i].address;
+            *ret = &addresses[i];
             return true;
         }
     return false;
@@ -110,7 +115,7 @@ struct users {
 static void count_users(struct api_call *c, const struct users *users, int64_t network_id,
                         bool whole, struct network_info *info)
 {
-    const char *address;
+    const struct task_address *address;
     for (size_t i = 0; i < users->services_n; i++) {
         const struct service *s = &users->services[i];
         if (!is_in(s->addresses, s->addresses_n, network_id, &address))
@@ -144,6 +149,7 @@ static void describe(struct api_call *c, struct network *network, const struct u
                                   .name = steal(&network->name),
                                   .subnet = steal(&network->prefix),
                                   .ip_range = steal(&network->ip_range),
+                                  .subnet6 = steal(&network->prefix6),
                                   .internal = network->internal,
                                   .attachable = network->attachable,
                                   .labels = network->labels,
@@ -200,7 +206,7 @@ void api_dns_set(struct api_call *c, const void *request)
     const struct dns_request *r = request;
     struct err err = {0};
     char *name = NULL, *type = NULL, *value = NULL;
-    if (!is_level_fine(c))
+    if (!is_level_fine(c, 5))
         return;
     if (record_check(r->name, r->type, r->value, &name, &type, &value, &err) < 0) {
         api_fail(c, &err);

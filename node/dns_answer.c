@@ -57,12 +57,23 @@ static ldns_rdf *dname(const char *name)
     return ldns_str2rdf_dname(&rdf, full) == LDNS_STATUS_OK ? rdf : NULL;
 }
 
-static void push_address(ldns_pkt *answer, ldns_pkt_section section, ldns_rdf *owner,
-                         struct in_addr address)
+/* Its addresses, as far as @type, which may be LDNS_RR_TYPE_ANY, asks for them (RFC 1035, section
+ * 3.4.1; RFC 3596, section 2). */
+static void push_addresses(ldns_pkt *answer, ldns_pkt_section section, const ldns_rdf *owner,
+                           ldns_rr_type type, const struct name_item *item)
 {
-    ldns_rr *rr = record(owner, LDNS_RR_TYPE_A, DNS_TTL_S);
-    ldns_rr_push_rdf(rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_A, sizeof(address), &address));
-    push(answer, section, rr);
+    if (type != LDNS_RR_TYPE_AAAA) {
+        ldns_rr *rr = record(ldns_rdf_clone(owner), LDNS_RR_TYPE_A, DNS_TTL_S);
+        ldns_rr_push_rdf(
+            rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_A, sizeof(item->address), &item->address));
+        push(answer, section, rr);
+    }
+    if (type != LDNS_RR_TYPE_A && !netip_is_none(&item->address6)) {
+        ldns_rr *rr = record(ldns_rdf_clone(owner), LDNS_RR_TYPE_AAAA, DNS_TTL_S);
+        ldns_rr_push_rdf(rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_AAAA, sizeof(item->address6),
+                                                   &item->address6));
+        push(answer, section, rr);
+    }
 }
 
 /* Priority 0, weight 0 (RFC 2782). */
@@ -77,7 +88,7 @@ static void push_service(ldns_pkt *answer, const struct name_item *item)
     ldns_rr_push_rdf(rr, ldns_native2rdf_int16(LDNS_RDF_TYPE_INT16, item->port));
     ldns_rr_push_rdf(rr, target);
     push(answer, LDNS_SECTION_ANSWER, rr);
-    push_address(answer, LDNS_SECTION_ADDITIONAL, ldns_rdf_clone(target), item->address);
+    push_addresses(answer, LDNS_SECTION_ADDITIONAL, target, LDNS_RR_TYPE_ANY, item);
 }
 
 static void push_text(ldns_pkt *answer, const struct name_item *item)
@@ -118,8 +129,7 @@ static void push_found(ldns_pkt *answer, const ldns_rdf *owner, ldns_rr_type typ
         else if (type == LDNS_RR_TYPE_TXT)
             push_text(answer, &found->items[i]);
         else
-            push_address(answer, LDNS_SECTION_ANSWER, ldns_rdf_clone(owner),
-                         found->items[i].address);
+            push_addresses(answer, LDNS_SECTION_ANSWER, owner, type, &found->items[i]);
     }
 }
 
@@ -137,34 +147,53 @@ static bool answer_cluster(const struct dns_asker *asker, const char *name, cons
         known = names_tasks(names, from, name, found);
     else
         known = names_lookup(names, from, name, found);
-    if (known && (type == LDNS_RR_TYPE_A || type == LDNS_RR_TYPE_ANY || type == LDNS_RR_TYPE_SRV ||
-                  type == LDNS_RR_TYPE_TXT))
+    if (known && (type == LDNS_RR_TYPE_A || type == LDNS_RR_TYPE_AAAA || type == LDNS_RR_TYPE_ANY ||
+                  type == LDNS_RR_TYPE_SRV || type == LDNS_RR_TYPE_TXT))
         push_found(answer, owner, type, found);
     free(found);
     return known;
 }
 
 /* "5.16.192.10.in-addr.arpa" (RFC 1035, section 3.5). */
-static bool reverse_address(const char *name, struct in_addr *ret)
+static bool reverse_address4(const char *name, struct in6_addr *ret)
 {
     unsigned a, b, c, d;
     char rest[32];
     if (sscanf(name, "%3u.%3u.%3u.%3u.%31s", &a, &b, &c, &d, rest) != 5 ||
         strcmp(rest, "in-addr.arpa") != 0 || a > 255 || b > 255 || c > 255 || d > 255)
         return false;
-    ret->s_addr = htonl(d << 24 | c << 16 | b << 8 | a);
+    *ret = netip_from4((struct in_addr){htonl(d << 24 | c << 16 | b << 8 | a)});
     return true;
+}
+
+/* "5.0.0.1.….d.f.ip6.arpa", a digit each (RFC 3596, section 2.5). */
+static bool reverse_address6(const char *name, struct in6_addr *ret)
+{
+    enum {
+        DIGITS = 32,
+    };
+    if (strlen(name) != 2 * DIGITS + strlen("ip6.arpa") ||
+        strcmp(name + 2 * DIGITS, "ip6.arpa") != 0)
+        return false;
+    memset(ret, 0, sizeof(*ret));
+    for (size_t i = 0; i < DIGITS; i++) {
+        const char digit[2] = {name[2 * i]};
+        if (!isxdigit((unsigned char)digit[0]) || name[2 * i + 1] != '.')
+            return false;
+        ret->s6_addr[15 - i / 2] |= (uint8_t)(strtoul(digit, NULL, 16) << (i % 2 ? 4 : 0));
+    }
+    return !netip_is4(ret);
 }
 
 /* True when @name is an address that the cluster has, or could have. */
 static bool answer_reverse(const struct dns_asker *asker, const char *name, ldns_pkt *answer)
 {
-    struct in_addr address;
+    struct in6_addr address;
     char found[NAME_BYTES];
-    if (!reverse_address(name, &address))
+    if (!reverse_address4(name, &address) && !reverse_address6(name, &address))
         return false;
-    if (!names_of(asker->dns->names, asker->from.sin_addr, address, found)) {
-        if (!names_is_ours(asker->dns->names, address))
+    if (!names_of(asker->dns->names, asker->from.sin_addr, &address, found)) {
+        if (!names_is_ours(asker->dns->names, &address))
             return false;
         ldns_pkt_set_rcode(answer, LDNS_RCODE_NXDOMAIN);
         return true;

@@ -20,7 +20,8 @@ enum {
 /* NULL: no task, in all networks. */
 static const struct named_task *find_asker(const struct names *names, struct in_addr from)
 {
-    const struct named_owner *owner = names_owner(names, from);
+    const struct in6_addr address = netip_from4(from);
+    const struct named_owner *owner = names_owner(names, &address);
     return owner && owner->task != SIZE_MAX ? &names->tasks[owner->task] : NULL;
 }
 
@@ -217,27 +218,28 @@ static void task_name(const struct names *names, const struct named_task *t, cha
     snprintf(out, NAME_BYTES, "%s.%lld.%s", service, (long long)t->slot, t->stack);
 }
 
-static void add_task(const struct names *names, const struct named_task *t, struct in_addr address,
-                     int64_t port, struct name_answer *ret)
+static void add_task(const struct names *names, const struct named_task *t,
+                     const struct named_address *a, int64_t port, struct name_answer *ret)
 {
     if (ret->n == NAMES_MAX)
         return;
     struct name_item *item = &ret->items[ret->n++];
     const struct named_node *node = node_by_id(names, t->node_id);
-    *item = (struct name_item){.address = address, .port = (uint16_t)port};
+    *item = (struct name_item){
+        .address = a->address, .address6 = a->address6, .port = (uint16_t)port};
     task_name(names, t, item->target);
     str_fill(item->node, sizeof(item->node), node ? node->name : "");
 }
 
 /* Ports that a task is asked at: the one in the name, else all that its service publishes. */
 static void add_ports(const struct names *names, const struct named_service *s,
-                      const struct named_task *t, const struct question *q, struct in_addr address,
-                      struct name_answer *ret)
+                      const struct named_task *t, const struct question *q,
+                      const struct named_address *a, struct name_answer *ret)
 {
     for (size_t i = 0; i < s->ports_n && !q->port; i++)
-        add_task(names, t, address, s->ports[i].target, ret);
+        add_task(names, t, a, s->ports[i].target, ret);
     if (q->port)
-        add_task(names, t, address, q->port, ret);
+        add_task(names, t, a, q->port, ret);
 }
 
 static void add_tasks(const struct names *names, const struct named_task *asker,
@@ -250,9 +252,9 @@ static void add_tasks(const struct names *names, const struct named_task *asker,
         if (!t->serves || !a || (q->slot && t->slot != q->slot))
             continue;
         if (ports)
-            add_ports(names, s, t, q, a->address, ret);
+            add_ports(names, s, t, q, a, ret);
         else
-            add_task(names, t, a->address, 0, ret);
+            add_task(names, t, a, 0, ret);
     }
 }
 
@@ -265,7 +267,7 @@ static void add_service(const struct names *names, const struct named_task *aske
         add_tasks(names, asker, s, q, false, ret);
     } else if (ret->n < NAMES_MAX) {
         struct name_item *item = &ret->items[ret->n++];
-        *item = (struct name_item){.address = a->address};
+        *item = (struct name_item){.address = a->address, .address6 = a->address6};
         snprintf(item->target, sizeof(item->target), "%s.%s", s->name, s->stack);
     }
 }
@@ -360,7 +362,7 @@ bool names_tasks(struct names *names, struct in_addr from, const char *name,
     return true;
 }
 
-bool names_of(struct names *names, struct in_addr from, struct in_addr address,
+bool names_of(struct names *names, struct in_addr from, const struct in6_addr *address,
               char out[NAME_BYTES])
 {
     names_refresh(names);
@@ -378,7 +380,7 @@ bool names_of(struct names *names, struct in_addr from, struct in_addr address,
         return true;
     }
     for (size_t i = 0; i < names->nodes_n; i++)
-        if (names->nodes[i].address.s_addr == address.s_addr) {
+        if (netip_is4(address) && names->nodes[i].address.s_addr == netip_to4(address).s_addr) {
             str_fill(out, NAME_BYTES, names->nodes[i].name);
             return true;
         }
@@ -434,12 +436,11 @@ bool names_is_shut_in(struct names *names, struct in_addr from)
     return asker != NULL;
 }
 
-bool names_is_ours(struct names *names, struct in_addr address)
+bool names_is_ours(struct names *names, const struct in6_addr *address)
 {
-    uint32_t host = ntohl(address.s_addr);
     names_refresh(names);
     for (size_t i = 0; i < names->networks_n; i++)
-        if (host >= names->networks[i].first && host <= names->networks[i].last)
+        if (netprefix_contains(&names->networks[i].range, address))
             return true;
     return false;
 }

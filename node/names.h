@@ -16,6 +16,7 @@
 #ifndef WHERRY_NODE_NAMES_H
 #define WHERRY_NODE_NAMES_H
 
+#include "base/netip.h"
 #include "store/store.h"
 
 #include <netinet/in.h>
@@ -30,6 +31,7 @@ enum {
 /* One thing that a name stands for. */
 struct name_item {
     struct in_addr address;
+    struct in6_addr address6; /* "::": it has none */
     uint16_t port;           /* names_services(): where it serves */
     char target[NAME_BYTES]; /* its own name, "web.2.app" */
     char node[72];           /* of a task: its member's name; else "" */
@@ -61,8 +63,9 @@ bool names_services(struct names *names, struct in_addr from, const char *name,
 bool names_tasks(struct names *names, struct in_addr from, const char *name,
                  struct name_answer *ret);
 
-/* The name of @address: of a task, a service or a member. False: it has none, for the asker. */
-bool names_of(struct names *names, struct in_addr from, struct in_addr address,
+/* The name of @address (netip.h): of a task, a service or a member. False: it has none, for the
+ * asker. */
+bool names_of(struct names *names, struct in_addr from, const struct in6_addr *address,
               char out[NAME_BYTES]);
 
 /* The user's own records of @name (lower case, without the last dot), or of the "*." above it:
@@ -74,6 +77,6 @@ bool names_records(struct names *names, const char *name, const struct dns_recor
 bool names_is_shut_in(struct names *names, struct in_addr from);
 
 /* True when @address is in the range of some network, or of the cluster. */
-bool names_is_ours(struct names *names, struct in_addr address);
+bool names_is_ours(struct names *names, const struct in6_addr *address);
 
 #endif

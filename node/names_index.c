@@ -40,8 +40,7 @@ static int compare_aliases(const void *a, const void *b)
 static int compare_owners(const void *a, const void *b)
 {
     const struct named_owner *x = a, *y = b;
-    uint32_t p = ntohl(x->address.s_addr), q = ntohl(y->address.s_addr);
-    return p < q ? -1 : p > q;
+    return netip_compare(&x->address, &y->address);
 }
 
 static int compare_nodes(const void *a, const void *b)
@@ -124,6 +123,8 @@ static struct named_address *take_addresses(const struct task_address *from, siz
     *ret_n = 0;
     for (size_t i = 0; i < n; i++) {
         to[*ret_n].network_id = from[i].network_id;
+        to[*ret_n].address6 = in6addr_any;
+        netip_parse(str_or_empty(from[i].address6), &to[*ret_n].address6);
         if (inet_pton(AF_INET, str_or_empty(from[i].address), &to[*ret_n].address) == 1)
             (*ret_n)++;
     }
@@ -133,21 +134,9 @@ static struct named_address *take_addresses(const struct task_address *from, siz
 /* A range of @id; one that is none is left out. */
 static void add_range(struct names *names, const char *prefix, int64_t id, bool internal)
 {
-    char address[INET_ADDRSTRLEN] = "";
-    struct in_addr first;
-    const char *slash = strchr(prefix, '/');
-    size_t len = slash ? (size_t)(slash - prefix) : sizeof(address);
-    if (len >= sizeof(address))
-        return;
-    memcpy(address, prefix, len);
-    unsigned bits = (unsigned)atoi(slash + 1);
-    if (inet_pton(AF_INET, address, &first) != 1 || bits < 1 || bits > 32)
-        return;
-    names->networks[names->networks_n++] =
-        (struct named_network){.id = id,
-                               .first = ntohl(first.s_addr),
-                               .last = ntohl(first.s_addr) | (uint32_t)(0xffffffffULL >> bits),
-                               .internal = internal};
+    struct named_network network = {.id = id, .internal = internal};
+    if (netprefix_parse(prefix, &network.range))
+        names->networks[names->networks_n++] = network;
 }
 
 static void read_networks(struct names *names)
@@ -156,13 +145,15 @@ static void read_networks(struct names *names)
     struct cluster cluster;
     size_t n;
     store_list(names->store, TABLE_NETWORK, BY_NONE, 0, &rows, &n);
-    names->networks = mem_alloc(n + 1, sizeof(*names->networks));
+    names->networks = mem_alloc(2 * n + 1, sizeof(*names->networks));
     if (store_get(names->store, TABLE_CLUSTER, 1, &cluster) == 0) {
         add_range(names, str_or_empty(cluster.pool), 0, false); /* what is not given out yet */
         record_release(&cluster_type, &cluster);
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         add_range(names, str_or_empty(rows[i].prefix), rows[i].id, rows[i].internal);
+        add_range(names, str_or_empty(rows[i].prefix6), rows[i].id, rows[i].internal);
+    }
     record_free_list(&network_type, rows, n);
 }
 
@@ -300,6 +291,17 @@ static void join_tasks(struct names *names)
     free(ids);
 }
 
+/* @a is of that task or service. */
+static void add_owner(struct names *names, const struct named_address *a, size_t task,
+                      size_t service)
+{
+    names->owners[names->owners_n++] =
+        (struct named_owner){netip_from4(a->address), a->network_id, task, service};
+    if (!netip_is_none(&a->address6))
+        names->owners[names->owners_n++] =
+            (struct named_owner){a->address6, a->network_id, task, service};
+}
+
 static void read_owners(struct names *names)
 {
     size_t n = 0;
@@ -307,19 +309,15 @@ static void read_owners(struct names *names)
         n += names->tasks[i].addresses_n;
     for (size_t i = 0; i < names->services_n; i++)
         n += names->services[i].addresses_n;
-    names->owners = mem_alloc(n, sizeof(*names->owners));
+    names->owners = mem_alloc(2 * n, sizeof(*names->owners));
     for (size_t i = 0; i < names->tasks_n; i++)
         for (size_t k = 0; k < names->tasks[i].addresses_n; k++)
-            names->owners[names->owners_n++] =
-                (struct named_owner){names->tasks[i].addresses[k].address,
-                                     names->tasks[i].addresses[k].network_id, i, SIZE_MAX};
+            add_owner(names, &names->tasks[i].addresses[k], i, SIZE_MAX);
     for (size_t i = 0; i < names->services_n; i++)
         for (size_t k = 0; k < names->services[i].addresses_n; k++)
-            names->owners[names->owners_n++] =
-                (struct named_owner){names->services[i].addresses[k].address,
-                                     names->services[i].addresses[k].network_id, SIZE_MAX, i};
+            add_owner(names, &names->services[i].addresses[k], SIZE_MAX, i);
     if (n)
-        qsort(names->owners, n, sizeof(*names->owners), compare_owners);
+        qsort(names->owners, names->owners_n, sizeof(*names->owners), compare_owners);
 }
 
 static void read_nodes(struct names *names)
@@ -361,9 +359,9 @@ void names_refresh(struct names *names)
     names->fresh = true;
 }
 
-const struct named_owner *names_owner(const struct names *names, struct in_addr address)
+const struct named_owner *names_owner(const struct names *names, const struct in6_addr *address)
 {
-    const struct named_owner key = {.address = address};
+    const struct named_owner key = {.address = *address};
     return names->owners_n
                ? bsearch(&key, names->owners, names->owners_n, sizeof(key), compare_owners)
                : NULL;

@@ -10,6 +10,7 @@
 struct named_address {
     int64_t network_id;
     struct in_addr address;
+    struct in6_addr address6; /* "::": none */
 };
 
 struct named_service {
@@ -40,7 +41,7 @@ struct named_alias {
 
 /* Whose an address is. */
 struct named_owner {
-    struct in_addr address;
+    struct in6_addr address; /* of either family */
     int64_t network_id;
     size_t task, service; /* one of them is SIZE_MAX */
 };
@@ -53,7 +54,7 @@ struct named_node {
 
 struct named_network {
     int64_t id;
-    uint32_t first, last; /* host byte order */
+    struct network_prefix range; /* one of IPv6 has a row of its own */
     bool internal;
 };
 
@@ -80,6 +81,6 @@ struct names {
 void names_refresh(struct names *names);
 
 /* Whose @address is, or NULL. */
-const struct named_owner *names_owner(const struct names *names, struct in_addr address);
+const struct named_owner *names_owner(const struct names *names, const struct in6_addr *address);
 
 #endif

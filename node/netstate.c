@@ -20,19 +20,17 @@ enum {
     VXLAN_PORT = 4789,
 };
 
-static bool parse_prefix(const char *text, struct network_prefix *ret)
+/* A range of @row, of either family; one that is none is left out. */
+static void add_range(struct netstate *net, const struct network *row, const char *prefix)
 {
-    char address[32];
-    const char *slash = text ? strchr(text, '/') : NULL;
-    if (!slash || (size_t)(slash - text) >= sizeof(address))
-        return false;
-    memcpy(address, text, (size_t)(slash - text));
-    address[slash - text] = '\0';
-    int length = atoi(slash + 1);
-    if (length < 1 || length > 32 || inet_pton(AF_INET, address, &ret->address) != 1)
-        return false;
-    ret->length = (uint8_t)length;
-    return true;
+    size_t k = net->state.networks_n;
+    if (!netprefix_parse(str_or_empty(prefix), &net->networks[k]))
+        return;
+    net->network_ids[k] = row->id;
+    net->internal[k] = row->internal;
+    if (row->internal)
+        net->internals[net->state.internals_n++] = net->networks[k];
+    net->state.networks_n++;
 }
 
 static void add_networks(struct netstate *net, struct store *store)
@@ -40,31 +38,36 @@ static void add_networks(struct netstate *net, struct store *store)
     struct network *rows;
     size_t n;
     store_list(store, TABLE_NETWORK, BY_NONE, 0, &rows, &n);
-    net->networks = mem_alloc(n, sizeof(*net->networks));
-    net->network_ids = mem_alloc(n, sizeof(*net->network_ids));
-    net->internals = mem_alloc(n, sizeof(*net->internals));
-    net->internal = mem_alloc(n, sizeof(*net->internal));
+    net->networks = mem_alloc(2 * n, sizeof(*net->networks));
+    net->network_ids = mem_alloc(2 * n, sizeof(*net->network_ids));
+    net->internals = mem_alloc(2 * n, sizeof(*net->internals));
+    net->internal = mem_alloc(2 * n, sizeof(*net->internal));
     for (size_t i = 0; i < n; i++) {
-        size_t k = net->state.networks_n;
-        if (!parse_prefix(rows[i].prefix, &net->networks[k]))
-            continue;
-        net->network_ids[k] = rows[i].id;
-        net->internal[k] = rows[i].internal;
-        if (rows[i].internal)
-            net->internals[net->state.internals_n++] = net->networks[k];
-        net->state.networks_n++;
+        add_range(net, &rows[i], rows[i].prefix);
+        if (net->ipv6)
+            add_range(net, &rows[i], rows[i].prefix6);
     }
     net->state.networks = net->networks;
     net->state.internals = net->internals;
     record_free_list(&network_type, rows, n);
 }
 
-static const struct network_prefix *network_of(const struct netstate *net, int64_t id)
+static const struct network_prefix *network_of(const struct netstate *net, int64_t id,
+                                               const struct in6_addr *address)
 {
     for (size_t i = 0; i < net->state.networks_n; i++)
-        if (net->network_ids[i] == id)
+        if (net->network_ids[i] == id &&
+            netprefix_is4(&net->networks[i]) == netip_is4(address))
             return &net->networks[i];
     return NULL;
+}
+
+/* One of an address' two texts, where this machine can have it. */
+static bool read_address(const struct netstate *net, const struct task_address *from, bool six,
+                         struct in6_addr *ret)
+{
+    return (!six || net->ipv6) &&
+           netip_parse(str_or_empty(six ? from->address6 : from->address), ret);
 }
 
 static bool is_internal(const struct netstate *net, int64_t id)
@@ -89,7 +92,8 @@ static bool gives_way(const struct agent *agents, const struct agent *a, const c
         if (other == a || !is_endpoint(other) || other->task.service_id != a->task.service_id)
             continue;
         for (size_t i = 0; i < other->task.addresses_n; i++)
-            if (str_equal(other->task.addresses[i].address, address) &&
+            if ((str_equal(other->task.addresses[i].address, address) ||
+                 str_equal(other->task.addresses[i].address6, address)) &&
                 other->task.desired != DESIRED_READY &&
                 (a->task.desired == DESIRED_READY || other->task_id > a->task_id))
                 return true;
@@ -101,17 +105,17 @@ static bool gives_way(const struct agent *agents, const struct agent *a, const c
 static void add_addresses(const struct netstate *net, const struct agent *agents,
                           const struct agent *a, bool internal, struct network_endpoint *e)
 {
-    for (size_t i = 0; i < a->task.addresses_n; i++) {
-        const struct task_address *from = &a->task.addresses[i];
-        const struct network_prefix *prefix = network_of(net, from->network_id);
-        struct network_address *to = &e->addresses[e->addresses_n];
-        if (!prefix || e->addresses_n == NETWORK_ENDPOINT_ADDRESSES ||
-            is_internal(net, from->network_id) != internal ||
-            inet_pton(AF_INET, from->address, &to->address) != 1 ||
-            gives_way(agents, a, from->address))
+    for (size_t i = 0; i < 2 * a->task.addresses_n; i++) {
+        const struct task_address *from = &a->task.addresses[i / 2];
+        const bool six = i % 2;
+        struct in6_addr ip;
+        if (e->addresses_n == NETWORK_ENDPOINT_ADDRESSES ||
+            is_internal(net, from->network_id) != internal || !read_address(net, from, six, &ip) ||
+            gives_way(agents, a, six ? from->address6 : from->address))
             continue;
-        to->network = *prefix;
-        e->addresses_n++;
+        const struct network_prefix *prefix = network_of(net, from->network_id, &ip);
+        if (prefix)
+            e->addresses[e->addresses_n++] = (struct network_address){ip, *prefix};
     }
 }
 
@@ -175,14 +179,14 @@ static void add_remotes(struct netstate *net, const struct task *tasks, size_t n
 {
     size_t max = 0;
     for (size_t i = 0; i < n; i++)
-        max += tasks[i].addresses_n;
+        max += 2 * tasks[i].addresses_n;
     net->remotes = mem_alloc(max, sizeof(*net->remotes));
     for (size_t i = 0; i < n; i++) {
         if (task_is_terminal(tasks[i].state) || !is_peer(net, tasks[i].node_id))
             continue;
-        for (size_t k = 0; k < tasks[i].addresses_n; k++) {
+        for (size_t k = 0; k < 2 * tasks[i].addresses_n; k++) {
             struct network_remote *r = &net->remotes[net->state.remotes_n];
-            if (inet_pton(AF_INET, tasks[i].addresses[k].address, &r->address) != 1)
+            if (!read_address(net, &tasks[i].addresses[k / 2], k % 2, &r->address))
                 continue;
             r->peer = (uint32_t)tasks[i].node_id;
             net->state.remotes_n++;
@@ -234,23 +238,45 @@ static const struct task *const *serving_of(const struct serving *serving, int64
     return serving->tasks + low;
 }
 
+/* What a published port leads to: its first address of a family. */
+static bool backend_address(const struct netstate *net, const struct task *task, bool six,
+                            struct in6_addr *ret)
+{
+    for (size_t i = 0; i < (six ? task->addresses_n : 1); i++)
+        if (read_address(net, &task->addresses[i], six, ret))
+            return true;
+    return false;
+}
+
+/* True when it is in a network that has IPv6. */
+static bool has_ipv6(const struct service *service)
+{
+    for (size_t i = 0; i < service->addresses_n; i++)
+        if (*str_or_empty(service->addresses[i].address6))
+            return true;
+    return false;
+}
+
 static void add_publish(struct netstate *net, const struct service *service,
                         const struct port_spec *port, const struct serving *serving)
 {
     size_t n;
     const struct task *const *tasks = serving_of(serving, service->id, &n);
     struct network_publish *p = &net->publishes[net->state.publishes_n];
-    struct network_backend *backends = mem_alloc(n, sizeof(*backends));
+    struct network_backend *backends = mem_alloc(2 * n, sizeof(*backends));
     *p = (struct network_publish){.protocol =
                                       port->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
                                   .port = (uint16_t)port->published,
+                                  .has6 = net->ipv6 && has_ipv6(service),
                                   .backends = backends};
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < 2 * n; i++) {
         struct network_backend *b = &backends[p->backends_n];
-        if ((port->mode == PORT_HOST && tasks[i]->node_id != net->state.node_id) ||
-            inet_pton(AF_INET, tasks[i]->addresses[0].address, &b->address) != 1)
+        const struct task *task = tasks[i / 2];
+        if ((port->mode == PORT_HOST && task->node_id != net->state.node_id) ||
+            !backend_address(net, task, i % 2, &b->address))
             continue;
         b->port = (uint16_t)port->target;
+        p->has6 |= i % 2;
         p->backends_n++;
     }
     /* Where no task is, a port of its machine alone is the machine's. */
@@ -262,19 +288,20 @@ static void add_publish(struct netstate *net, const struct service *service,
 
 /* The address of a service in one network stands for its tasks' there. */
 static void add_service(struct netstate *net, const struct service *service,
-                        const struct task_address *address, const struct serving *serving)
+                        const struct task_address *address, bool six,
+                        const struct serving *serving)
 {
     size_t n;
     const struct task *const *tasks = serving_of(serving, service->id, &n);
     struct network_service *s = &net->services[net->state.services_n];
-    if (inet_pton(AF_INET, address->address, &s->address) != 1)
+    if (!read_address(net, address, six, &s->address))
         return;
-    struct in_addr *backends = mem_alloc(n, sizeof(*backends));
+    struct in6_addr *backends = mem_alloc(n, sizeof(*backends));
     s->backends = backends;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < tasks[i]->addresses_n; k++)
             if (tasks[i]->addresses[k].network_id == address->network_id &&
-                inet_pton(AF_INET, tasks[i]->addresses[k].address, &backends[s->backends_n]) == 1)
+                read_address(net, &tasks[i]->addresses[k], six, &backends[s->backends_n]))
                 s->backends_n++;
     net->state.services_n++;
 }
@@ -290,12 +317,12 @@ static void add_services(struct netstate *net, struct store *store, const struct
         addresses += services[i].addresses_n;
     }
     net->publishes = mem_alloc(ports, sizeof(*net->publishes));
-    net->services = mem_alloc(addresses, sizeof(*net->services));
+    net->services = mem_alloc(2 * addresses, sizeof(*net->services));
     for (size_t i = 0; i < services_n; i++) {
         for (size_t k = 0; k < services[i].spec.ports_n && !services[i].removed; k++)
             add_publish(net, &services[i], &services[i].spec.ports[k], serving);
-        for (size_t k = 0; k < services[i].addresses_n; k++)
-            add_service(net, &services[i], &services[i].addresses[k], serving);
+        for (size_t k = 0; k < 2 * services[i].addresses_n; k++)
+            add_service(net, &services[i], &services[i].addresses[k / 2], k % 2, serving);
     }
     net->state.publishes = net->publishes;
     net->state.services = net->services;
@@ -309,11 +336,12 @@ bool netstate_init(struct netstate *net, struct daemon *d, const struct netpaths
     size_t tasks_n;
     if (store_get(d->store, TABLE_CLUSTER, 1, &cluster) < 0)
         return false;
-    *net = (struct netstate){.state = {.node_id = (uint32_t)d->id,
+    *net = (struct netstate){.ipv6 = network_has_ipv6(),
+                             .state = {.node_id = (uint32_t)d->id,
                                        .underlay = d->ip,
                                        .vxlan_port = VXLAN_PORT,
                                        .vxlan_id = (uint32_t)cluster.vxlan_id}};
-    check(parse_prefix(cluster.pool, &net->state.pool)); /* checked when it was applied */
+    check(netprefix_parse(cluster.pool, &net->state.pool)); /* checked when it was applied */
     record_release(&cluster_type, &cluster);
     store_list(d->store, TABLE_TASK, BY_NONE, 0, &tasks, &tasks_n);
     add_networks(net, d->store);

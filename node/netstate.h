@@ -20,6 +20,7 @@ struct netpaths;
 /* A network state that owns everything it points to. */
 struct netstate {
     struct network_state state;
+    bool ipv6; /* this machine has it; else rows of IPv6 are left out */
     struct network_prefix *networks;
     int64_t *network_ids; /* in step with networks */
     struct network_endpoint *endpoints;

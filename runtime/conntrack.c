@@ -22,7 +22,7 @@ enum {
 /* One direction of a connection. */
 struct tuple {
     uint8_t protocol;
-    struct in_addr source, destination;
+    struct in6_addr source, destination;
     uint16_t source_port, destination_port; /* host byte order */
 };
 
@@ -30,6 +30,7 @@ struct tuple {
 struct stale {
     char tuple[TUPLE_MAX];
     size_t tuple_len;
+    uint8_t family;
     uint16_t zone; /* network byte order */
     bool zoned;
 };
@@ -49,6 +50,15 @@ static bool read_port(const struct nlattr *attr, uint16_t *out)
     return true;
 }
 
+static bool read_address(const struct nlattr *four, const struct nlattr *six, struct in6_addr *out)
+{
+    struct in_addr address;
+    if (!netlink_bytes(four, &address, sizeof(address)))
+        return netlink_bytes(six, out, sizeof(*out));
+    *out = netip_from4(address);
+    return true;
+}
+
 static bool read_tuple(const struct nlattr *nest, struct tuple *out)
 {
     const struct nlattr *parts[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
@@ -56,8 +66,8 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
     netlink_nested(parts[CTA_TUPLE_IP], ip, CTA_IP_MAX);
     netlink_nested(parts[CTA_TUPLE_PROTO], proto, CTA_PROTO_MAX);
     return netlink_bytes(proto[CTA_PROTO_NUM], &out->protocol, sizeof(out->protocol)) &&
-           netlink_bytes(ip[CTA_IP_V4_SRC], &out->source, sizeof(out->source)) &&
-           netlink_bytes(ip[CTA_IP_V4_DST], &out->destination, sizeof(out->destination)) &&
+           read_address(ip[CTA_IP_V4_SRC], ip[CTA_IP_V6_SRC], &out->source) &&
+           read_address(ip[CTA_IP_V4_DST], ip[CTA_IP_V6_DST], &out->destination) &&
            read_port(proto[CTA_PROTO_SRC_PORT], &out->source_port) &&
            read_port(proto[CTA_PROTO_DST_PORT], &out->destination_port);
 }
@@ -67,18 +77,18 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
 static bool is_current(const struct netplan *plan, const struct tuple *original,
                        const struct tuple *reply)
 {
-    if (original->protocol == IPPROTO_TCP && netplan_has_address(plan, reply->source))
+    if (original->protocol == IPPROTO_TCP && netplan_has_address(plan, &reply->source))
         return true;
-    const struct network_service *service = netplan_find_service(plan, original->destination);
+    const struct network_service *service = netplan_find_service(plan, &original->destination);
     for (size_t i = 0; service && i < service->backends_n; i++)
-        if (service->backends[i].s_addr == reply->source.s_addr)
+        if (netip_equal(&service->backends[i], &reply->source))
             return true;
-    if (netplan_is_ours(plan, original->destination))
+    if (netplan_is_ours(plan, &original->destination))
         return false;
     const struct network_publish *publish =
         netplan_find_publish(plan, original->protocol, original->destination_port);
     for (size_t i = 0; publish && i < publish->backends_n; i++)
-        if (publish->backends[i].address.s_addr == reply->source.s_addr &&
+        if (netip_equal(&publish->backends[i].address, &reply->source) &&
             publish->backends[i].port == reply->source_port)
             return true;
     return false;
@@ -97,9 +107,10 @@ static void on_entry(const struct nlmsghdr *msg, void *arg)
     if (!(ntohl(netlink_u32(attrs[CTA_STATUS])) & IPS_DST_NAT) ||
         !read_tuple(attrs[CTA_TUPLE_ORIG], &original) ||
         !read_tuple(attrs[CTA_TUPLE_REPLY], &reply) ||
-        !netplan_is_ours(prune->plan, reply.source) || is_current(prune->plan, &original, &reply))
+        !netplan_is_ours(prune->plan, &reply.source) || is_current(prune->plan, &original, &reply))
         return;
-    struct stale stale = {.tuple_len = mnl_attr_get_payload_len(attrs[CTA_TUPLE_ORIG])};
+    struct stale stale = {.family = netip_is4(&original.source) ? AF_INET : AF_INET6,
+                          .tuple_len = mnl_attr_get_payload_len(attrs[CTA_TUPLE_ORIG])};
     if (stale.tuple_len > sizeof(stale.tuple))
         return;
     memcpy(stale.tuple, mnl_attr_get_payload(attrs[CTA_TUPLE_ORIG]), stale.tuple_len);
@@ -111,7 +122,7 @@ static void on_entry(const struct nlmsghdr *msg, void *arg)
 
 int conntrack_prune(struct netlink *nl, const struct netplan *plan, struct err *err)
 {
-    const struct nfgenmsg info = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+    struct nfgenmsg info = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
     struct nlmsghdr *msg =
         netlink_dump(nl, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, &info, sizeof(info));
     /* Newer kernels give only these. */
@@ -121,6 +132,7 @@ int conntrack_prune(struct netlink *nl, const struct netplan *plan, struct err *
     int rc = netlink_dump_run(nl, on_entry, &prune, err);
     for (size_t i = 0; rc == 0 && i < prune.n; i++) {
         const struct stale *stale = &prune.list[i];
+        info.nfgen_family = stale->family;
         msg = netlink_request(nl, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0, &info,
                               sizeof(info), "forget a connection");
         mnl_attr_put(msg, CTA_TUPLE_ORIG | NLA_F_NESTED, stale->tuple_len, stale->tuple);

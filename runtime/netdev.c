@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/netdev.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "runtime/netlink.h"
 
@@ -134,15 +136,21 @@ static void on_address(const struct nlmsghdr *msg, void *arg)
         return;
     }
     const struct ifaddrmsg *info = mnl_nlmsg_get_payload(msg);
-    if (msg->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        info->ifa_family != AF_INET)
+    if (msg->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(msg) < sizeof(*info))
         return;
     const struct nlattr *attrs[IFA_LOCAL + 1];
     netlink_attributes(msg, sizeof(*info), attrs, IFA_LOCAL);
     struct netaddress a = {
         .index = info->ifa_index, .length = info->ifa_prefixlen, .scope = info->ifa_scope};
-    if (!netlink_bytes(attrs[IFA_LOCAL], &a.address, sizeof(a.address)))
+    struct in_addr four;
+    if (info->ifa_family == AF_INET && netlink_bytes(attrs[IFA_LOCAL], &four, sizeof(four))) {
+        a.address = netip_from4(four);
+        a.length += NETIP_4_BITS;
+    } else if (info->ifa_family != AF_INET6 ||
+               !netlink_bytes(attrs[attrs[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], &a.address,
+                              sizeof(a.address))) {
         return;
+    }
     if ((addresses->n & (addresses->n - 1)) == 0)
         addresses->list =
             mem_resize(addresses->list, addresses->n ? addresses->n * 2 : 1, sizeof(a));
@@ -152,7 +160,7 @@ static void on_address(const struct nlmsghdr *msg, void *arg)
 int netaddresses_read(struct netlink *nl, struct netaddresses *ret, struct err *err)
 {
     struct netaddresses addresses = {0};
-    const struct ifaddrmsg info = {.ifa_family = AF_INET};
+    const struct ifaddrmsg info = {.ifa_family = AF_UNSPEC};
     netlink_dump(nl, RTM_GETADDR, &info, sizeof(info));
     int rc = netlink_dump_run(nl, on_address, &addresses, err);
     if (rc < 0) {
@@ -172,21 +180,32 @@ void netaddresses_release(struct netaddresses *addresses)
 static void put_address(struct netlink *nl, uint16_t type, uint16_t flags, uint32_t index,
                         const struct netaddress *a)
 {
-    char text[INET_ADDRSTRLEN];
-    inet_ntop(AF_INET, &a->address, text, sizeof(text));
-    const struct ifaddrmsg info = {.ifa_family = AF_INET,
-                                   .ifa_prefixlen = a->length,
-                                   .ifa_scope = a->scope,
+    char text[INET6_ADDRSTRLEN];
+    size_t len;
+    const void *bytes = netip_bytes(&a->address, &len);
+    bool six = len == sizeof(a->address);
+    const struct ifaddrmsg info = {.ifa_family = six ? AF_INET6 : AF_INET,
+                                   .ifa_prefixlen = six ? a->length : a->length - NETIP_4_BITS,
+                                   .ifa_scope = six ? RT_SCOPE_UNIVERSE : a->scope,
                                    .ifa_index = index};
-    struct nlmsghdr *msg =
-        netlink_request(nl, type, flags, &info, sizeof(info), "address %s", text);
-    mnl_attr_put(msg, IFA_LOCAL, sizeof(a->address), &a->address);
-    mnl_attr_put(msg, IFA_ADDRESS, sizeof(a->address), &a->address);
+    struct nlmsghdr *msg = netlink_request(nl, type, flags, &info, sizeof(info), "address %s",
+                                           netip_text(&a->address, text));
+    mnl_attr_put(msg, IFA_LOCAL, (uint16_t)len, bytes);
+    mnl_attr_put(msg, IFA_ADDRESS, (uint16_t)len, bytes);
+    if (six && type == RTM_NEWADDR) {
+        /* Nobody else has it, which needs no time to be found out (RFC 4862, section 5.4). */
+        const struct ifa_cacheinfo life = {.ifa_valid = UINT32_MAX,
+                                           .ifa_prefered =
+                                               a->scope == RT_SCOPE_UNIVERSE ? UINT32_MAX : 0};
+        mnl_attr_put_u32(msg, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+        mnl_attr_put(msg, IFA_CACHEINFO, sizeof(life), &life);
+    }
 }
 
-void netdev_add_address(struct netlink *nl, uint32_t index, struct in_addr address, uint8_t scope)
+void netdev_add_address(struct netlink *nl, uint32_t index, const struct in6_addr *address,
+                        uint8_t scope)
 {
-    const struct netaddress a = {.address = address, .length = 32, .scope = scope};
+    const struct netaddress a = {.address = *address, .length = NETIP_BITS, .scope = scope};
     put_address(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, &a);
 }
 
@@ -230,6 +249,16 @@ void netdev_no_ipv6(struct netlink *nl, const char *name)
     mnl_attr_nest_end(msg, inet6);
     mnl_attr_nest_end(msg, spec);
     netlink_optional(nl);
+}
+
+int netdev_allow_ipv6(const char *name, struct err *err)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    cleanup_free char *path = str_printf("/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+    int rc = file_read(path, 64, &text, err);
+    if (rc == 0 && text.len && text.data[0] != '0')
+        rc = file_write_kernel(path, "0", err);
+    return rc;
 }
 
 static void create_tunnel(struct netlink *nl, const struct netplan *plan, uint32_t mtu)

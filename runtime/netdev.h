@@ -36,11 +36,11 @@ struct netdevs {
     size_t n;
 };
 
-/* An IPv4 address of a link. */
+/* An address of a link. */
 struct netaddress {
     uint32_t index;
-    struct in_addr address;
-    uint8_t length;
+    struct in6_addr address;
+    uint8_t length; /* as in struct network_prefix */
     uint8_t scope;
 };
 
@@ -58,13 +58,15 @@ void netdevs_release(struct netdevs *devs);
 const struct netdev *netdevs_by_name(const struct netdevs *devs, const char *name);
 const struct netdev *netdevs_by_index(const struct netdevs *devs, uint32_t index);
 
-/* Read all IPv4 addresses. Release with netaddresses_release. */
+/* Read all addresses. Release with netaddresses_release. */
 int netaddresses_read(struct netlink *nl, struct netaddresses *ret, struct err *err);
 void netaddresses_release(struct netaddresses *addresses);
 #define cleanup_netaddresses __attribute__((cleanup(netaddresses_release)))
 
-/* Ask for an address to be added to, or deleted from, link @index. The scope is RT_SCOPE_*. */
-void netdev_add_address(struct netlink *nl, uint32_t index, struct in_addr address, uint8_t scope);
+/* Ask for an address to be added to, or deleted from, link @index. The scope is RT_SCOPE_*; one of
+ * IPv6 with another one than RT_SCOPE_UNIVERSE is chosen as source only by who asks for it. */
+void netdev_add_address(struct netlink *nl, uint32_t index, const struct in6_addr *address,
+                        uint8_t scope);
 void netdev_delete_address(struct netlink *nl, uint32_t index, const struct netaddress *address);
 
 /* Make the VXLAN device as the plan says, or correct the one that is there; @mtu is the inner one.
@@ -80,9 +82,12 @@ void netdev_create_port(struct netlink *nl, const struct net_port *port, int net
  */
 void netdev_finish_port(struct netlink *nl, const char *name, uint32_t mtu, const char *alias);
 
-/* Ask for no IPv6 addresses on link @name, before it is brought up. A machine without IPv6 has none
- * anyway. */
+/* Ask for no IPv6 addresses but those we give on link @name, before it is brought up. A machine
+ * without IPv6 has none anyway. */
 void netdev_no_ipv6(struct netlink *nl, const char *name);
+
+/* Let link @name of the calling thread's namespace have IPv6, whatever is the rule for new ones. */
+int netdev_allow_ipv6(const char *name, struct err *err);
 
 /* Ask for link @name to be brought up with @mtu. */
 void netdev_up(struct netlink *nl, const char *name, uint32_t mtu);

@@ -16,35 +16,14 @@ enum {
     NODE_ID_MAX = 65535,
 };
 
-uint32_t netprefix_first(const struct network_prefix *prefix)
-{
-    return ntohl(prefix->address.s_addr);
-}
-
-static uint32_t host_bits(const struct network_prefix *prefix)
-{
-    return prefix->length == 0 ? UINT32_MAX : (uint32_t)((1ULL << (32 - prefix->length)) - 1);
-}
-
-uint32_t netprefix_last(const struct network_prefix *prefix)
-{
-    return netprefix_first(prefix) | host_bits(prefix);
-}
-
-bool netprefix_contains(const struct network_prefix *prefix, struct in_addr address)
-{
-    uint32_t a = ntohl(address.s_addr);
-    return a >= netprefix_first(prefix) && a <= netprefix_last(prefix);
-}
-
-bool netprefix_valid(const struct network_prefix *prefix)
-{
-    return prefix->length <= 32 && (netprefix_first(prefix) & host_bits(prefix)) == 0;
-}
-
 struct in_addr netname_gateway(void)
 {
     return (struct in_addr){htonl(GATEWAY)};
+}
+
+struct in6_addr netname_gateway6(void)
+{
+    return (struct in6_addr){.s6_addr = {0xfe, 0x80, [15] = 1}};
 }
 
 void netname_port_name(const char *id, char out[NETNAME_NAME])
@@ -84,4 +63,11 @@ struct in_addr netname_peer_hop(uint32_t id)
     /* Node 0 does not exist: its place is for the one that would fall on the gateway. */
     uint32_t hop = HOP_BASE + id;
     return (struct in_addr){htonl(hop == GATEWAY ? HOP_BASE : hop)};
+}
+
+struct in6_addr netname_peer_hop6(uint32_t id)
+{
+    check(id <= NODE_ID_MAX);
+    return (struct in6_addr){.s6_addr = {0xfd, 'W', 'h', 'e', 'r', 'r', 'y', [14] = (uint8_t)(id >> 8),
+                                         [15] = (uint8_t)id}};
 }

@@ -12,8 +12,10 @@
 
 enum {
     NODE_ID_MAX = 65535,
+    MTU6_MIN = 1280, /* RFC 8200, section 5 */
     VXLAN_ID_MAX = 0xffffff,
     PREFIX_MIN = 8, /* bits of a network outside the pool */
+    PREFIX6_MAX = 126,
 };
 
 /* Order of two numbers. */
@@ -25,7 +27,7 @@ static int order(uint64_t a, uint64_t b)
 static int compare_prefixes(const void *a, const void *b)
 {
     const struct network_prefix *x = a, *y = b;
-    int by_address = order(netprefix_first(x), netprefix_first(y));
+    int by_address = netip_compare(&x->address, &y->address);
     return by_address ? by_address : order(x->length, y->length);
 }
 
@@ -40,7 +42,7 @@ int netplan_compare_neighbors(const void *a, const void *b)
 {
     const struct net_neighbor *x = a, *y = b;
     int by_dev = strcmp(x->dev, y->dev);
-    return by_dev ? by_dev : order(ntohl(x->address.s_addr), ntohl(y->address.s_addr));
+    return by_dev ? by_dev : netip_compare(&x->address, &y->address);
 }
 
 int netplan_compare_tunnels(const void *a, const void *b)
@@ -52,7 +54,7 @@ int netplan_compare_tunnels(const void *a, const void *b)
 int netplan_compare_rules(const void *a, const void *b)
 {
     const struct net_rule *x = a, *y = b;
-    return order(x->mark, y->mark);
+    return x->six != y->six ? order(x->six, y->six) : order(x->mark, y->mark);
 }
 
 static int compare_ports(const void *a, const void *b)
@@ -90,10 +92,19 @@ static void problem(struct netplan *plan, const char *fmt, ...)
     err_set(&plan->problem, ERR_INVALID, "%s", text);
 }
 
-static const char *show(struct in_addr address, char out[INET_ADDRSTRLEN])
+/* NULL, or why @p cannot be the range of a network. */
+static const char *network_fault(const struct network_prefix *pool, const struct network_prefix *p)
 {
-    inet_ntop(AF_INET, &address, out, INET_ADDRSTRLEN);
-    return out;
+    unsigned bits = netprefix_bits(p);
+    if (!netprefix_valid(p))
+        return "not a prefix";
+    if (!netprefix_is4(p))
+        return bits < PREFIX_MIN || bits > PREFIX6_MAX ? "not a prefix of 8 to 126 bits" : NULL;
+    bool inside = netprefix_contains(pool, &p->address);
+    if (bits < (inside ? netprefix_bits(pool) : PREFIX_MIN) ||
+        (!inside && netprefix_contains(p, &pool->address)))
+        return "not a prefix inside the pool, or outside of it";
+    return NULL;
 }
 
 static void plan_networks(struct netplan *plan)
@@ -105,23 +116,22 @@ static void plan_networks(struct netplan *plan)
     qsort(sorted, state->networks_n, sizeof(*sorted), compare_prefixes);
     for (size_t i = 0; i < state->networks_n; i++) {
         const struct network_prefix *p = &sorted[i];
-        char text[INET_ADDRSTRLEN];
-        show(p->address, text);
-        bool inside = netprefix_contains(&state->pool, p->address);
-        if (!netprefix_valid(p) || p->length < (inside ? state->pool.length : PREFIX_MIN) ||
-            (!inside && netprefix_contains(p, state->pool.address)))
-            problem(plan, "network %s/%u: not a prefix inside the pool, or outside of it", text,
-                    p->length);
-        else if (plan->networks_n &&
-                 netprefix_first(p) <= netprefix_last(&sorted[plan->networks_n - 1]))
-            problem(plan, "network %s/%u: overlaps another network", text, p->length);
+        const struct network_prefix *before = plan->networks_n ? &sorted[plan->networks_n - 1] : NULL;
+        const char *fault = network_fault(&state->pool, p);
+        char text[INET6_ADDRSTRLEN];
+        if (!fault && before && netprefix_contains(before, &p->address))
+            fault = "overlaps another network";
+        if (fault)
+            problem(plan, "network %s/%u: %s", netip_text(&p->address, text), netprefix_bits(p),
+                    fault);
         else
             sorted[plan->networks_n++] = *p;
+        plan->six |= !fault && !netprefix_is4(p);
     }
     plan->networks = sorted;
 }
 
-bool netplan_is_ours(const struct netplan *plan, struct in_addr address)
+bool netplan_is_ours(const struct netplan *plan, const struct in6_addr *address)
 {
     for (size_t i = 0; i < plan->ranges_n; i++)
         if (netprefix_contains(&plan->ranges[i], address))
@@ -136,7 +146,7 @@ static void plan_ranges(struct netplan *plan)
     plan->ranges = mem_alloc(plan->networks_n + 1, sizeof(*plan->ranges));
     plan->ranges[plan->ranges_n++] = *pool;
     for (size_t i = 0; i < plan->networks_n; i++)
-        if (!netprefix_contains(pool, plan->networks[i].address))
+        if (!netprefix_contains(pool, &plan->networks[i].address))
             plan->ranges[plan->ranges_n++] = plan->networks[i];
     qsort(plan->ranges, plan->ranges_n, sizeof(*plan->ranges), compare_prefixes);
 }
@@ -189,15 +199,15 @@ static const char *endpoint_fault(const struct netplan *plan,
     if (!endpoint->id || !endpoint->id[0] || !endpoint->netns || !endpoint->netns[0])
         return "needs an id and a network namespace";
     if (endpoint->addresses_n == 0 || endpoint->addresses_n > NETWORK_ENDPOINT_ADDRESSES)
-        return "needs 1 to 16 addresses";
+        return "needs 1 to 32 addresses";
     for (size_t i = 0; i < endpoint->addresses_n; i++) {
         const struct network_address *a = &endpoint->addresses[i];
-        if (!netprefix_valid(&a->network) || !netprefix_contains(&a->network, a->address))
+        if (!netprefix_valid(&a->network) || !netprefix_contains(&a->network, &a->address))
             return "an address lies outside its network";
-        if (!netplan_is_ours(plan, a->address))
+        if (!netplan_is_ours(plan, &a->address))
             return "an address lies outside the cluster's ranges";
         for (size_t j = 0; j < i; j++)
-            if (endpoint->addresses[j].address.s_addr == a->address.s_addr)
+            if (netip_equal(&endpoint->addresses[j].address, &a->address))
                 return "has an address twice";
     }
     return NULL;
@@ -205,14 +215,14 @@ static const char *endpoint_fault(const struct netplan *plan,
 
 /* An address and which port has it. */
 struct owner {
-    uint32_t address;
+    struct in6_addr address;
     size_t port;
 };
 
 static int compare_owners(const void *a, const void *b)
 {
     const struct owner *x = a, *y = b;
-    int by_address = order(x->address, y->address);
+    int by_address = netip_compare(&x->address, &y->address);
     return by_address ? by_address : order(x->port, y->port);
 }
 
@@ -224,11 +234,10 @@ static void unique_port_addresses(struct netplan *plan)
     size_t n = 0, kept = 0;
     for (size_t i = 0; i < plan->ports_n; i++)
         for (size_t j = 0; j < plan->ports[i].endpoint->addresses_n; j++)
-            owners[n++] =
-                (struct owner){ntohl(plan->ports[i].endpoint->addresses[j].address.s_addr), i};
+            owners[n++] = (struct owner){plan->ports[i].endpoint->addresses[j].address, i};
     qsort(owners, n, sizeof(*owners), compare_owners);
     for (size_t i = 1; i < n; i++) {
-        if (owners[i].address != owners[i - 1].address)
+        if (!netip_equal(&owners[i].address, &owners[i - 1].address))
             continue;
         struct net_port *port = &plan->ports[owners[i].port];
         if (port->endpoint)
@@ -279,36 +288,43 @@ static void add_route(struct netplan *plan, const struct net_route *route)
     plan->routes_n++;
 }
 
-static void add_neighbor(struct netplan *plan, const char *dev, struct in_addr address,
+static void add_neighbor(struct netplan *plan, const char *dev, const struct in6_addr *address,
                          const uint8_t mac[NETNAME_MAC])
 {
     struct net_neighbor *neighbor = &plan->neighbors[plan->neighbors_n++];
     str_fill(neighbor->dev, sizeof(neighbor->dev), dev);
-    neighbor->address = address;
+    neighbor->address = *address;
     memcpy(neighbor->mac, mac, NETNAME_MAC);
+}
+
+/* This machine's address as what is at @address sees it. */
+static struct in6_addr source_for(const struct netplan *plan, const struct in6_addr *address)
+{
+    return netip_is4(address) ? netip_from4(plan->source) : plan->source6;
 }
 
 static void plan_port_routes(struct netplan *plan, const struct net_port *port)
 {
     for (size_t i = 0; i < port->endpoint->addresses_n; i++) {
         struct net_route route = {.table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST};
-        route.prefix = (struct network_prefix){port->endpoint->addresses[i].address, 32};
-        route.source = plan->source;
+        route.prefix = netprefix_of(&port->endpoint->addresses[i].address);
+        route.source = source_for(plan, &route.prefix.address);
         str_fill(route.dev, sizeof(route.dev), port->name);
         add_route(plan, &route);
-        add_neighbor(plan, port->name, route.prefix.address, port->mac);
+        add_neighbor(plan, port->name, &route.prefix.address, port->mac);
     }
 }
 
 static bool is_linked(const struct netplan *plan, const struct network_peer *peer)
 {
-    return plan->link.dev[0] && netprefix_contains(&plan->link.prefix, peer->underlay);
+    struct in6_addr underlay = netip_from4(peer->underlay);
+    return plan->link.dev[0] && netprefix_contains(&plan->link.prefix, &underlay);
 }
 
 const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network_peer *peer)
 {
     const struct net_link *link = &plan->link;
-    struct net_neighbor key = {.address = peer->underlay};
+    struct net_neighbor key = {.address = netip_from4(peer->underlay)};
     memcpy(key.dev, link->dev, sizeof(key.dev));
     const struct net_neighbor *found = link->machines_n && is_linked(plan, peer)
                                            ? bsearch(&key, link->machines, link->machines_n,
@@ -322,59 +338,83 @@ const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network
 static void plan_plain_hop(struct netplan *plan, const struct network_peer *peer)
 {
     struct net_route route = {.table = NETNAME_MARK_PLAIN, .type = RTN_UNREACHABLE};
-    route.prefix = (struct network_prefix){netname_peer_hop(peer->id), 32};
+    struct in6_addr hop = netip_from4(netname_peer_hop(peer->id));
+    route.prefix = netprefix_of(&hop);
     if (is_linked(plan, peer)) {
         route.type = RTN_UNICAST;
         str_fill(route.dev, sizeof(route.dev), plan->link.dev);
-        route.via = peer->underlay;
+        route.via = netip_from4(peer->underlay);
         plan->linked = true;
     }
     add_route(plan, &route);
 }
 
+/* The address that stands for @peer as a next hop, of one family. */
+static struct in6_addr hop_of(uint32_t id, bool six)
+{
+    return six ? netname_peer_hop6(id) : netip_from4(netname_peer_hop(id));
+}
+
+/* Packets of IPv6 of fewer bytes than every link takes are none. */
+static uint32_t mtu_of(const struct network_peer *peer, bool six)
+{
+    return six && peer->mtu && peer->mtu < MTU6_MIN ? MTU6_MIN : peer->mtu;
+}
+
+/* Of one family: what its mark leads to, and its hop itself, for probes and as what its containers
+ * see of it. */
+static void plan_peer_family(struct netplan *plan, const struct network_peer *peer,
+                             const uint8_t mac[NETNAME_MAC], bool six)
+{
+    uint32_t mark = NETNAME_MARK | peer->id;
+    struct in6_addr hop = hop_of(peer->id, six);
+    add_neighbor(plan, NETNAME_TUNNEL, &hop, mac);
+    plan->rules[plan->rules_n++] = (struct net_rule){.mark = mark, .six = six};
+    struct net_route all = {.table = mark, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
+    if (!six)
+        all.prefix = (struct network_prefix){netip_from4((struct in_addr){0}), NETIP_4_BITS};
+    all.via = hop;
+    all.mtu = mtu_of(peer, six);
+    add_route(plan, &all);
+    struct net_route itself = {
+        .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
+    itself.prefix = netprefix_of(&hop);
+    itself.source = hop_of(plan->state->node_id, six);
+    add_route(plan, &itself);
+}
+
 static void plan_peer_routes(struct netplan *plan, const struct network_peer *peer)
 {
-    uint8_t mac[NETNAME_MAC];
-    netname_peer_mac(peer->id, mac);
-    add_neighbor(plan, NETNAME_TUNNEL, netname_peer_hop(peer->id), mac);
     struct net_tunnel *tunnel = &plan->tunnels[plan->tunnels_n++];
-    memcpy(tunnel->mac, mac, NETNAME_MAC);
+    netname_peer_mac(peer->id, tunnel->mac);
     tunnel->underlay = peer->underlay;
-    uint32_t mark = NETNAME_MARK | peer->id;
-    plan->rules[plan->rules_n++].mark = mark;
-    struct net_route route = {.table = mark, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
-    route.via = netname_peer_hop(peer->id);
-    route.mtu = peer->mtu;
-    add_route(plan, &route);
-    /* Itself, for probes. */
-    struct net_route hop = {
-        .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
-    hop.prefix = (struct network_prefix){netname_peer_hop(peer->id), 32};
-    hop.source = netname_peer_hop(plan->state->node_id);
-    add_route(plan, &hop);
+    plan_peer_family(plan, peer, tunnel->mac, false);
+    if (plan->six)
+        plan_peer_family(plan, peer, tunnel->mac, true);
     plan_plain_hop(plan, peer);
 }
 
 static void plan_remote_route(struct netplan *plan, const struct network_remote *remote)
 {
-    char text[INET_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN];
     const struct network_peer *peer = find_peer(plan, remote->peer);
-    if (!peer || !netplan_is_ours(plan, remote->address)) {
+    bool six = !netip_is4(&remote->address);
+    if (!peer || !netplan_is_ours(plan, &remote->address)) {
         problem(plan, "remote address %s: node %u is no peer, or it lies outside the ranges",
-                show(remote->address, text), remote->peer);
+                netip_text(&remote->address, text), remote->peer);
         return;
     }
     struct net_route route = {
         .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
-    route.prefix = (struct network_prefix){remote->address, 32};
-    route.via = netname_peer_hop(remote->peer);
-    route.source = plan->source;
-    route.mtu = peer->mtu;
+    route.prefix = netprefix_of(&remote->address);
+    route.via = hop_of(remote->peer, six);
+    route.source = source_for(plan, &remote->address);
+    route.mtu = mtu_of(peer, six);
     route.peer = peer->id;
     add_route(plan, &route);
 }
 
-/* Of what goes to peers: plain routes beside it where they work. When it is known which of several
+/* Of what goes to peers by IPv4: plain routes beside it where they work. When it is known which of several
  * routes to an address counts. */
 static void plan_plain_routes(struct netplan *plan)
 {
@@ -382,12 +422,13 @@ static void plan_plain_routes(struct netplan *plan)
     for (size_t i = 0; i < n; i++) {
         const struct network_peer *peer =
             plan->routes[i].peer ? find_peer(plan, plan->routes[i].peer) : NULL;
-        if (!peer || !peer->plain || !is_linked(plan, peer))
+        if (!peer || !peer->plain || !is_linked(plan, peer) ||
+            !netprefix_is4(&plan->routes[i].prefix))
             continue;
         struct net_route plain = {.table = NETNAME_MARK_PLAIN, .type = RTN_UNICAST};
         plain.prefix = plan->routes[i].prefix;
         str_fill(plain.dev, sizeof(plain.dev), plan->link.dev);
-        plain.via = peer->underlay;
+        plain.via = netip_from4(peer->underlay);
         add_route(plan, &plain);
     }
     qsort(plan->routes, plan->routes_n, sizeof(*plan->routes), netplan_compare_routes);
@@ -399,8 +440,8 @@ static void plan_service_routes(struct netplan *plan)
 {
     for (size_t i = 0; i < plan->services_n; i++) {
         struct net_route route = {.table = NETNAME_TABLE_LOCAL, .type = RTN_LOCAL, .dev = "lo"};
-        route.prefix = (struct network_prefix){plan->services[i]->address, 32};
-        route.source = plan->source;
+        route.prefix = netprefix_of(&plan->services[i]->address);
+        route.source = source_for(plan, &route.prefix.address);
         add_route(plan, &route);
     }
 }
@@ -429,11 +470,11 @@ static void plan_routes(struct netplan *plan)
     const struct network_state *state = plan->state;
     size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
     plan->routes =
-        mem_alloc(local + 3 * peers + 2 * state->remotes_n + plan->ranges_n + plan->services_n + 2,
+        mem_alloc(local + 5 * peers + 2 * state->remotes_n + plan->ranges_n + plan->services_n + 2,
                   sizeof(*plan->routes));
-    plan->neighbors = mem_alloc(local + peers + 1, sizeof(*plan->neighbors));
+    plan->neighbors = mem_alloc(local + 2 * peers + 1, sizeof(*plan->neighbors));
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
-    plan->rules = mem_alloc(peers + 2, sizeof(*plan->rules));
+    plan->rules = mem_alloc(2 * peers + 2, sizeof(*plan->rules));
     if (peers)
         plan->rules[plan->rules_n++].mark = NETNAME_MARK_PLAIN;
     /* What has no container must not leave by the default route. */
@@ -462,7 +503,7 @@ static const char *publish_fault(const struct netplan *plan, const struct networ
     if (publish->protocol == IPPROTO_UDP && publish->port == plan->state->vxlan_port)
         return "the port is the machines' own tunnel";
     for (size_t i = 0; i < publish->backends_n; i++)
-        if (publish->backends[i].port == 0 || !netplan_is_ours(plan, publish->backends[i].address))
+        if (publish->backends[i].port == 0 || !netplan_is_ours(plan, &publish->backends[i].address))
             return "a backend has no port or lies outside the ranges";
     return NULL;
 }
@@ -492,29 +533,30 @@ static void plan_publishes(struct netplan *plan)
 static int compare_services(const void *a, const void *b)
 {
     const struct network_service *const *x = a, *const *y = b;
-    return order(ntohl((*x)->address.s_addr), ntohl((*y)->address.s_addr));
+    return netip_compare(&(*x)->address, &(*y)->address);
 }
 
 /* NULL, or why @service cannot be there. */
 static const char *service_fault(const struct netplan *plan, const struct network_service *service)
 {
-    if (!netplan_is_ours(plan, service->address))
+    if (!netplan_is_ours(plan, &service->address))
         return "it lies outside the ranges";
     for (size_t i = 0; i < service->backends_n; i++)
-        if (!netplan_is_ours(plan, service->backends[i]))
-            return "a backend lies outside the ranges";
+        if (!netplan_is_ours(plan, &service->backends[i]) ||
+            netip_is4(&service->backends[i]) != netip_is4(&service->address))
+            return "a backend lies outside the ranges, or is of another family";
     return NULL;
 }
 
 static void plan_services(struct netplan *plan)
 {
     const struct network_state *state = plan->state;
-    char text[INET_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN];
     plan->services = mem_alloc(state->services_n + 1, sizeof(*plan->services));
     for (size_t i = 0; i < state->services_n; i++) {
         const char *fault = service_fault(plan, &state->services[i]);
         if (fault)
-            problem(plan, "service address %s: %s", show(state->services[i].address, text), fault);
+            problem(plan, "service address %s: %s", netip_text(&state->services[i].address, text), fault);
         else
             plan->services[plan->services_n++] = &state->services[i];
     }
@@ -523,7 +565,7 @@ static void plan_services(struct netplan *plan)
     for (size_t i = 0; i < plan->services_n; i++) {
         if (kept && compare_services(&plan->services[kept - 1], &plan->services[i]) == 0)
             problem(plan, "service address %s: is there twice",
-                    show(plan->services[i]->address, text));
+                    netip_text(&plan->services[i]->address, text));
         else
             plan->services[kept++] = plan->services[i];
     }
@@ -531,9 +573,9 @@ static void plan_services(struct netplan *plan)
 }
 
 const struct network_service *netplan_find_service(const struct netplan *plan,
-                                                   struct in_addr address)
+                                                   const struct in6_addr *address)
 {
-    const struct network_service key = {.address = address}, *key_p = &key;
+    const struct network_service key = {.address = *address}, *key_p = &key;
     const struct network_service **found = plan->services_n
                                                ? bsearch(&key_p, plan->services, plan->services_n,
                                                          sizeof(*plan->services), compare_services)
@@ -550,9 +592,9 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
     return found ? *found : NULL;
 }
 
-bool netplan_has_address(const struct netplan *plan, struct in_addr address)
+bool netplan_has_address(const struct netplan *plan, const struct in6_addr *address)
 {
-    const struct net_route key = {.table = NETNAME_TABLE_MAIN, .prefix = {address, 32}};
+    const struct net_route key = {.table = NETNAME_TABLE_MAIN, .prefix = netprefix_of(address)};
     const struct net_route *found =
         bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes);
     return found && found->type == RTN_UNICAST;
@@ -564,13 +606,17 @@ int netplan_init(struct netplan *plan, const struct network_state *state,
     if (state->node_id == 0 || state->node_id > NODE_ID_MAX)
         return err_set(err, ERR_INVALID, "network: node id %u is not from 1 to %d", state->node_id,
                        NODE_ID_MAX);
-    if (!netprefix_valid(&state->pool) || state->pool.length < 4 || state->pool.length > 30)
+    if (!netprefix_valid(&state->pool) || !netprefix_is4(&state->pool) ||
+        netprefix_bits(&state->pool) < 4 || netprefix_bits(&state->pool) > 30)
         return err_set(err, ERR_INVALID,
                        "network: the pool of addresses must be a prefix of 4 to 30 bits");
     if (state->vxlan_port == 0 || state->vxlan_id == 0 || state->vxlan_id > VXLAN_ID_MAX)
         return err_set(err, ERR_INVALID, "network: VXLAN port %u and id %u are not usable",
                        state->vxlan_port, state->vxlan_id);
-    *plan = (struct netplan){.state = state, .source = state->underlay, .tunnelled = true};
+    *plan = (struct netplan){.state = state,
+                             .source = state->underlay,
+                             .source6 = netname_peer_hop6(state->node_id),
+                             .tunnelled = true};
     if (link)
         plan->link = *link;
     if (state->underlay.s_addr == 0 || (ntohl(state->underlay.s_addr) >> 24) == 127) {

@@ -25,8 +25,8 @@ struct net_route {
     struct network_prefix prefix;
     uint8_t type;           /* RTN_UNICAST, RTN_LOCAL or RTN_UNREACHABLE */
     char dev[NETNAME_NAME]; /* "" for an unreachable one */
-    struct in_addr via;     /* 0: the destination is on the link */
-    struct in_addr source;  /* address that this machine uses towards it; 0: the kernel's choice */
+    struct in6_addr via;    /* "::": the destination is on the link */
+    struct in6_addr source; /* that this machine uses towards it; "::": the kernel's choice */
     uint32_t mtu;           /* of packets that take it; 0: the device's */
     uint32_t peer;          /* to an address of this one, in a plan; 0: to none */
     uint32_t rank;          /* of several to one place in a plan the highest stays */
@@ -35,7 +35,7 @@ struct net_route {
 /* A fixed neighbour. Key: dev, address. */
 struct net_neighbor {
     char dev[NETNAME_NAME];
-    struct in_addr address;
+    struct in6_addr address;
     uint8_t mac[NETNAME_MAC];
 };
 
@@ -53,8 +53,9 @@ struct net_tunnel {
     struct in_addr underlay;
 };
 
-/* Packets with this mark are routed by the table of the same number. */
+/* Packets of IPv4 or IPv6 with this mark are routed by the table of the same number. */
 struct net_rule {
+    bool six;
     uint32_t mark;
 };
 
@@ -67,7 +68,9 @@ struct net_port {
 
 struct netplan {
     const struct network_state *state;
-    struct in_addr source; /* address of this machine as containers here see it */
+    struct in_addr source; /* address of this machine as containers here see it … */
+    struct in6_addr source6; /* … and by IPv6 */
+    bool six;              /* there is a network of IPv6 */
     bool tunnelled;        /* there is an underlay to build a VXLAN device on */
     struct net_link link;  /* dev "": not known */
     bool linked;           /* there are peers on it */
@@ -109,16 +112,16 @@ const struct network_publish *netplan_find_publish(const struct netplan *plan, u
 
 /* The service of the plan that has @address, or NULL. */
 const struct network_service *netplan_find_service(const struct netplan *plan,
-                                                   struct in_addr address);
+                                                   const struct in6_addr *address);
 
 /* The MAC that @peer has on the link, or NULL. */
 const uint8_t *netplan_peer_mac(const struct netplan *plan, const struct network_peer *peer);
 
 /* True when @address is in one of the cluster's ranges. */
-bool netplan_is_ours(const struct netplan *plan, struct in_addr address);
+bool netplan_is_ours(const struct netplan *plan, const struct in6_addr *address);
 
 /* True when a container here or on a peer has @address. */
-bool netplan_has_address(const struct netplan *plan, struct in_addr address);
+bool netplan_has_address(const struct netplan *plan, const struct in6_addr *address);
 
 /* Orders by key; routes by table, prefix and so on. For qsort and netdiff.h. */
 int netplan_compare_routes(const void *a, const void *b);

@@ -20,6 +20,7 @@
 
 enum {
     ALIAS_BYTES = 160, /* as in struct netdev */
+    INNER_ROUTES = NETWORK_ENDPOINT_ADDRESSES + 3,
 };
 
 /* The hash of what is set inside: addresses, their networks, MAC and MTU. */
@@ -39,23 +40,41 @@ static void settings_hash(const struct net_port *port, uint32_t mtu, char out[17
     hex_encode(digest, 8, out);
 }
 
-/* The routes of a container: the gateway on the link, each network by it with the address that the
- * network knows, all else by it from the primary address. Returns how many. */
-static size_t inner_routes(const struct network_endpoint *endpoint,
-                           struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2])
+/* The first address of a family; NULL: none. */
+static const struct in6_addr *first_address(const struct network_endpoint *endpoint, bool six)
 {
+    for (size_t i = 0; i < endpoint->addresses_n; i++)
+        if (netip_is4(&endpoint->addresses[i].address) != six)
+            return &endpoint->addresses[i].address;
+    return NULL;
+}
+
+/* The routes of a container: the gateway on the link, each network by it with the address that the
+ * network knows, all else by it from the first address of the family. Returns how many. */
+static size_t inner_routes(const struct network_endpoint *endpoint,
+                           struct net_route routes[INNER_ROUTES])
+{
+    const struct in6_addr gateways[] = {netip_from4(netname_gateway()), netname_gateway6()};
     const struct net_route base = {
         .table = NETNAME_TABLE_MAIN, .type = RTN_UNICAST, .dev = NETNAME_INNER};
-    struct net_route *gateway = &routes[0], *everything = &routes[1];
-    size_t n = 2;
-    *gateway = *everything = base;
-    gateway->prefix = (struct network_prefix){netname_gateway(), 32};
-    everything->via = netname_gateway();
-    everything->source = endpoint->addresses[0].address;
+    size_t n = 1;
+    routes[0] = base;
+    routes[0].prefix = netprefix_of(&gateways[0]);
+    for (int six = 0; six < 2; six++) {
+        const struct in6_addr *first = first_address(endpoint, six);
+        if (!first)
+            continue;
+        struct net_route *all = &routes[n++];
+        *all = base;
+        if (!six)
+            all->prefix = (struct network_prefix){netip_from4((struct in_addr){0}), NETIP_4_BITS};
+        all->via = gateways[six];
+        all->source = *first;
+    }
     for (size_t i = 0; i < endpoint->addresses_n; i++) {
         struct net_route route = base;
         route.prefix = endpoint->addresses[i].network;
-        route.via = netname_gateway();
+        route.via = gateways[!netip_is4(&endpoint->addresses[i].address)];
         route.source = endpoint->addresses[i].address;
         bool known = false;
         for (size_t j = 0; j < n; j++)
@@ -66,10 +85,10 @@ static size_t inner_routes(const struct network_endpoint *endpoint,
     return n;
 }
 
-static bool wants_address(const struct network_endpoint *endpoint, struct in_addr address)
+static bool wants_address(const struct network_endpoint *endpoint, const struct in6_addr *address)
 {
     for (size_t i = 0; i < endpoint->addresses_n; i++)
-        if (endpoint->addresses[i].address.s_addr == address.s_addr)
+        if (netip_equal(&endpoint->addresses[i].address, address))
             return true;
     return false;
 }
@@ -82,10 +101,11 @@ static int inner_addresses(struct netlink *nl, uint32_t index,
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < endpoint->addresses_n; i++)
-        netdev_add_address(nl, index, endpoint->addresses[i].address, RT_SCOPE_UNIVERSE);
+        netdev_add_address(nl, index, &endpoint->addresses[i].address, RT_SCOPE_UNIVERSE);
     for (size_t i = 0; i < present.n; i++) {
         const struct netaddress *a = &present.list[i];
-        if (a->index == index && (a->length != 32 || !wants_address(endpoint, a->address)))
+        if (a->index == index &&
+            (a->length != NETIP_BITS || !wants_address(endpoint, &a->address)))
             netdev_delete_address(nl, index, a);
     }
     return netlink_flush(nl, err);
@@ -110,13 +130,19 @@ static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *er
     if (!dev->up)
         netdev_no_ipv6(nl, NETNAME_INNER);
     netdev_up(nl, NETNAME_INNER, mtu);
-    netroute_put_neighbor(nl, dev->index, netname_gateway(), netname_gateway_mac);
+    const struct in6_addr gateway = netip_from4(netname_gateway()), gateway6 = netname_gateway6();
+    netroute_put_neighbor(nl, dev->index, &gateway, netname_gateway_mac);
+    if (first_address(port->endpoint, true)) {
+        if ((rc = netdev_allow_ipv6(NETNAME_INNER, err)) < 0)
+            return rc;
+        netroute_put_neighbor(nl, dev->index, &gateway6, netname_gateway_mac);
+    }
     rc = netlink_flush(nl, err);
     if (rc == 0)
         rc = inner_addresses(nl, dev->index, port->endpoint, err);
     if (rc < 0)
         return rc;
-    struct net_route routes[NETWORK_ENDPOINT_ADDRESSES + 2];
+    struct net_route routes[INNER_ROUTES];
     return netroute_sync(nl, &devs, routes, inner_routes(port->endpoint, routes), NULL, err);
 }
 
@@ -153,6 +179,8 @@ static int connect_port(struct netlink *nl, const struct netdev *dev, const stru
     }
     if (!dev)
         rc = create_pair(nl, port, mtu, err);
+    if (rc == 0 && first_address(port->endpoint, true))
+        rc = netdev_allow_ipv6(port->name, err);
     if (rc < 0)
         return rc;
     int home;

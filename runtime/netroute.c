@@ -21,6 +21,8 @@ struct sync {
     struct netlink *nl;
     const struct netdevs *devs;
     const char *dev; /* the one whose neighbours are read */
+    uint8_t family;  /* that is being read … */
+    size_t before;   /* … and what there was before */
     char *list;
     size_t n, size;
     bool lost; /* something present was dropped or replaced */
@@ -33,23 +35,38 @@ static void sync_add(struct sync *sync, const void *item)
     memcpy(sync->list + sync->n++ * sync->size, item, sync->size);
 }
 
-static const char *show(struct in_addr address, char out[INET_ADDRSTRLEN])
-{
-    inet_ntop(AF_INET, &address, out, INET_ADDRSTRLEN);
-    return out;
-}
-
 static uint32_t dev_index(const struct sync *sync, const char *name)
 {
     const struct netdev *dev = netdevs_by_name(sync->devs, name);
     return dev ? dev->index : 0;
 }
 
-/* Read with @cb, then diff. */
-static int sync_run(struct sync *sync, const struct netdiff *diff, netlink_dump_cb cb, void *wanted,
+/* Read with @cb what there is of a family, which every @header begins with. */
+static int sync_read(struct sync *sync, netlink_dump_cb cb, uint16_t type, const void *header,
+                     size_t header_len, struct err *err)
+{
+    sync->before = sync->n;
+    memcpy(&sync->family, header, sizeof(sync->family));
+    netlink_dump(sync->nl, type, header, header_len);
+    return netlink_dump_run(sync->nl, cb, sync, err);
+}
+
+/* The same of IPv4, then of IPv6 where there is such a thing. */
+static int sync_read_both(struct sync *sync, netlink_dump_cb cb, uint16_t type, void *header,
+                          size_t header_len, struct err *err)
+{
+    *(uint8_t *)header = AF_INET;
+    int rc = sync_read(sync, cb, type, header, header_len, err);
+    *(uint8_t *)header = AF_INET6;
+    if (rc == 0 && network_has_ipv6())
+        rc = sync_read(sync, cb, type, header, header_len, err);
+    return rc;
+}
+
+/* Behind reading, which went as @rc: bring it to what is wanted. */
+static int sync_end(struct sync *sync, int rc, const struct netdiff *diff, void *wanted,
                     size_t wanted_n, struct err *err)
 {
-    int rc = netlink_dump_run(sync->nl, cb, sync, err);
     if (rc == 0) {
         netdiff_run(diff, wanted, wanted_n, sync->list, sync->n, sync);
         rc = netlink_flush(sync->nl, err);
@@ -65,16 +82,33 @@ static int on_metric(const struct nlattr *attr, void *arg)
     return MNL_CB_OK;
 }
 
+/* An address of either family; what has none stays as it is. */
+static bool read_address(const struct nlattr *attr, struct in6_addr *out)
+{
+    struct in_addr four;
+    if (!netlink_bytes(attr, &four, sizeof(four)))
+        return netlink_bytes(attr, out, sizeof(*out));
+    *out = netip_from4(four);
+    return true;
+}
+
+static void put_address(struct nlmsghdr *msg, uint16_t type, const struct in6_addr *address)
+{
+    size_t len;
+    const void *bytes = netip_bytes(address, &len);
+    mnl_attr_put(msg, type, len, bytes);
+}
+
 static void on_route(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
     if (!msg) {
-        sync->n = 0;
+        sync->n = sync->before;
         return;
     }
     const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
     if (msg->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        info->rtm_family != AF_INET || info->rtm_protocol != NETNAME_PROTOCOL)
+        info->rtm_family != sync->family || info->rtm_protocol != NETNAME_PROTOCOL)
         return;
     const struct nlattr *attrs[RTA_TABLE + 1];
     netlink_attributes(msg, sizeof(*info), attrs, RTA_TABLE);
@@ -82,13 +116,17 @@ static void on_route(const struct nlmsghdr *msg, void *arg)
     if (attrs[RTA_TABLE])
         route.table = netlink_u32(attrs[RTA_TABLE]);
     route.prefix.length = info->rtm_dst_len;
-    netlink_bytes(attrs[RTA_DST], &route.prefix.address, sizeof(route.prefix.address));
-    netlink_bytes(attrs[RTA_GATEWAY], &route.via, sizeof(route.via));
-    netlink_bytes(attrs[RTA_PREFSRC], &route.source, sizeof(route.source));
+    if (sync->family == AF_INET) {
+        route.prefix.length += NETIP_4_BITS;
+        route.prefix.address = netip_from4((struct in_addr){0});
+    }
+    read_address(attrs[RTA_DST], &route.prefix.address);
+    read_address(attrs[RTA_GATEWAY], &route.via);
+    read_address(attrs[RTA_PREFSRC], &route.source);
     if (attrs[RTA_METRICS])
         mnl_attr_parse_nested(attrs[RTA_METRICS], on_metric, &route.mtu);
     const struct netdev *dev = netdevs_by_index(sync->devs, netlink_u32(attrs[RTA_OIF]));
-    if (dev && route.type == RTN_UNICAST)
+    if (dev && route.type != RTN_UNREACHABLE)
         str_fill(route.dev, sizeof(route.dev), dev->name);
     sync_add(sync, &route);
 }
@@ -96,17 +134,18 @@ static void on_route(const struct nlmsghdr *msg, void *arg)
 static bool same_route(const void *a, const void *b)
 {
     const struct net_route *x = a, *y = b;
-    return x->type == y->type && strcmp(x->dev, y->dev) == 0 && x->via.s_addr == y->via.s_addr &&
-           x->source.s_addr == y->source.s_addr && x->mtu == y->mtu;
+    return x->type == y->type && strcmp(x->dev, y->dev) == 0 && netip_equal(&x->via, &y->via) &&
+           netip_equal(&x->source, &y->source) && x->mtu == y->mtu;
 }
 
 static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t flags,
                                       const struct net_route *route)
 {
-    char text[INET_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN];
+    bool onlink = !netip_is_none(&route->via);
     struct rtmsg info = {
-        .rtm_family = AF_INET,
-        .rtm_dst_len = route->prefix.length,
+        .rtm_family = netprefix_is4(&route->prefix) ? AF_INET : AF_INET6,
+        .rtm_dst_len = (uint8_t)netprefix_bits(&route->prefix),
         .rtm_table = RT_TABLE_UNSPEC,
         .rtm_protocol = NETNAME_PROTOCOL,
         .rtm_scope = RT_SCOPE_UNIVERSE,
@@ -116,14 +155,15 @@ static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t
         info.rtm_scope = RT_SCOPE_NOWHERE; /* any */
     else if (route->type == RTN_LOCAL)
         info.rtm_scope = RT_SCOPE_HOST;
-    else if (route->type == RTN_UNICAST && route->via.s_addr == 0)
+    else if (route->type == RTN_UNICAST && !onlink)
         info.rtm_scope = RT_SCOPE_LINK;
-    if (type == RTM_NEWROUTE && route->via.s_addr)
+    if (type == RTM_NEWROUTE && onlink)
         info.rtm_flags = RTNH_F_ONLINK;
     struct nlmsghdr *msg =
         netlink_request(sync->nl, type, flags, &info, sizeof(info), "route to %s/%u",
-                        show(route->prefix.address, text), route->prefix.length);
-    mnl_attr_put(msg, RTA_DST, sizeof(route->prefix.address), &route->prefix.address);
+                        netip_text(&route->prefix.address, text), netprefix_bits(&route->prefix));
+    if (netprefix_bits(&route->prefix))
+        put_address(msg, RTA_DST, &route->prefix.address);
     mnl_attr_put_u32(msg, RTA_TABLE, route->table);
     return msg;
 }
@@ -141,10 +181,10 @@ static void put_route(void *ctx, const void *wanted, const void *present)
     struct nlmsghdr *msg = route_request(sync, RTM_NEWROUTE, flags, route);
     if (index)
         mnl_attr_put_u32(msg, RTA_OIF, index);
-    if (route->via.s_addr)
-        mnl_attr_put(msg, RTA_GATEWAY, sizeof(route->via), &route->via);
-    if (route->source.s_addr)
-        mnl_attr_put(msg, RTA_PREFSRC, sizeof(route->source), &route->source);
+    if (!netip_is_none(&route->via))
+        put_address(msg, RTA_GATEWAY, &route->via);
+    if (!netip_is_none(&route->source))
+        put_address(msg, RTA_PREFSRC, &route->source);
     if (route->mtu) {
         struct nlattr *metrics = mnl_attr_nest_start(msg, RTA_METRICS);
         mnl_attr_put_u32(msg, RTAX_MTU, route->mtu);
@@ -168,9 +208,9 @@ int netroute_sync(struct netlink *nl, const struct netdevs *devs, struct net_rou
                                         .put = put_route,
                                         .drop = drop_route};
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_route)};
-    const struct rtmsg info = {.rtm_family = AF_INET, .rtm_protocol = NETNAME_PROTOCOL};
-    netlink_dump(nl, RTM_GETROUTE, &info, sizeof(info));
-    int rc = sync_run(&sync, &diff, on_route, wanted, wanted_n, err);
+    struct rtmsg info = {.rtm_protocol = NETNAME_PROTOCOL};
+    int rc = sync_read_both(&sync, on_route, RTM_GETROUTE, &info, sizeof(info), err);
+    rc = sync_end(&sync, rc, &diff, wanted, wanted_n, err);
     if (ret_lost)
         *ret_lost = sync.lost;
     return rc;
@@ -188,13 +228,13 @@ static bool read_neighbor(const struct sync *sync, const struct nlmsghdr *msg, u
 {
     const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
     if (msg->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(msg) < sizeof(*info) ||
-        info->ndm_family != AF_INET || !(info->ndm_state & states))
+        info->ndm_family != sync->family || !(info->ndm_state & states))
         return false;
     const struct netdev *dev = netdevs_by_index(sync->devs, (uint32_t)info->ndm_ifindex);
     const struct nlattr *attrs[NDA_LLADDR + 1];
     netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
     *ret = (struct net_neighbor){0};
-    if (!dev || !netlink_bytes(attrs[NDA_DST], &ret->address, sizeof(ret->address)) ||
+    if (!dev || !read_address(attrs[NDA_DST], &ret->address) ||
         !netlink_bytes(attrs[NDA_LLADDR], ret->mac, sizeof(ret->mac)))
         return false;
     str_fill(ret->dev, sizeof(ret->dev), dev->name);
@@ -206,7 +246,7 @@ static void on_neighbor(const struct nlmsghdr *msg, void *arg)
     struct sync *sync = arg;
     struct net_neighbor neighbor;
     if (!msg)
-        sync->n = 0;
+        sync->n = sync->before;
     else if (read_neighbor(sync, msg, NUD_PERMANENT, &neighbor) && is_ours(neighbor.dev))
         sync_add(sync, &neighbor);
 }
@@ -217,7 +257,7 @@ static void on_machine(const struct nlmsghdr *msg, void *arg)
     struct sync *sync = arg;
     struct net_neighbor neighbor;
     if (!msg)
-        sync->n = 0;
+        sync->n = sync->before;
     else if (read_neighbor(sync, msg, states, &neighbor) && strcmp(neighbor.dev, sync->dev) == 0)
         sync_add(sync, &neighbor);
 }
@@ -227,8 +267,7 @@ int netroute_read_machines(struct netlink *nl, const struct netdevs *devs, const
 {
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_neighbor), .dev = dev};
     const struct ndmsg info = {.ndm_family = AF_INET};
-    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
-    int rc = netlink_dump_run(nl, on_machine, &sync, err);
+    int rc = sync_read(&sync, on_machine, RTM_GETNEIGH, &info, sizeof(info), err);
     if (sync.n)
         qsort(sync.list, sync.n, sync.size, netplan_compare_neighbors);
     *ret = (struct net_neighbor *)(void *)sync.list;
@@ -243,19 +282,19 @@ static bool same_neighbor(const void *a, const void *b)
 }
 
 static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
-                             struct in_addr address, const uint8_t mac[NETNAME_MAC])
+                             const struct in6_addr *address, const uint8_t mac[NETNAME_MAC])
 {
-    char text[INET_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN];
     const struct ndmsg info = {
-        .ndm_family = AF_INET, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
+        .ndm_family = netip_is4(address) ? AF_INET : AF_INET6, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
     uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
     struct nlmsghdr *msg =
-        netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s", show(address, text));
-    mnl_attr_put(msg, NDA_DST, sizeof(address), &address);
+        netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s", netip_text(address, text));
+    put_address(msg, NDA_DST, address);
     mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, mac);
 }
 
-void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
+void netroute_put_neighbor(struct netlink *nl, uint32_t index, const struct in6_addr *address,
                            const uint8_t mac[NETNAME_MAC])
 {
     neighbor_request(nl, RTM_NEWNEIGH, index, address, mac);
@@ -265,7 +304,7 @@ static void sync_neighbor(struct sync *sync, uint16_t type, const struct net_nei
 {
     uint32_t index = dev_index(sync, neighbor->dev);
     if (index) /* else its device could not be made, which was told */
-        neighbor_request(sync->nl, type, index, neighbor->address, neighbor->mac);
+        neighbor_request(sync->nl, type, index, &neighbor->address, neighbor->mac);
 }
 
 static void put_neighbor(void *ctx, const void *wanted, const void *present)
@@ -288,16 +327,16 @@ int netroute_sync_neighbors(struct netlink *nl, const struct netdevs *devs,
                                         .put = put_neighbor,
                                         .drop = drop_neighbor};
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_neighbor)};
-    const struct ndmsg info = {.ndm_family = AF_INET};
-    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
-    return sync_run(&sync, &diff, on_neighbor, wanted, wanted_n, err);
+    struct ndmsg info = {0};
+    int rc = sync_read_both(&sync, on_neighbor, RTM_GETNEIGH, &info, sizeof(info), err);
+    return sync_end(&sync, rc, &diff, wanted, wanted_n, err);
 }
 
 static void on_tunnel(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
     if (!msg) {
-        sync->n = 0;
+        sync->n = sync->before;
         return;
     }
     const struct ndmsg *info = mnl_nlmsg_get_payload(msg);
@@ -320,7 +359,8 @@ static bool same_tunnel(const void *a, const void *b)
 
 static void tunnel_request(struct sync *sync, uint16_t type, const struct net_tunnel *tunnel)
 {
-    char text[INET_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN];
+    const struct in6_addr there = netip_from4(tunnel->underlay);
     uint32_t index = dev_index(sync, NETNAME_TUNNEL);
     if (!index)
         return; /* its device could not be made, which was told */
@@ -330,7 +370,7 @@ static void tunnel_request(struct sync *sync, uint16_t type, const struct net_tu
                                .ndm_flags = NTF_SELF};
     uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
     struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
-                                           "tunnel to %s", show(tunnel->underlay, text));
+                                           "tunnel to %s", netip_text(&there, text));
     mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, tunnel->mac);
     mnl_attr_put(msg, NDA_DST, sizeof(tunnel->underlay), &tunnel->underlay);
 }
@@ -356,15 +396,15 @@ int netroute_sync_tunnels(struct netlink *nl, const struct netdevs *devs, struct
                                         .drop = drop_tunnel};
     struct sync sync = {.nl = nl, .devs = devs, .size = sizeof(struct net_tunnel)};
     const struct ndmsg info = {.ndm_family = AF_BRIDGE};
-    netlink_dump(nl, RTM_GETNEIGH, &info, sizeof(info));
-    return sync_run(&sync, &diff, on_tunnel, wanted, wanted_n, err);
+    int rc = sync_read(&sync, on_tunnel, RTM_GETNEIGH, &info, sizeof(info), err);
+    return sync_end(&sync, rc, &diff, wanted, wanted_n, err);
 }
 
 static void on_rule(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
     if (!msg) {
-        sync->n = 0;
+        sync->n = sync->before;
         return;
     }
     const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(msg);
@@ -376,13 +416,15 @@ static void on_rule(const struct nlmsghdr *msg, void *arg)
     netlink_bytes(attrs[FRA_PROTOCOL], &protocol, sizeof(protocol));
     if (netlink_u32(attrs[FRA_PRIORITY]) != NETNAME_RULE_PRIORITY || protocol != NETNAME_PROTOCOL)
         return;
-    struct net_rule rule = {.mark = netlink_u32(attrs[FRA_FWMARK])};
+    struct net_rule rule = {.six = sync->family == AF_INET6,
+                            .mark = netlink_u32(attrs[FRA_FWMARK])};
     sync_add(sync, &rule);
 }
 
 static void rule_request(struct sync *sync, uint16_t type, const struct net_rule *rule)
 {
-    const struct fib_rule_hdr info = {.family = AF_INET, .action = FR_ACT_TO_TBL};
+    const struct fib_rule_hdr info = {.family = rule->six ? AF_INET6 : AF_INET,
+                                      .action = FR_ACT_TO_TBL};
     uint16_t flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
     struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
                                            "routing rule for mark %#x", rule->mark);
@@ -411,7 +453,7 @@ int netroute_sync_rules(struct netlink *nl, struct net_rule *wanted, size_t want
                                         .put = put_rule,
                                         .drop = drop_rule};
     struct sync sync = {.nl = nl, .size = sizeof(struct net_rule)};
-    const struct fib_rule_hdr info = {.family = AF_INET};
-    netlink_dump(nl, RTM_GETRULE, &info, sizeof(info));
-    return sync_run(&sync, &diff, on_rule, wanted, wanted_n, err);
+    struct fib_rule_hdr info = {0};
+    int rc = sync_read_both(&sync, on_rule, RTM_GETRULE, &info, sizeof(info), err);
+    return sync_end(&sync, rc, &diff, wanted, wanted_n, err);
 }

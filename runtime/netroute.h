@@ -32,7 +32,7 @@ int netroute_read_machines(struct netlink *nl, const struct netdevs *devs, const
                            struct net_neighbor **ret, size_t *ret_n, struct err *err);
 
 /* Ask for one fixed neighbour on link @index. */
-void netroute_put_neighbor(struct netlink *nl, uint32_t index, struct in_addr address,
+void netroute_put_neighbor(struct netlink *nl, uint32_t index, const struct in6_addr *address,
                            const uint8_t mac[NETNAME_MAC]);
 
 /* Forwarding entries of the VXLAN device. */

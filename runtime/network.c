@@ -17,12 +17,14 @@
 #include "runtime/ruleset.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     VXLAN_OVERHEAD = 50, /* outer Ethernet, IPv4, UDP and VXLAN headers */
@@ -86,6 +88,41 @@ static int enable_forwarding(struct err *err)
     return rc;
 }
 
+bool network_has_ipv6(void)
+{
+    return access("/proc/sys/net/ipv6/conf", F_OK) == 0;
+}
+
+/* A machine that forwards takes no more advertisements of routers (RFC 4861, section 6.2.2), unless
+ * told so for each link: it would lose its own way out. */
+static int keep_advertised_routes(struct err *err)
+{
+    DIR *dir = opendir("/proc/sys/net/ipv6/conf");
+    int rc = 0;
+    if (!dir)
+        return err_errno(err, errno, "settings of IPv6");
+    for (const struct dirent *entry; rc == 0 && (entry = readdir(dir));) {
+        long value;
+        if (entry->d_name[0] == '.' || str_equal(entry->d_name, "all"))
+            continue;
+        cleanup_free char *path = str_printf("/proc/sys/net/ipv6/conf/%s/accept_ra", entry->d_name);
+        if (sysctl_read(path, &value, err) == 0 && value == 1) /* one may be gone by now */
+            rc = file_write_kernel(path, "2", err);
+    }
+    closedir(dir);
+    return rc;
+}
+
+static int enable_forwarding6(struct err *err)
+{
+    const char path[] = "/proc/sys/net/ipv6/conf/all/forwarding";
+    long value;
+    int rc = sysctl_read(path, &value, err);
+    if (rc == 0 && value == 0 && (rc = keep_advertised_routes(err)) == 0)
+        rc = file_write_kernel(path, "1", err);
+    return rc;
+}
+
 /* Find the link that has our address. */
 static const struct netdev *find_link(const struct apply *apply, const struct network_state *state,
                                       struct net_link *ret)
@@ -93,10 +130,13 @@ static const struct netdev *find_link(const struct apply *apply, const struct ne
     for (size_t i = 0; i < apply->addresses.n; i++) {
         const struct netaddress *a = &apply->addresses.list[i];
         const struct netdev *dev = netdevs_by_index(&apply->devs, a->index);
-        if (a->address.s_addr != state->underlay.s_addr || !dev)
+        struct in6_addr underlay = netip_from4(state->underlay);
+        if (!netip_equal(&a->address, &underlay) || !dev)
             continue;
-        uint32_t mask = htonl(a->length ? UINT32_MAX << (32 - a->length) : 0);
-        ret->prefix = (struct network_prefix){{a->address.s_addr & mask}, a->length};
+        unsigned bits = a->length - NETIP_4_BITS;
+        struct in_addr first = {state->underlay.s_addr &
+                                htonl(bits ? UINT32_MAX << (32 - bits) : 0)};
+        ret->prefix = (struct network_prefix){netip_from4(first), a->length};
         str_fill(ret->dev, sizeof(ret->dev), dev->name);
         return dev;
     }
@@ -119,7 +159,7 @@ static int find_mtu(struct apply *apply, const struct netdev *link, struct err *
 }
 
 /* Ask for @address on link @name. */
-static void ensure_address(struct apply *apply, const char *name, struct in_addr address,
+static void ensure_address(struct apply *apply, const char *name, const struct in6_addr *address,
                            uint8_t scope)
 {
     const struct netdev *dev = netdevs_by_name(&apply->devs, name);
@@ -127,23 +167,43 @@ static void ensure_address(struct apply *apply, const char *name, struct in_addr
         return;
     for (size_t i = 0; i < apply->addresses.n; i++) {
         const struct netaddress *a = &apply->addresses.list[i];
-        if (a->index == dev->index && a->address.s_addr == address.s_addr && a->length == 32)
+        if (a->index == dev->index && netip_equal(&a->address, address) && a->length == NETIP_BITS)
             return;
     }
     netdev_add_address(apply->route, dev->index, address, scope);
 }
 
-/* The gateway on the loopback device; and on the tunnel device our hop, without which the kernel
- * takes no packet there from sources that it would reach by other links. Their scopes keep them
- * from being chosen as sources. */
+/* Ask for hops of IPv6 to be deleted but @keep, which may be NULL: this machine may have been
+ * another member. */
+static void delete_hops6(struct netlink *nl, const struct netaddresses *addresses, uint32_t lo,
+                         const struct in6_addr *keep)
+{
+    const struct network_prefix hops = {netname_peer_hop6(0), NETIP_BITS - 16};
+    for (size_t i = 0; i < addresses->n; i++) {
+        const struct netaddress *a = &addresses->list[i];
+        if (a->index == lo && netprefix_contains(&hops, &a->address) &&
+            !(keep && netip_equal(&a->address, keep)))
+            netdev_delete_address(nl, lo, a);
+    }
+}
+
+/* The gateway on the loopback device, and there our hop of IPv6; and on the tunnel device our hop,
+ * without which the kernel takes no packet there from sources that it would reach by other links.
+ * Their scopes keep them from being chosen as sources. */
 static int ensure_addresses(struct apply *apply, struct err *err)
 {
     const struct netdev *lo = netdevs_by_name(&apply->devs, "lo");
     if (lo && !lo->up)
         netdev_up(apply->route, "lo", lo->mtu);
-    ensure_address(apply, "lo", netname_gateway(), RT_SCOPE_HOST);
-    ensure_address(apply, NETNAME_TUNNEL, netname_peer_hop(apply->plan.state->node_id),
-                   RT_SCOPE_LINK);
+    const struct in6_addr gateway = netip_from4(netname_gateway());
+    const struct in6_addr hop = netip_from4(netname_peer_hop(apply->plan.state->node_id));
+    ensure_address(apply, "lo", &gateway, RT_SCOPE_HOST);
+    ensure_address(apply, NETNAME_TUNNEL, &hop, RT_SCOPE_LINK);
+    if (lo)
+        delete_hops6(apply->route, &apply->addresses, lo->index,
+                     apply->plan.six ? &apply->plan.source6 : NULL);
+    if (apply->plan.six)
+        ensure_address(apply, "lo", &apply->plan.source6, RT_SCOPE_HOST);
     return netlink_flush(apply->route, err);
 }
 
@@ -154,6 +214,8 @@ static int ensure_tunnel(struct apply *apply, struct err *err)
     if (rc == 0)
         rc = netdev_ensure_tunnel(apply->route, &apply->devs, &apply->plan, apply->mtu, strict != 0,
                                   err);
+    if (rc == 0 && apply->plan.six && apply->plan.tunnelled)
+        rc = netdev_allow_ipv6(NETNAME_TUNNEL, err);
     if (rc == 0)
         rc = read_devs(apply->route, &apply->devs, err);
     return rc;
@@ -258,10 +320,10 @@ static void sync_routes(struct apply *apply)
 }
 
 static const struct net_neighbor *find_machine(const struct network_memory *memory, const char *dev,
-                                               struct in_addr address)
+                                               const struct in6_addr *address)
 {
     for (size_t i = 0; i < memory->machines_n; i++)
-        if (memory->machines[i].address.s_addr == address.s_addr &&
+        if (netip_equal(&memory->machines[i].address, address) &&
             strcmp(memory->machines[i].dev, dev) == 0)
             return &memory->machines[i];
     return NULL;
@@ -276,12 +338,12 @@ static int find_machines(struct apply *apply, const struct network_state *state,
     size_t n, kept_n = 0;
     int rc = netroute_read_machines(apply->route, &apply->devs, link->dev, &now, &n, err);
     for (size_t i = 0; i < state->peers_n; i++) {
-        struct net_neighbor key = {.address = state->peers[i].underlay};
+        struct net_neighbor key = {.address = netip_from4(state->peers[i].underlay)};
         str_fill(key.dev, sizeof(key.dev), link->dev);
         const struct net_neighbor *found =
             n ? bsearch(&key, now, n, sizeof(key), netplan_compare_neighbors) : NULL;
         if (!found)
-            found = find_machine(memory, link->dev, key.address);
+            found = find_machine(memory, link->dev, &key.address);
         if (found)
             kept[kept_n++] = *found;
     }
@@ -322,7 +384,7 @@ static void run(struct apply *apply, const struct netdev *link)
     bool guarded = sync_rules(apply, &err) == 0;
     if (!guarded)
         note(apply, &err);
-    if (enable_forwarding(&err) < 0)
+    if (enable_forwarding(&err) < 0 || (apply->plan.six && enable_forwarding6(&err) < 0))
         note(apply, &err);
     if (find_mtu(apply, link, &err) < 0)
         note(apply, &err);
@@ -404,11 +466,18 @@ static int clear_links(struct netlink *nl, const struct netdevs *devs, struct er
     const struct netdev *lo = netdevs_by_name(devs, "lo");
     if (tunnel && strcmp(tunnel->kind, "vxlan") == 0)
         netdev_delete(nl, tunnel);
-    const struct netaddress gateway = {
-        .address = netname_gateway(), .length = 32, .scope = RT_SCOPE_HOST};
+    const struct netaddress gateway = {.address = netip_from4(netname_gateway()),
+                                       .length = NETIP_BITS,
+                                       .scope = RT_SCOPE_HOST};
     if (lo)
         netdev_delete_address(nl, lo->index, &gateway);
-    return netlink_flush(nl, err);
+    int rc = netlink_flush(nl, err);
+    cleanup_netaddresses struct netaddresses addresses = {0};
+    if (rc == 0 && lo && (rc = netaddresses_read(nl, &addresses, err)) == 0) {
+        delete_hops6(nl, &addresses, lo->index, NULL);
+        rc = netlink_flush(nl, err);
+    }
+    return rc;
 }
 
 int network_clear(struct err *err)
@@ -471,9 +540,10 @@ int network_default_address(struct in_addr *ret_address, struct err *err)
         const struct netaddress *a = &addresses.list[i];
         const struct netdev *dev = netdevs_by_index(&devs, a->index);
         if (!dev || !dev->up || a->scope != RT_SCOPE_UNIVERSE || is_port(dev) ||
+            !netip_is4(&a->address) ||
             strcmp(dev->name, "lo") == 0 || strcmp(dev->name, NETNAME_TUNNEL) == 0)
             continue;
-        *ret_address = a->address;
+        *ret_address = netip_to4(&a->address);
         return 0;
     }
     return err_set(err, ERR_NOTFOUND,

@@ -3,7 +3,8 @@
  * network - this machine's part of the routed network.
  *
  * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
- * which every machine holds on its loopback device. Between machines there are /32 routes over one
+ * which every machine holds on its loopback device; for IPv6 it has /128 addresses beside, and
+ * fe80::1, which nobody holds: neighbours are told, not asked for. Between machines there are /32 routes over one
  * VXLAN device with static neighbours and forwarding entries; what containers of one network send
  * each other takes plain routes instead where both machines are on one link and the caller found
  * that such packets get through (network_peer.plain). One nftables table holds isolation,
@@ -14,7 +15,8 @@
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
  * rule priority 8700, marks and tables 0x5748nnnn) and nothing else is touched but ip_forward,
- * which is turned on, and Docker's chain for the rules of others (foreign.h).
+ * which is turned on (that of IPv6 where a network has it, and accept_ra then stays as if it were
+ * not), and Docker's chain for the rules of others (foreign.h).
  *
  * A server at the gateway address (DNS) must bind to it: what answers from 0.0.0.0 would answer
  * with another source.
@@ -24,6 +26,8 @@
 #ifndef WHERRY_RUNTIME_NETWORK_H
 #define WHERRY_RUNTIME_NETWORK_H
 
+#include "base/netip.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,20 +36,14 @@
 struct err;
 
 enum {
-    NETWORK_ENDPOINT_ADDRESSES = 16,
+    NETWORK_ENDPOINT_ADDRESSES = 32,
 };
 
 #define NETWORK_GATEWAY "169.254.1.1"
 
-/* A range of addresses of one network, e.g. 10.192.16.0/20. Host byte order is never used here. */
-struct network_prefix {
-    struct in_addr address;
-    uint8_t length;
-};
-
-/* One address of a container in one network. */
+/* One address of a container in one network, of IPv4 or IPv6; each network is of one of them. */
 struct network_address {
-    struct in_addr address;
+    struct in6_addr address;
     struct network_prefix network;
 };
 
@@ -53,7 +51,8 @@ struct network_address {
 struct network_endpoint {
     const char *id;    /* the container's id */
     const char *netns; /* where its namespace is bind-mounted */
-    struct network_address addresses[NETWORK_ENDPOINT_ADDRESSES]; /* the first is the primary */
+    struct network_address addresses[NETWORK_ENDPOINT_ADDRESSES];
+    /* … the first of each family is what it is outside; one of IPv4 it has in any case */
     size_t addresses_n;
 };
 
@@ -68,12 +67,12 @@ struct network_peer {
 /* A container address that lives on another member. Of several rows for one address the last
  * counts; a container here comes before all. */
 struct network_remote {
-    struct in_addr address;
+    struct in6_addr address;
     uint32_t peer; /* node id */
 };
 
 struct network_backend {
-    struct in_addr address;
+    struct in6_addr address;
     uint16_t port; /* in the container */
 };
 
@@ -81,15 +80,17 @@ struct network_backend {
 struct network_publish {
     uint8_t protocol;                       /* IPPROTO_TCP or IPPROTO_UDP */
     uint16_t port;                          /* on the member's own addresses, 127.0.0.1 included */
-    const struct network_backend *backends; /* healthy tasks anywhere; none: the port is refused */
+    bool has6;                              /* it is answered over IPv6 too */
+    const struct network_backend *backends; /* healthy tasks anywhere, by each family's address;
+                                             * none: the port is refused */
     size_t backends_n;
 };
 
 /* An address that stands for several containers, in one network. Who reaches the address reaches
  * one of them by chance, and stays with it while the connection lasts. */
 struct network_service {
-    struct in_addr address;
-    const struct in_addr *backends; /* of its healthy tasks anywhere; none: it is refused */
+    struct in6_addr address;
+    const struct in6_addr *backends; /* of its healthy tasks anywhere; none: it is refused */
     size_t backends_n;
 };
 
@@ -115,6 +116,9 @@ struct network_state {
     const struct network_prefix *internals; /* those networks that lead nowhere else */
     size_t internals_n;
 };
+
+/* Whether the kernel has IPv6. Where it has none no network of it may be in a state. */
+bool network_has_ipv6(void);
 
 /* Make the kernel agree with @state: VXLAN device, gateway address, sysctls, veths and addresses in
  * each endpoint's namespace, routes, neighbours, rules and the nftables table. Reply traffic of a

@@ -164,7 +164,6 @@ void nft_set_ranges(struct nft_set *set)
 
 void nft_set_intervals(struct nft_set *set)
 {
-    check(set->key_len == sizeof(uint32_t));
     set->flags |= NFT_SET_INTERVAL;
 }
 
@@ -203,6 +202,15 @@ static struct nftnl_set_elem *add_element(struct nft_set *set, const void *key)
     return element;
 }
 
+/* Where a range is over: the first key behind it. False: there is none. */
+static bool next_key(unsigned char *key, size_t len)
+{
+    while (len > 0 && ++key[--len] == 0)
+        if (len == 0)
+            return false;
+    return true;
+}
+
 void nft_set_add(struct nft_set *set, const void *key, const void *end_key, const void *data)
 {
     if (set->loose) {
@@ -212,13 +220,11 @@ void nft_set_add(struct nft_set *set, const void *key, const void *end_key, cons
     }
     struct nftnl_set_elem *element = add_element(set, key);
     if (end_key && !(set->flags & NFT_SET_CONCAT)) {
-        /* Where the range is over: the first key behind it. */
-        uint32_t behind;
-        memcpy(&behind, end_key, sizeof(behind));
-        behind = htonl(ntohl(behind) + 1);
-        if (behind == 0)
+        unsigned char behind[NFT_KEY_MAX];
+        memcpy(behind, end_key, set->key_len);
+        if (!next_key(behind, set->key_len))
             return; /* it ends with the last key there is */
-        nftnl_set_elem_set_u32(add_element(set, &behind), NFTNL_SET_ELEM_FLAGS,
+        nftnl_set_elem_set_u32(add_element(set, behind), NFTNL_SET_ELEM_FLAGS,
                                NFT_SET_ELEM_INTERVAL_END);
     } else if (end_key)
         nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY_END, end_key, set->key_len);
@@ -269,7 +275,7 @@ static void put_set(struct nft_batch *b, const struct nft_set *set)
     if (set->data_len)
         nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, set->data_len);
     if (set->flags & NFT_SET_CONCAT) {
-        const uint8_t fields[] = {4, 4};
+        const uint8_t fields[] = {(uint8_t)(set->key_len / 2), (uint8_t)(set->key_len / 2)};
         nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, fields, sizeof(fields));
     }
     put_byte_order(s, set);

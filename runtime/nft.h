@@ -36,7 +36,7 @@ struct nftnl_rule;
 struct nft_set;
 
 enum {
-    NFT_SETS_MAX = 16,
+    NFT_SETS_MAX = 24,
     NFT_KEY_MAX = 32,
     NFT_DATA_MAX = 32,
     NFT_PART_CHAIN = -1,
@@ -48,6 +48,7 @@ enum {
 enum nft_type {
     NFT_TYPE_INTEGER = 4,
     NFT_TYPE_IPV4 = 7,
+    NFT_TYPE_IPV6 = 8,
     NFT_TYPE_ETHER = 9,
     NFT_TYPE_PROTOCOL = 12,
     NFT_TYPE_SERVICE = 13,
@@ -121,10 +122,10 @@ void nft_set_data(struct nft_set *set, uint32_t type, uint32_t len);
 /* Its elements are loose. */
 void nft_set_loose(struct nft_set *set);
 
-/* The keys are ranges over two fields of 4 bytes each. */
+/* The keys are ranges over two fields of half the bytes each. */
 void nft_set_ranges(struct nft_set *set);
 
-/* The keys are ranges of one field of 4 bytes in network byte order. */
+/* The keys are ranges of one field in network byte order. */
 void nft_set_intervals(struct nft_set *set);
 
 /* Add an element; @end is the key at the end of its range, @data what it maps to; both may be NULL.
@@ -169,8 +170,9 @@ void nft_map(struct nftnl_rule *rule, const char *set, uint32_t id, uint32_t reg
 void nft_set_mark(struct nftnl_rule *rule, uint32_t reg);
 void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t reg);
 
-/* Translate (NFT_NAT_DNAT, NFT_NAT_SNAT) to the address in @reg; @port_reg 0 keeps the port. */
-void nft_nat(struct nftnl_rule *rule, uint32_t type, uint32_t reg, uint32_t port_reg);
+/* Translate (NFT_NAT_DNAT, NFT_NAT_SNAT) packets of @family (NFPROTO_*) to the address in @reg;
+ * @port_reg 0 keeps the port. */
+void nft_nat(struct nftnl_rule *rule, uint8_t family, uint32_t type, uint32_t reg, uint32_t port_reg);
 void nft_masquerade(struct nftnl_rule *rule);
 
 /* Refuse: NFT_REJECT_TCP_RST, or NFT_REJECT_ICMPX_UNREACH with a code. */

@@ -132,11 +132,12 @@ void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t reg)
     nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_SREG, reg);
 }
 
-void nft_nat(struct nftnl_rule *rule, uint32_t type, uint32_t reg, uint32_t port_reg)
+void nft_nat(struct nftnl_rule *rule, uint8_t family, uint32_t type, uint32_t reg,
+             uint32_t port_reg)
 {
     struct nftnl_expr *expr = add(rule, "nat");
     nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_TYPE, type);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_FAMILY, family);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg);
     if (port_reg)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN, port_reg);

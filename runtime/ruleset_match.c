@@ -7,7 +7,44 @@
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <stddef.h>
 #include <string.h>
+
+const struct match_family match_ip4 = {
+    .number = NFPROTO_IPV4,
+    .len = sizeof(struct in_addr),
+    .source = offsetof(struct iphdr, saddr),
+    .destination = offsetof(struct iphdr, daddr),
+    .original = NFT_CT_DST_IP,
+    .type = NFT_TYPE_IPV4,
+    .endpoints = "endpoints",
+    .pairs = "pairs",
+    .ranges = "ranges",
+    .internals = "internals",
+    .itself = "itself",
+    .ports = "ports",
+    .closed = "closed",
+    .services = "services",
+};
+
+const struct match_family match_ip6 = {
+    .number = NFPROTO_IPV6,
+    .len = sizeof(struct in6_addr),
+    .source = offsetof(struct ip6_hdr, ip6_src),
+    .destination = offsetof(struct ip6_hdr, ip6_dst),
+    .original = NFT_CT_DST_IP6,
+    .type = NFT_TYPE_IPV6,
+    .endpoints = "endpoints6",
+    .pairs = "pairs6",
+    .ranges = "ranges6",
+    .internals = "internals6",
+    .itself = "itself6",
+    .ports = "ports6",
+    .closed = "closed6",
+    .services = "services6",
+};
 
 void match_device(struct nftnl_rule *rule, uint32_t key, uint32_t op, const char *name)
 {
@@ -34,45 +71,57 @@ void match_to_tunnel(struct nftnl_rule *rule)
     match_device(rule, NFT_META_OIFNAME, NFT_CMP_EQ, NETNAME_TUNNEL);
 }
 
-void match_ipv4(struct nftnl_rule *rule)
+void match_family(struct nftnl_rule *rule, const struct match_family *family)
 {
-    const uint8_t family = NFPROTO_IPV4;
     nft_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
-    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &family, sizeof(family));
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &family->number, sizeof(family->number));
 }
 
-void match_prefix(struct nftnl_rule *rule, uint32_t field, uint32_t op,
-                  const struct network_prefix *prefix)
+void match_ipv4(struct nftnl_rule *rule)
 {
-    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, field, 4, NFT_REG_1);
-    if (prefix->length < 32) {
-        uint32_t mask = htonl(prefix->length ? UINT32_MAX << (32 - prefix->length) : 0);
-        nft_and(rule, NFT_REG_1, &mask, sizeof(mask));
-    }
-    nft_compare(rule, op, NFT_REG_1, &prefix->address, sizeof(prefix->address));
+    match_family(rule, &match_ip4);
 }
 
 void match_address(struct nftnl_rule *rule, uint32_t field, uint32_t op, struct in_addr address)
 {
-    const struct network_prefix prefix = {address, 32};
-    match_prefix(rule, field, op, &prefix);
-}
-
-struct network_prefix match_loopback_range(void)
-{
-    return (struct network_prefix){{htonl(INADDR_LOOPBACK & 0xff000000)}, 8};
-}
-
-void match_set(struct nftnl_rule *rule, uint32_t field, const char *set, bool not )
-{
     nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, field, 4, NFT_REG_1);
+    nft_compare(rule, op, NFT_REG_1, &address, sizeof(address));
+}
+
+void match_loopback(struct nftnl_rule *rule, uint32_t field)
+{
+    const uint32_t mask = htonl(0xff000000), first = htonl(INADDR_LOOPBACK & 0xff000000);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, field, 4, NFT_REG_1);
+    nft_and(rule, NFT_REG_1, &mask, sizeof(mask));
+    nft_compare(rule, NFT_CMP_EQ, NFT_REG_1, &first, sizeof(first));
+}
+
+void match_loopback6(struct nftnl_rule *rule, uint32_t op)
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, match_ip6.destination, match_ip6.len, NFT_REG_1);
+    nft_compare(rule, op, NFT_REG_1, &in6addr_loopback, sizeof(in6addr_loopback));
+}
+
+void match_source(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                  bool not )
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family->source, family->len, NFT_REG_1);
     nft_find(rule, set, NFT_REG_1, not );
 }
 
-void match_pair(struct nftnl_rule *rule, const char *set, bool not )
+void match_destination(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                       bool not )
 {
-    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SOURCE, 4, NFT_REG32_00);
-    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_DESTINATION, 4, NFT_REG32_01);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family->destination, family->len, NFT_REG_1);
+    nft_find(rule, set, NFT_REG_1, not );
+}
+
+void match_pair(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                bool not )
+{
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family->source, family->len, NFT_REG32_00);
+    nft_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family->destination, family->len,
+                NFT_REG32_00 + family->len / 4);
     nft_find(rule, set, NFT_REG_1, not );
 }
 
@@ -124,10 +173,12 @@ void rule_end_verdict(struct nft_batch *b, struct nftnl_rule *rule, int verdict)
     nft_rule_end(b, rule);
 }
 
-void rule_end_snat(struct nft_batch *b, struct nftnl_rule *rule, struct in_addr source)
+void rule_end_snat(struct nft_batch *b, struct nftnl_rule *rule, const struct in6_addr *source)
 {
-    nft_immediate(rule, NFT_REG_1, &source, sizeof(source));
-    nft_nat(rule, NFT_NAT_SNAT, NFT_REG_1, 0);
+    size_t len;
+    const void *bytes = netip_bytes(source, &len);
+    nft_immediate(rule, NFT_REG_1, bytes, (uint32_t)len);
+    nft_nat(rule, netip_is4(source) ? NFPROTO_IPV4 : NFPROTO_IPV6, NFT_NAT_SNAT, NFT_REG_1, 0);
     nft_rule_end(b, rule);
 }
 

@@ -10,9 +10,18 @@
 #include "runtime/network.h"
 #include "runtime/nft.h"
 
+/* What differs between IPv4 and IPv6. */
+struct match_family {
+    uint8_t number;               /* NFPROTO_* */
+    uint32_t len;                 /* of an address */
+    uint32_t source, destination; /* where they are in a packet */
+    uint32_t original;            /* NFT_CT_DST_IP or NFT_CT_DST_IP6 */
+    enum nft_type type;
+    const char *endpoints, *pairs, *ranges, *internals, *itself, *ports, *closed, *services;
+};
+extern const struct match_family match_ip4, match_ip6;
+
 enum {
-    IP_SOURCE = 12,
-    IP_DESTINATION = 16,
     PORT_DNS = 53,
     /* Hook priorities by their names in nft. */
     PRIORITY_RAW = -300,
@@ -40,25 +49,28 @@ void match_from_port(struct nftnl_rule *rule);
 void match_from_tunnel(struct nftnl_rule *rule);
 void match_to_tunnel(struct nftnl_rule *rule);
 
-/* Only packets of IPv4: before all that looks at addresses. */
+/* Only packets of a family: before all that looks at addresses. */
+void match_family(struct nftnl_rule *rule, const struct match_family *family);
 void match_ipv4(struct nftnl_rule *rule);
 
-/* Only packets whose source or destination (IP_SOURCE, IP_DESTINATION) is, or is not, in a prefix.
- * After match_ipv4. */
-void match_prefix(struct nftnl_rule *rule, uint32_t field, uint32_t op,
-                  const struct network_prefix *prefix);
-
-/* The same of one address. */
+/* Only packets of IPv4 whose source or destination (a field of match_ip4) is, or is not, @address,
+ * or lies in 127.0.0.0/8. After match_ipv4. */
 void match_address(struct nftnl_rule *rule, uint32_t field, uint32_t op, struct in_addr address);
+void match_loopback(struct nftnl_rule *rule, uint32_t field);
 
-/* 127.0.0.0/8. */
-struct network_prefix match_loopback_range(void);
+/* Only packets of IPv6 whose destination is, or is not, ::1. */
+void match_loopback6(struct nftnl_rule *rule, uint32_t op);
 
-/* Only packets whose source or destination is, or is not, in a set of ranges. After match_ipv4. */
-void match_set(struct nftnl_rule *rule, uint32_t field, const char *set, bool not );
+/* Only packets of @family whose source or destination is, or is not, in one of its sets. After
+ * match_family. */
+void match_source(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                  bool not );
+void match_destination(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                       bool not );
 
-/* Only packets whose (source, destination) is, or is not, in a set. */
-void match_pair(struct nftnl_rule *rule, const char *set, bool not );
+/* Only packets of @family whose (source, destination) is, or is not, in one of its sets. */
+void match_pair(struct nftnl_rule *rule, const struct match_family *family, const char *set,
+                bool not );
 
 /* Only packets of a protocol (IPPROTO_*); to a port, behind match_protocol. */
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
@@ -78,7 +90,7 @@ void match_mark(struct nftnl_rule *rule);
 
 /* End the rule with NF_ACCEPT or NF_DROP; with @source as the packet's source; by refusing it. */
 void rule_end_verdict(struct nft_batch *b, struct nftnl_rule *rule, int verdict);
-void rule_end_snat(struct nft_batch *b, struct nftnl_rule *rule, struct in_addr source);
+void rule_end_snat(struct nft_batch *b, struct nftnl_rule *rule, const struct in6_addr *source);
 void rule_end_refuse(struct nft_batch *b, struct nftnl_rule *rule);
 
 #endif

@@ -9,6 +9,10 @@
  *     marks        the mark of each member by the MAC of its tunnel device
  *     ports        (protocol, port) to the chain that picks a backend
  *     closed       (protocol, port) published without a backend
+ *     services     addresses of services to the chain that picks a backend
+ *
+ * Those that hold addresses, or lead to some, are there a second time for IPv6, "endpoints6" and so
+ * on, where a network has it.
  */
 #ifndef WHERRY_RUNTIME_RULESET_SETS_H
 #define WHERRY_RUNTIME_RULESET_SETS_H

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "store/address6.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -254,6 +255,19 @@ int address_take(struct store *store, const struct network *network, int64_t own
     return 0;
 }
 
+/* A number of @network that an address stands for is @owner_id's. */
+static int number_claim(struct store *store, const struct network *network, int64_t number,
+                        const char *address, int64_t owner_id, struct err *err)
+{
+    int64_t owner = lease_owner(store, network->id, number);
+    int64_t claimed = lease_owner(store, claims_of(network->id), number);
+    if (owner != 0 || (claimed != 0 && claimed != owner_id))
+        return err_set(err, ERR_EXISTS, "%s of network %s is in use already", address,
+                       network->name);
+    lease_put(store, claims_of(network->id), number, owner_id);
+    return 0;
+}
+
 int address_claim(struct store *store, const struct network *network, const char *address,
                   int64_t owner_id, struct err *err)
 {
@@ -268,12 +282,27 @@ int address_claim(struct store *store, const struct network *network, const char
                        "%s is no address for a task in network %s, %s: the first two and the last "
                        "one are none",
                        address, network->name, network->prefix);
-    int64_t claimed = lease_owner(store, claims_of(network->id), number);
-    if (lease_owner(store, network->id, number) != 0 || (claimed != 0 && claimed != owner_id))
-        return err_set(err, ERR_EXISTS, "%s of network %s is in use already", address,
-                       network->name);
-    lease_put(store, claims_of(network->id), number, owner_id);
-    return 0;
+    return number_claim(store, network, number, address, owner_id, err);
+}
+
+int address6_claim(struct store *store, const struct network *network, const char *address,
+                   int64_t owner_id, struct err *err)
+{
+    struct prefix block;
+    check(prefix_parse(network->prefix, &block));
+    if (!network->own_range6)
+        return err_set(err, ERR_INVALID,
+                       "network %s needs an IPv6 subnet of its own for the address %s in it",
+                       network->name, address);
+    int64_t number = address6_number(network, address);
+    if (number < FIRST_ADDRESS)
+        return err_set(err, ERR_INVALID,
+                       "'%.64s' is no address for a task in network %s, %s: the first two are none",
+                       address, network->name, network->prefix6);
+    /* Its number is taken for IPv4 as well, so that no other's address is made of that. */
+    if (number <= last_of(&block) - block.first)
+        return number_claim(store, network, number, address, owner_id, err);
+    return address6_check_free(store, network, address, owner_id, err);
 }
 
 void addresses_return(struct store *store, const struct task_address *addresses, size_t n,
@@ -285,11 +314,16 @@ void addresses_return(struct store *store, const struct task_address *addresses,
         struct in_addr address;
         if (store_get(store, TABLE_NETWORK, addresses[i].network_id, &network) < 0)
             continue; /* its leases went with it */
-        check(inet_pton(AF_INET, str_or_empty(addresses[i].address), &address) == 1);
         check(prefix_parse(network.prefix, &block));
-        int64_t number = (int64_t)ntohl(address.s_addr) - block.first;
-        lease_free(store, network.id, number, owner_id);
-        lease_free(store, claims_of(network.id), number, owner_id);
+        if (*str_or_empty(addresses[i].address)) {
+            check(inet_pton(AF_INET, addresses[i].address, &address) == 1);
+            int64_t number = (int64_t)ntohl(address.s_addr) - block.first;
+            lease_free(store, network.id, number, owner_id);
+            lease_free(store, claims_of(network.id), number, owner_id);
+        }
+        int64_t number = address6_number(&network, str_or_empty(addresses[i].address6));
+        if (number >= 0 && number <= last_of(&block) - block.first)
+            lease_free(store, claims_of(network.id), number, owner_id);
         record_release(&network_type, &network);
     }
 }

@@ -45,6 +45,10 @@ int address_take(struct store *store, const struct network *network, int64_t own
 int address_claim(struct store *store, const struct network *network, const char *address,
                   int64_t owner_id, struct err *err);
 
+/* The same of IPv6, in a network with a range of its own. */
+int address6_claim(struct store *store, const struct network *network, const char *address,
+                   int64_t owner_id, struct err *err);
+
 /* Give back those of @n addresses that are @owner_id's. */
 void addresses_return(struct store *store, const struct task_address *addresses, size_t n,
                       int64_t owner_id);

@@ -2,6 +2,7 @@
 /* The addresses of services: one in each network that stands for all healthy tasks, and those that
  * the spec asks for by number. */
 #include "store/address.h"
+#include "store/address6.h"
 #include "store/apply.h"
 
 #include "base/cleanup.h"
@@ -16,10 +17,12 @@ static bool wants_address(struct apply *apply, const struct service *service)
            service->spec.endpoint_mode != ENDPOINT_DNSRR && !mode_is_job(service->spec.mode);
 }
 
-static void add(struct task_address **list, size_t *n, int64_t network_id, char *owned)
+static void add(struct task_address **list, size_t *n, int64_t network_id, char *owned,
+                char *owned6)
 {
     *list = mem_resize(*list, *n + 1, sizeof(**list));
-    (*list)[(*n)++] = (struct task_address){.network_id = network_id, .address = owned};
+    (*list)[(*n)++] =
+        (struct task_address){.network_id = network_id, .address = owned, .address6 = owned6};
 }
 
 static const struct task_address *find(const struct task_address *list, size_t n,
@@ -37,6 +40,7 @@ static int settle_one(struct apply *apply, const struct service *service,
 {
     cleanup_free char *name = attachment_network(service->stack, attachment);
     const char *asked = str_or_empty(attachment->address);
+    const char *asked6 = str_or_empty(attachment->address6);
     struct network network;
     int rv = 0;
     if (store_find(apply->store, TABLE_NETWORK, name, &network) < 0)
@@ -47,15 +51,19 @@ static int settle_one(struct apply *apply, const struct service *service,
                      service->stack, service->name, name, asked);
     else if (*asked)
         rv = address_claim(apply->store, &network, asked, service->id, err);
-    if (rv == 0 && *asked)
-        add(&to->reserved, &to->reserved_n, network.id, str_copy(asked));
+    if (rv == 0 && *asked6)
+        rv = address6_claim(apply->store, &network, asked6, service->id, err);
+    if (rv == 0 && (*asked || *asked6))
+        add(&to->reserved, &to->reserved_n, network.id, *asked ? str_copy(asked) : NULL,
+            *asked6 ? str_copy(asked6) : NULL);
     if (rv == 0 && wants_address(apply, service)) {
         const struct task_address *had = find(service->addresses, service->addresses_n, network.id);
         char *address = had ? str_copy(had->address) : NULL;
         if (!address)
             rv = address_take(apply->store, &network, service->id, &address, err);
         if (rv == 0)
-            add(&to->addresses, &to->addresses_n, network.id, address);
+            add(&to->addresses, &to->addresses_n, network.id, address,
+                address6_make(&network, address));
     }
     record_release(&network_type, &network);
     return rv;
@@ -67,8 +75,12 @@ static void drop_others(struct apply *apply, const struct task_address *had, siz
 {
     for (size_t i = 0; i < had_n; i++) {
         const struct task_address *kept = find(has, has_n, had[i].network_id);
-        if (!kept || !str_equal(kept->address, had[i].address))
-            addresses_return(apply->store, &had[i], 1, owner_id);
+        struct task_address gone = had[i]; /* shallow */
+        if (kept && str_equal(str_or_empty(kept->address), str_or_empty(gone.address)))
+            gone.address = NULL;
+        if (kept && str_equal(str_or_empty(kept->address6), str_or_empty(gone.address6)))
+            gone.address6 = NULL;
+        addresses_return(apply->store, &gone, 1, owner_id);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks: those of a stack, and those made by hand, which any stack may be in. */
 #include "store/address.h"
+#include "store/address6.h"
 #include "store/apply.h"
 
 #include "base/cleanup.h"
@@ -44,8 +45,8 @@ int network_attach_check(const struct network *network, int64_t stack_id, const 
                    object, network->name);
 }
 
-/* A new row with its range. */
-static int create(struct apply *apply, struct network *network, struct err *err)
+/* A new row with its range, and one of IPv6: @network->prefix6, or if that is "" one of ours. */
+static int create(struct apply *apply, struct network *network, bool ipv6, struct err *err)
 {
     struct cluster cluster;
     int rv = 0;
@@ -65,9 +66,14 @@ static int create(struct apply *apply, struct network *network, struct err *err)
         rv = prefix_take(apply->store, cluster.pool, network->id, &network->prefix, err);
         record_release(&cluster_type, &cluster);
     }
+    if (rv == 0 && ipv6) {
+        cleanup_free char *asked = steal(&network->prefix6);
+        network->own_range6 = *str_or_empty(asked) != '\0';
+        rv = prefix6_make(apply->store, network, str_or_empty(asked), &network->prefix6, err);
+    }
     if (rv == 0)
         apply_put(apply, TABLE_NETWORK, network);
-    return rv;
+    return rv < 0 ? err_wrap(err, "network %s", network->name) : 0;
 }
 
 /* --- of a stack ---------------------------------------------------------------------------- */
@@ -81,6 +87,61 @@ static void describe(const struct deploy_network *given, struct network *network
     network->labels_n = given->labels_n;
     for (size_t i = 0; i < given->labels_n; i++)
         record_copy(&pair_type, &given->labels[i], &network->labels[i]);
+}
+
+/* True when some of @addresses are of @network. */
+static bool readdress_list(const struct network *network, struct task_address *addresses, size_t n)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        if (addresses[i].network_id != network->id)
+            continue;
+        free(addresses[i].address6);
+        addresses[i].address6 = address6_make(network, addresses[i].address);
+        any = true;
+    }
+    return any;
+}
+
+/* Give what is in @network its addresses of IPv6, or take them away, without a restart. */
+static void readdress(struct apply *apply, const struct network *network)
+{
+    struct task *tasks;
+    struct service *services;
+    size_t n;
+    store_list(apply->store, TABLE_TASK, BY_NONE, 0, &tasks, &n);
+    for (size_t i = 0; i < n; i++)
+        if (readdress_list(network, tasks[i].addresses, tasks[i].addresses_n))
+            apply_put(apply, TABLE_TASK, &tasks[i]);
+    record_free_list(&task_type, tasks, n);
+    store_list(apply->store, TABLE_SERVICE, BY_NONE, 0, &services, &n);
+    for (size_t i = 0; i < n; i++)
+        if (readdress_list(network, services[i].addresses, services[i].addresses_n))
+            apply_put(apply, TABLE_SERVICE, &services[i]);
+    record_free_list(&service_type, services, n);
+}
+
+/* IPv6 comes and goes with what the file says. */
+static int settle_ipv6(struct apply *apply, struct network *network,
+                       const struct deploy_network *given, struct err *err)
+{
+    const char *asked = str_or_empty(given->prefix6);
+    bool has = *str_or_empty(network->prefix6);
+    if (has == given->ipv6) {
+        if (!has || (*asked ? str_equal(asked, network->prefix6) : !network->own_range6))
+            return 0;
+        return err_set(err, ERR_CONFLICT,
+                       "network %s has the range %s, and its tasks their addresses: remove the "
+                       "stack first, or name the network anew",
+                       network->name, network->prefix6);
+    }
+    free(steal(&network->prefix6));
+    network->own_range6 = given->ipv6 && *asked;
+    if (given->ipv6 && prefix6_make(apply->store, network, asked, &network->prefix6, err) < 0)
+        return err_wrap(err, "network %s", network->name);
+    apply_put(apply, TABLE_NETWORK, network);
+    readdress(apply, network);
+    return 0;
 }
 
 static int redescribe(struct apply *apply, struct network *network, const struct stack *stack,
@@ -97,6 +158,8 @@ static int redescribe(struct apply *apply, struct network *network, const struct
                        "network %s has the range %s, and its tasks their addresses: remove the "
                        "stack first, or name the network anew",
                        network->name, network->prefix);
+    if (settle_ipv6(apply, network, given, err) < 0)
+        return err->code;
     struct network before;
     record_copy(&network_type, network, &before);
     describe(given, network);
@@ -121,8 +184,10 @@ int network_deploy(struct apply *apply, const struct stack *stack,
             network.prefix = str_copy(given->prefix);
         if (*str_or_empty(given->ip_range))
             network.ip_range = str_copy(given->ip_range);
+        if (*str_or_empty(given->prefix6))
+            network.prefix6 = str_copy(given->prefix6);
         describe(given, &network);
-        rv = create(apply, &network, err);
+        rv = create(apply, &network, given->ipv6, err);
     } else {
         rv = redescribe(apply, &network, stack, given, err);
     }
@@ -148,8 +213,8 @@ int apply_network_create(struct apply *apply, const struct change_network_create
     record_copy(&network_type, &change->network, &network);
     network.stack_id = 0;
     network.created_index = 0;
-    network.own_range = false;
-    rv = create(apply, &network, err);
+    network.own_range = network.own_range6 = false;
+    rv = create(apply, &network, change->ipv6, err);
     if (rv == 0) {
         apply->made = network.id;
         apply_event(apply, "network", name, "created, %s", network.prefix);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/cron.h"
 #include "base/mem.h"
+#include "base/netip.h"
 #include "store/options.h"
 
 #include <inttypes.h>
@@ -74,12 +75,19 @@ static int check_networks(const struct spec *spec, const char *object, struct er
 /* An address can be had by one task only. */
 static int check_addresses(const struct spec *spec, const char *object, struct err *err)
 {
-    for (size_t i = 0; i < spec->networks_n; i++)
-        if (*str_or_empty(spec->networks[i].address) &&
-            (spec->replicas > 1 || mode_is_global(spec->mode)))
+    for (size_t i = 0; i < spec->networks_n; i++) {
+        const char *six = str_or_empty(spec->networks[i].address6);
+        const char *asked = *str_or_empty(spec->networks[i].address) ? spec->networks[i].address : six;
+        struct in6_addr ip;
+        char text[INET6_ADDRSTRLEN];
+        if (*asked && (spec->replicas > 1 || mode_is_global(spec->mode)))
             return err_set(err, ERR_INVALID,
                            "%s: has the address %.40s, which only one task can have: one replica",
-                           object, spec->networks[i].address);
+                           object, asked);
+        if (*six && (!netip_parse(six, &ip) || netip_is4(&ip) || strcmp(netip_text(&ip, text), six)))
+            return err_set(err, ERR_INVALID, "%s: '%.64s' is no IPv6 address in its shortest form",
+                           object, six);
+    }
     return 0;
 }
 

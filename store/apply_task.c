@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks as the leader wants them: placed, ended, removed. */
 #include "store/address.h"
+#include "store/address6.h"
 #include "store/apply.h"
 
 #include "base/cleanup.h"
@@ -156,8 +157,12 @@ static int take_address(struct apply *apply, struct task *task, const struct att
         address->address = str_copy(attachment->address);
     else
         rv = address_take(apply->store, &network, task->id, &address->address, err);
-    if (rv == 0)
+    if (rv == 0) {
+        address->address6 = *str_or_empty(attachment->address6)
+                                ? str_copy(attachment->address6)
+                                : address6_make(&network, address->address);
         task->addresses_n++;
+    }
     record_release(&network_type, &network);
     return rv;
 }

@@ -255,6 +255,7 @@ static const struct field change_content_remove_fields[] = {
 
 static const struct field change_network_create_fields[] = {
     FIELD_RECORD(struct change_network_create, network, network_type),
+    FIELD_BOOL(struct change_network_create, ipv6, .since = 6),
 };
 
 static const struct field change_network_remove_fields[] = {

@@ -416,6 +416,7 @@ struct change_content_remove {
  * another's. Result id: the network's. */
 struct change_network_create {
     struct network network; /* without id, stack and indexes; prefix may be empty */
+    bool ipv6;              /* it has IPv6 too; network.prefix6 may be empty */
 };
 
 /* Refused (ERR_CONFLICT) while a service is in it, (ERR_DENIED) when it is a stack's. */

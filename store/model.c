@@ -55,6 +55,7 @@ static const struct field attachment_fields[] = {
     FIELD_STRINGS(struct attachment, aliases),
     FIELD_BOOL(struct attachment, full, .since = 5),
     FIELD_STRING(struct attachment, address, .since = 5),
+    FIELD_STRING(struct attachment, address6, .since = 6),
 };
 const struct record_type attachment_type =
     RECORD_TYPE("attachment", struct attachment, attachment_fields);
@@ -355,6 +356,7 @@ const struct record_type stack_type = RECORD_TYPE("stack", struct stack, stack_f
 static const struct field task_address_fields[] = {
     FIELD_INT(struct task_address, network_id),
     FIELD_STRING(struct task_address, address),
+    FIELD_STRING(struct task_address, address6, .since = 6),
 };
 const struct record_type task_address_type =
     RECORD_TYPE("address", struct task_address, task_address_fields);
@@ -477,6 +479,8 @@ static const struct field network_fields[] = {
     FIELD_STRING(struct network, name),
     FIELD_STRING(struct network, prefix),
     FIELD_BOOL(struct network, own_range, .since = 5),
+    FIELD_STRING(struct network, prefix6, .since = 6),
+    FIELD_BOOL(struct network, own_range6, .since = 6),
     FIELD_STRING(struct network, ip_range, .since = 5),
     FIELD_BOOL(struct network, internal, .since = 5),
     FIELD_BOOL(struct network, attachable, .since = 5),
@@ -536,6 +540,8 @@ static const struct field deploy_network_fields[] = {
     FIELD_STRING(struct deploy_network, name, .since = 5),
     FIELD_BOOL(struct deploy_network, full, .since = 5),
     FIELD_STRING(struct deploy_network, prefix, .since = 5),
+    FIELD_BOOL(struct deploy_network, ipv6, .since = 6),
+    FIELD_STRING(struct deploy_network, prefix6, .since = 6),
     FIELD_STRING(struct deploy_network, ip_range, .since = 5),
     FIELD_BOOL(struct deploy_network, internal, .since = 5),
     FIELD_BOOL(struct deploy_network, attachable, .since = 5),

@@ -46,7 +46,8 @@ struct attachment {
     char **aliases; /* more names in that network's DNS */
     size_t aliases_n;
     bool full;
-    char *address; /* that the one task has in it; "": one is given out */
+    char *address;  /* that the one task has in it; "": one is given out */
+    char *address6; /* the same of IPv6 */
 };
 
 enum mount_kind {
@@ -462,7 +463,8 @@ enum rollout_state {
 
 struct task_address {
     int64_t network_id;
-    char *address; /* "10.192.16.5" */
+    char *address;  /* "10.192.16.5" */
+    char *address6; /* "fd00::5"; "": its network has no IPv6 */
 };
 
 struct service {
@@ -653,6 +655,8 @@ struct network {
     char *name;          /* full name, "stack_default" */
     char *prefix;        /* "10.192.16.0/20", given out by apply, or as it was asked for */
     bool own_range;      /* … the latter: it lies outside the cluster's pool */
+    char *prefix6;       /* of IPv6, "fd6b:12:9::ac0:1000/116"; "": it has none */
+    bool own_range6;     /* … as it was asked for */
     char *ip_range;      /* part of @prefix that addresses are given out of; "": all of it */
     bool internal;       /* no way from it to anything outside */
     bool attachable;     /* containers of no stack may be in it */
@@ -744,6 +748,8 @@ struct deploy_network {
     char *name;     /* short; with @full that of the row */
     bool full;      /* … "name:" of the file */
     char *prefix;   /* asked for; "": one of the pool's */
+    bool ipv6;      /* it has IPv6 too … */
+    char *prefix6;  /* … this range; "": one of the cluster's */
     char *ip_range; /* as in struct network */
     bool internal;
     bool attachable;

@@ -31,7 +31,7 @@ enum {
     PAUSE_US = 50000,
 };
 
-static struct in_addr backends[SERVICES][EACH];
+static struct in6_addr backends[SERVICES][EACH];
 static struct network_backend port_backends[SERVICES][EACH];
 static struct network_service services[SERVICES];
 static struct network_publish publishes[SERVICES / PORTS_EVERY];
@@ -53,23 +53,23 @@ static void fill(struct network_state *state)
     memcpy(known, peers, sizeof(known));
     inet_pton(AF_INET, "192.0.2.2", &known[0].underlay);
     inet_pton(AF_INET, "192.0.2.3", &known[1].underlay);
-    inet_pton(AF_INET, "10.192.0.0", &network.address);
-    network.length = 16;
-    uint32_t next = ntohl(network.address.s_addr) + 1;
+    netprefix_parse("10.192.0.0/16", &network);
+    uint32_t next = 1;
     for (size_t i = 0; i < SERVICES; i++) {
         for (size_t k = 0; k < EACH; k++) {
-            backends[i][k].s_addr = htonl(next++);
+            backends[i][k] = netip_plus(&network.address, next++);
             port_backends[i][k].address = backends[i][k];
             port_backends[i][k].port = 80;
             remotes[i * EACH + k] = (struct network_remote){backends[i][k], 2 + (uint32_t)(k % 2)};
         }
-        services[i] = (struct network_service){{htonl(next++)}, backends[i], EACH};
+        services[i] = (struct network_service){
+            netip_plus(&network.address, next++), backends[i], EACH};
         if (i % PORTS_EVERY == 0)
             publishes[i / PORTS_EVERY] = (struct network_publish){
-                IPPROTO_TCP, (uint16_t)(20000 + i), port_backends[i], EACH};
+                IPPROTO_TCP, (uint16_t)(20000 + i), false, port_backends[i], EACH};
     }
     *state = (struct network_state){.node_id = 1,
-                                    .pool = {network.address, 10},
+                                    .pool = {network.address, NETIP_4_BITS + 10},
                                     .vxlan_port = 4789,
                                     .vxlan_id = 7401,
                                     .networks = &network,
@@ -105,7 +105,7 @@ static double since(int64_t start)
 /* Another task in the place of one of service @i, as after a failure. */
 static void replace_task(size_t i, uint32_t round)
 {
-    backends[i][0].s_addr = htonl(ntohl(network.address.s_addr) + 40000 + round % 20000);
+    backends[i][0] = netip_plus(&network.address, 40000 + round % 20000);
 }
 
 int main(void)

@@ -115,8 +115,8 @@ static void connect_all(int n)
 {
     static struct network_endpoint ends[MANY_MAX];
     static char ids[MANY_MAX][16], paths[MANY_MAX][256];
-    struct network_prefix net = {.length = 16};
-    inet_aton("10.192.0.0", &net.address);
+    struct network_prefix net;
+    check(netprefix_parse("10.192.0.0/16", &net));
     struct network_state state = {.node_id = 1,
                                   .vxlan_port = 4789,
                                   .vxlan_id = 7400,
@@ -131,7 +131,7 @@ static void connect_all(int n)
         snprintf(paths[i], sizeof(paths[i]), "%s/run/netns/b%d", root, i);
         ends[i] = (struct network_endpoint){.id = ids[i], .netns = paths[i], .addresses_n = 1};
         ends[i].addresses[0].network = net;
-        ends[i].addresses[0].address.s_addr = htonl(ntohl(net.address.s_addr) + 10 + (uint32_t)i);
+        ends[i].addresses[0].address = netip_plus(&net.address, 10 + (uint32_t)i);
     }
     must(network_apply(&state, &err));
 }

@@ -72,7 +72,15 @@ static void enter(const char *path)
     close(fd);
 }
 
-static struct in_addr address(const char *text)
+static struct in6_addr address(const char *text)
+{
+    struct in6_addr a;
+    if (!netip_parse(text, &a))
+        die(text, "not an address");
+    return a;
+}
+
+static struct in_addr address4(const char *text)
 {
     struct in_addr a;
     if (inet_pton(AF_INET, text, &a) != 1)
@@ -97,8 +105,10 @@ static char *cut(char *text, char at)
 
 static struct network_prefix prefix(char *text)
 {
-    const char *length = cut(text, '/');
-    return (struct network_prefix){address(text), (uint8_t)number(length)};
+    struct network_prefix p;
+    if (!netprefix_parse(text, &p))
+        die(text, "not a range");
+    return p;
 }
 
 static void read_endpoint(struct network_endpoint *endpoint, char **words, size_t n)
@@ -119,8 +129,12 @@ static void read_publish(struct network_publish *publish, char **words, size_t n
     publish->protocol = strcmp(words[1], "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP;
     publish->port = (uint16_t)number(words[2]);
     for (size_t i = 3; i < n; i++) {
-        const char *port = cut(words[i], ':');
+        char *port = strrchr(words[i], ':'); /* addresses may have some, too */
+        if (!port)
+            die(words[i], "the port is missing");
+        *port++ = 0;
         backends[i - 3] = (struct network_backend){address(words[i]), (uint16_t)number(port)};
+        publish->has6 |= !netip_is4(&backends[i - 3].address);
     }
     publish->backends = backends;
     publish->backends_n = n - 3;
@@ -128,7 +142,7 @@ static void read_publish(struct network_publish *publish, char **words, size_t n
 
 static void read_service(struct network_service *service, char **words, size_t n)
 {
-    struct in_addr *backends = mem_alloc(n, sizeof(*backends));
+    struct in6_addr *backends = mem_alloc(n, sizeof(*backends));
     service->address = address(words[1]);
     for (size_t i = 2; i < n; i++)
         backends[service->backends_n++] = address(words[i]);
@@ -140,7 +154,7 @@ static void read_item(struct network_state *state, struct lists *lists, char **w
     if (strcmp(w[0], "node") == 0 && n == 2)
         state->node_id = (uint32_t)number(w[1]);
     else if (strcmp(w[0], "underlay") == 0 && n == 2)
-        state->underlay = address(w[1]);
+        state->underlay = address4(w[1]);
     else if (strcmp(w[0], "pool") == 0 && n == 2)
         state->pool = prefix(w[1]);
     else if (strcmp(w[0], "vxlan") == 0 && n == 3) {
@@ -153,7 +167,7 @@ static void read_item(struct network_state *state, struct lists *lists, char **w
     else if (strcmp(w[0], "peer") == 0 && (n == 3 || n == 5))
         lists->peers[state->peers_n++] =
             (struct network_peer){.id = (uint32_t)number(w[1]),
-                                  .underlay = address(w[2]),
+                                  .underlay = address4(w[2]),
                                   .plain = n == 5 && strcmp(w[3], "plain") == 0,
                                   .mtu = (uint16_t)(n == 5 ? number(w[4]) : 0)};
     else if (strcmp(w[0], "remote") == 0 && n == 3)
@@ -217,12 +231,13 @@ static int apply(const char *host, int times)
     return status;
 }
 
-/* A socket bound to @at and @port, listening if TCP. */
-static int bound(int type, struct in_addr at, int port)
+/* A socket bound to @at, NULL for all addresses, and @port, listening if TCP. */
+static int bound(int type, const char *at, int port)
 {
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    here.sin_addr = at;
+    int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0), one = 1;
+    struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    if (at)
+        here.sin6_addr = address(at);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         bind(fd, (const struct sockaddr *)&here, sizeof(here)) < 0)
         die("bind", strerror(errno));
@@ -233,23 +248,22 @@ static int bound(int type, struct in_addr at, int port)
 
 static void answer_tcp(int listener, const char *name)
 {
-    struct sockaddr_in from;
+    struct sockaddr_in6 from;
     socklen_t len = sizeof(from);
     cleanup_close int fd = accept4(listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
-    char text[INET_ADDRSTRLEN];
-    if (fd >= 0 && inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)))
-        dprintf(fd, "%s %s\n", name, text);
+    char text[INET6_ADDRSTRLEN];
+    if (fd >= 0)
+        dprintf(fd, "%s %s\n", name, netip_text(&from.sin6_addr, text));
 }
 
 static void answer_udp(int fd, const char *name)
 {
-    struct sockaddr_in from;
+    struct sockaddr_in6 from;
     socklen_t len = sizeof(from);
-    char in[64], text[INET_ADDRSTRLEN], out[128];
-    if (recvfrom(fd, in, sizeof(in), 0, (struct sockaddr *)&from, &len) < 0 ||
-        !inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)))
+    char in[64], text[INET6_ADDRSTRLEN], out[128];
+    if (recvfrom(fd, in, sizeof(in), 0, (struct sockaddr *)&from, &len) < 0)
         return;
-    int n = snprintf(out, sizeof(out), "%s %s\n", name, text);
+    int n = snprintf(out, sizeof(out), "%s %s\n", name, netip_text(&from.sin6_addr, text));
     (void)sendto(fd, out, (size_t)n, 0, (const struct sockaddr *)&from, len);
 }
 
@@ -257,8 +271,8 @@ _Noreturn static void serve(const char *netns, const char *name, int port, const
 {
     enter(netns);
     signal(SIGPIPE, SIG_IGN);
-    struct pollfd fds[] = {{.fd = bound(SOCK_STREAM, address(at), port), .events = POLLIN},
-                           {.fd = bound(SOCK_DGRAM, address(at), port), .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = bound(SOCK_STREAM, at, port), .events = POLLIN},
+                           {.fd = bound(SOCK_DGRAM, at, port), .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0)
             continue;
@@ -288,12 +302,12 @@ static int ask(const char *netns, const char *protocol, const char *host, int po
 {
     enter(netns);
     bool udp = strcmp(protocol, "udp") == 0;
-    cleanup_close int fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    cleanup_close int fd = socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     struct timeval timeout = {.tv_sec = ASK_TIMEOUT_MS / 1000,
                               .tv_usec = ASK_TIMEOUT_MS % 1000 * 1000};
-    struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)source)};
-    there.sin_addr = address(host);
+    struct sockaddr_in6 there = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)source)};
+    there.sin6_addr = address(host);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
         bind(fd, (const struct sockaddr *)&here, sizeof(here)) < 0)
@@ -314,7 +328,7 @@ _Noreturn static void echo(const char *netns, int port)
 {
     enter(netns);
     signal(SIGPIPE, SIG_IGN);
-    int listener = bound(SOCK_STREAM, address("0.0.0.0"), port);
+    int listener = bound(SOCK_STREAM, NULL, port);
     for (;;) {
         cleanup_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         char text[256];
@@ -332,12 +346,12 @@ static int hold(const char *netns, const char *host, int port)
     enter(netns);
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IONBF, 0);
-    struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    there.sin_addr = address(host);
+    struct sockaddr_in6 there = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    there.sin6_addr = address(host);
     for (ssize_t n; (n = getline(&line, &size, stdin)) > 0;) {
         char text[256];
         if (fd < 0) {
-            fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
             if (fd < 0 || connect(fd, (const struct sockaddr *)&there, sizeof(there)) < 0)
                 die("connect", strerror(errno));
         }
@@ -390,7 +404,7 @@ int main(int argc, char **argv)
     if (strcmp(verb, "remove") == 0)
         return finish(network_netns_remove(argv[2], &err), &err);
     if (strcmp(verb, "serve") == 0 && argc >= 5)
-        serve(argv[2], argv[3], (int)number(argv[4]), argc > 5 ? argv[5] : "0.0.0.0");
+        serve(argv[2], argv[3], (int)number(argv[4]), argc > 5 ? argv[5] : NULL);
     if (strcmp(verb, "echo") == 0 && argc == 4)
         echo(argv[2], (int)number(argv[3]));
     if (strcmp(verb, "hold") == 0 && argc == 5)

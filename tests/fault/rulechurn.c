@@ -25,16 +25,21 @@ enum {
     NETWORKS = 3,
 };
 
-static struct in_addr backends[SERVICES][BACKENDS];
+static struct in6_addr backends[SERVICES][BACKENDS];
 static struct network_backend port_backends[SERVICES][BACKENDS];
 static struct network_service services[SERVICES];
 static struct network_publish publishes[SERVICES];
 static struct network_prefix networks[NETWORKS];
 static struct network_peer peers[2];
 
-static struct in_addr number(uint32_t host)
+static struct in_addr number4(uint32_t host)
 {
     return (struct in_addr){htonl(host)};
+}
+
+static struct in6_addr number(uint32_t host)
+{
+    return netip_from4(number4(host));
 }
 
 /* Most services stay as in the state before: what differs is told by a seed of their own. */
@@ -42,8 +47,8 @@ static void make(struct network_state *state, unsigned seed, unsigned n)
 {
     const uint32_t pool = 10U << 24 | 192U << 16;
     *state = (struct network_state){.node_id = 1,
-                                    .underlay = number(192U << 24 | 2U << 8 | 1),
-                                    .pool = {number(pool), 10},
+                                    .underlay = number4(192U << 24 | 2U << 8 | 1),
+                                    .pool = {number(pool), NETIP_4_BITS + 10},
                                     .vxlan_port = 4789,
                                     .vxlan_id = 7401,
                                     .networks = networks,
@@ -53,11 +58,11 @@ static void make(struct network_state *state, unsigned seed, unsigned n)
     /* Now and then another network: fixed parts change too. */
     state->networks_n = 1 + n / 7 % NETWORKS;
     for (uint32_t i = 0; i < NETWORKS; i++)
-        networks[i] = (struct network_prefix){number(pool + (i << 16)), 16};
+        networks[i] = (struct network_prefix){number(pool + (i << 16)), NETIP_4_BITS + 16};
     state->peers_n = 1 + n / 3 % 2;
     for (uint32_t i = 0; i < 2; i++)
         peers[i] =
-            (struct network_peer){.id = 2 + i, .underlay = number(192U << 24 | 2U << 8 | (2 + i))};
+            (struct network_peer){.id = 2 + i, .underlay = number4(192U << 24 | 2U << 8 | (2 + i))};
     for (uint32_t i = 0; i < SERVICES; i++) {
         unsigned own = seed + i * 7919 + (n + i) / 11 * 104729;
         uint32_t count = (uint32_t)rand_r(&own) % BACKENDS;
@@ -71,7 +76,8 @@ static void make(struct network_state *state, unsigned seed, unsigned n)
                 (struct network_service){number(pool + 1 + i), backends[i], count};
         if (rand_r(&own) % 3 == 0)
             publishes[state->publishes_n++] = (struct network_publish){
-                i % 2 ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)(20000 + i), port_backends[i], count};
+                i % 2 ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)(20000 + i), false, port_backends[i],
+                count};
     }
 }
 

@@ -82,15 +82,14 @@ char *netns_path(const char *id)
 static int connect_network(const char *id)
 {
     cleanup_free char *netns = id ? netns_path(id) : NULL;
-    struct network_prefix net = {.length = 24};
+    struct network_prefix net;
+    check(netprefix_parse("10.192.0.0/24", &net));
     struct network_endpoint end = {.id = id, .netns = netns, .addresses_n = 1};
     struct network_state state = {
         .node_id = 1, .vxlan_port = 4789, .vxlan_id = 7400, .networks = &net, .networks_n = 1};
-    inet_aton("10.192.0.0", &net.address);
-    inet_aton("10.192.0.0", &state.pool.address);
+    check(netprefix_parse("10.192.0.0/16", &state.pool));
     inet_aton("127.0.0.1", &state.underlay);
-    state.pool.length = 16;
-    inet_aton("10.192.0.7", &end.addresses[0].address);
+    end.addresses[0].address = netip_plus(&net.address, 7);
     end.addresses[0].network = net;
     state.endpoints = id ? &end : NULL;
     state.endpoints_n = id ? 1 : 0;

@@ -40,8 +40,8 @@ static void a_service_says_who(void **state)
 {
     (void)state;
     char *servers[] = {S("10.9.0.1"), S("169.254.1.1"), S("10.9.0.2")};
-    struct task_address here[] = {{1, S("10.192.0.5")}, {2, S("10.192.16.5")}};
-    struct task_address other[] = {{1, S("10.192.0.6")}};
+    struct task_address here[] = {{1, S("10.192.0.5"), NULL}, {2, S("10.192.16.5"), NULL}};
+    struct task_address other[] = {{1, S("10.192.0.6"), NULL}};
     struct agent plain = {.task = {.addresses = other, .addresses_n = 1}};
     struct agent asking = {.next = &plain,
                            .task = {.addresses = here, .addresses_n = 2},

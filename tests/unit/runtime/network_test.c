@@ -21,16 +21,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct in_addr ip(const char *text)
+static struct in_addr ip4(const char *text)
 {
     struct in_addr a;
     assert_int_equal(inet_pton(AF_INET, text, &a), 1);
     return a;
 }
 
+static struct in6_addr ip(const char *text)
+{
+    struct in6_addr a;
+    assert_true(netip_parse(text, &a));
+    return a;
+}
+
 static struct network_prefix net(const char *text, uint8_t length)
 {
-    return (struct network_prefix){ip(text), length};
+    const struct in6_addr a = ip(text);
+    return (struct network_prefix){a, (uint8_t)(length + (netip_is4(&a) ? NETIP_4_BITS : 0))};
 }
 
 static struct network_endpoint endpoint(const char *id, const char *address)
@@ -45,17 +53,34 @@ static struct network_endpoint endpoint(const char *id, const char *address)
 static struct network_state machine(void)
 {
     struct network_state state = {.node_id = 1, .vxlan_port = 4789, .vxlan_id = 7400};
-    state.underlay = ip("10.66.0.1");
+    state.underlay = ip4("10.66.0.1");
     state.pool = net("10.192.0.0", 12);
     return state;
+}
+
+static bool is(struct in6_addr a, struct in6_addr b)
+{
+    return netip_equal(&a, &b);
+}
+
+static bool contains(const struct network_prefix *p, const char *address)
+{
+    const struct in6_addr a = ip(address);
+    return netprefix_contains(p, &a);
+}
+
+static bool has(const struct netplan *plan, const char *address)
+{
+    const struct in6_addr a = ip(address);
+    return netplan_has_address(plan, &a);
 }
 
 /* The route of @plan to one address; all zero if there is none. */
 static struct net_route route_to(const struct netplan *plan, const char *address)
 {
     for (size_t i = 0; i < plan->routes_n; i++)
-        if (plan->routes[i].prefix.address.s_addr == ip(address).s_addr &&
-            plan->routes[i].prefix.length == 32)
+        if (is(plan->routes[i].prefix.address, ip(address)) &&
+            plan->routes[i].prefix.length == NETIP_BITS)
             return plan->routes[i];
     return (struct net_route){0};
 }
@@ -64,11 +89,11 @@ static void prefixes_know_their_addresses(void **state)
 {
     (void)state;
     const struct network_prefix p = net("10.192.16.0", 20), all = net("0.0.0.0", 0);
-    assert_true(netprefix_contains(&p, ip("10.192.16.0")));
-    assert_true(netprefix_contains(&p, ip("10.192.31.255")));
-    assert_false(netprefix_contains(&p, ip("10.192.32.0")));
-    assert_false(netprefix_contains(&p, ip("10.192.15.255")));
-    assert_true(netprefix_contains(&all, ip("255.255.255.255")));
+    assert_true(contains(&p, "10.192.16.0"));
+    assert_true(contains(&p, "10.192.31.255"));
+    assert_false(contains(&p, "10.192.32.0"));
+    assert_false(contains(&p, "10.192.15.255"));
+    assert_true(contains(&all, "255.255.255.255"));
     assert_true(netprefix_valid(&p));
     assert_true(netprefix_valid(&all));
     const struct network_prefix bits = net("10.192.16.1", 20), length = net("10.192.16.0", 33);
@@ -136,9 +161,9 @@ static void bad_rows_are_left_out_and_told(void **state)
         endpoint("a", "10.192.16.1"), endpoint("b", "10.192.16.1"), endpoint("c", "10.192.16.2"),
         endpoint("c", "10.192.16.3"), endpoint("", "10.192.16.4"),  endpoint("d", "10.192.40.1")};
     const struct network_peer peers[] = {
-        {.id = 2, .underlay = ip("10.66.0.2")}, {.id = 2, .underlay = ip("10.66.0.3")},
-        {.id = 3, .underlay = ip("10.66.0.2")}, {.id = 4, .underlay = ip("10.66.0.1")},
-        {.id = 1, .underlay = ip("10.66.0.4")}, {.id = 70000, .underlay = ip("10.66.0.5")}};
+        {.id = 2, .underlay = ip4("10.66.0.2")}, {.id = 2, .underlay = ip4("10.66.0.3")},
+        {.id = 3, .underlay = ip4("10.66.0.2")}, {.id = 4, .underlay = ip4("10.66.0.1")},
+        {.id = 1, .underlay = ip4("10.66.0.4")}, {.id = 70000, .underlay = ip4("10.66.0.5")}};
     const struct network_remote remotes[] = {
         {ip("10.192.16.9"), 2}, {ip("10.192.16.10"), 9}, {ip("10.66.0.9"), 2}};
     const struct network_publish publishes[] = {{.protocol = IPPROTO_TCP, .port = 80},
@@ -158,8 +183,8 @@ static void bad_rows_are_left_out_and_told(void **state)
     assert_int_equal(plan.ports_n, 2);
     assert_int_equal(plan.peers_n, 1);
     assert_int_equal(plan.publishes_n, 1);
-    assert_true(netplan_has_address(&plan, ip("10.192.16.9")));
-    assert_false(netplan_has_address(&plan, ip("10.192.16.10")));
+    assert_true(has(&plan, "10.192.16.9"));
+    assert_false(has(&plan, "10.192.16.10"));
     assert_int_equal(plan.problem.code, ERR_INVALID);
     assert_non_null(strstr(plan.problem.msg, "network 10.192.16.0/24: overlaps"));
 }
@@ -168,8 +193,8 @@ static void of_two_places_of_an_address_one_counts(void **state)
 {
     (void)state;
     const struct network_endpoint here = endpoint("a", "10.192.16.1");
-    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2")},
-                                         {.id = 3, .underlay = ip("10.66.0.3")}};
+    const struct network_peer peers[] = {{.id = 2, .underlay = ip4("10.66.0.2")},
+                                         {.id = 3, .underlay = ip4("10.66.0.3")}};
     const struct network_remote remotes[] = {
         {ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 3}, {ip("10.192.16.2"), 2}};
     struct network_state s = machine();
@@ -183,16 +208,16 @@ static void of_two_places_of_an_address_one_counts(void **state)
     const struct net_route remote = route_to(&plan, "10.192.16.2");
     assert_string_equal(local.dev, plan.ports[0].name);
     assert_string_equal(remote.dev, NETNAME_TUNNEL);
-    assert_int_equal(remote.via.s_addr, netname_peer_hop(2).s_addr);
+    assert_true(is(remote.via, netip_from4(netname_peer_hop(2))));
     /* the pool, the members' tables, their hops twice, addresses */
     assert_int_equal(plan.routes_n, 1 + 2 + 4 + 2);
-    assert_true(netplan_has_address(&plan, ip("10.192.16.2")));
-    assert_false(netplan_has_address(&plan, ip("10.192.16.3")));
+    assert_true(has(&plan, "10.192.16.2"));
+    assert_false(has(&plan, "10.192.16.3"));
 }
 
-static struct net_route plain_route_to(const struct netplan *plan, struct in_addr address)
+static struct net_route plain_route_to(const struct netplan *plan, struct in6_addr address)
 {
-    const struct net_route key = {.table = NETNAME_MARK_PLAIN, .prefix = {address, 32}};
+    const struct net_route key = {.table = NETNAME_MARK_PLAIN, .prefix = netprefix_of(&address)};
     const struct net_route *found =
         bsearch(&key, plan->routes, plan->routes_n, sizeof(key), netplan_compare_routes);
     return found ? *found : (struct net_route){0};
@@ -203,9 +228,9 @@ static void plain_routes_lead_where_the_tunnel_would(void **state)
     (void)state;
     const struct network_endpoint here = endpoint("a", "10.192.16.1");
     /* The third is on no link of ours, the second drops what it does not know. */
-    const struct network_peer peers[] = {{.id = 2, .underlay = ip("10.66.0.2"), .plain = true},
-                                         {.id = 3, .underlay = ip("10.66.0.3"), .mtu = 1300},
-                                         {.id = 4, .underlay = ip("10.77.0.4"), .plain = true}};
+    const struct network_peer peers[] = {{.id = 2, .underlay = ip4("10.66.0.2"), .plain = true},
+                                         {.id = 3, .underlay = ip4("10.66.0.3"), .mtu = 1300},
+                                         {.id = 4, .underlay = ip4("10.77.0.4"), .plain = true}};
     /* One is here too, one moved from the first to the second, one back. */
     const struct network_remote remotes[] = {{ip("10.192.16.1"), 2}, {ip("10.192.16.2"), 2},
                                              {ip("10.192.16.3"), 2}, {ip("10.192.16.3"), 3},
@@ -223,15 +248,15 @@ static void plain_routes_lead_where_the_tunnel_would(void **state)
     assert_int_equal(plan.problem.code, 0);
     assert_true(plan.linked);
     assert_int_equal(plain_route_to(&plan, ip("10.192.16.1")).table, 0);
-    assert_int_equal(plain_route_to(&plan, ip("10.192.16.2")).via.s_addr, ip("10.66.0.2").s_addr);
+    assert_true(is(plain_route_to(&plan, ip("10.192.16.2")).via, ip("10.66.0.2")));
     assert_int_equal(plain_route_to(&plan, ip("10.192.16.3")).table, 0);
-    assert_int_equal(plain_route_to(&plan, ip("10.192.16.4")).via.s_addr, ip("10.66.0.2").s_addr);
+    assert_true(is(plain_route_to(&plan, ip("10.192.16.4")).via, ip("10.66.0.2")));
     assert_int_equal(plain_route_to(&plan, ip("10.192.16.5")).table, 0);
     assert_int_equal(route_to(&plan, "10.192.16.3").mtu, 1300);
     assert_int_equal(route_to(&plan, "10.192.16.2").mtu, 0);
     /* Probes: by the link, or not at all. */
-    assert_string_equal(plain_route_to(&plan, netname_peer_hop(3)).dev, "u0");
-    assert_int_equal(plain_route_to(&plan, netname_peer_hop(4)).type, RTN_UNREACHABLE);
+    assert_string_equal(plain_route_to(&plan, netip_from4(netname_peer_hop(3))).dev, "u0");
+    assert_int_equal(plain_route_to(&plan, netip_from4(netname_peer_hop(4))).type, RTN_UNREACHABLE);
     assert_non_null(netplan_peer_mac(&plan, &peers[0]));
     assert_null(netplan_peer_mac(&plan, &peers[1]));
     assert_null(netplan_peer_mac(&plan, &peers[2]));
@@ -241,7 +266,7 @@ static void a_lone_machine_needs_no_tunnel(void **state)
 {
     (void)state;
     struct network_state s = machine();
-    s.underlay = ip("127.0.0.1");
+    s.underlay = ip4("127.0.0.1");
     cleanup_netplan struct netplan plan;
     assert_int_equal(netplan_init(&plan, &s, NULL, NULL), 0);
     assert_false(plan.tunnelled);
