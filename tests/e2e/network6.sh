@@ -216,4 +216,5 @@ snapshot A >"$dir/after"
 is "clear leaves the machine as it was" "$(diff "$dir/before" "$dir/after")" ""
 
 echo "$passed passed, $failed failed, 0 skipped"
+[ -n "$WHERRY_COUNTS" ] && echo "$passed $failed 0" >>"$WHERRY_COUNTS"
 [ $failed = 0 ]

@@ -150,7 +150,14 @@ static void networks_come_as_list_or_map(void **state)
         {"services: {w: {image: i, networks: {a: {ipv4_address: 172.28.0.9}}}}\n"
          "networks: {a: {ipam: {config: [{subnet: 172.28.0.0/16, ip_range: 172.28.5.0/24}]}}}",
          "\"own_networks\": [{\"name\": \"a\", \"full\": false, \"prefix\": \"172.28.0.0/16\", "
-         "\"ip_range\": \"172.28.5.0/24\", \"internal\": false"},
+         "\"ipv6\": false, \"prefix6\": \"\", \"ip_range\": \"172.28.5.0/24\", \"internal\": "
+         "false"},
+        {"services: {w: {image: i, networks: {a: {ipv6_address: 'FD00:28::0:9'}}}}\n"
+         "networks: {a: {enable_ipv6: true, ipam: {config: [{subnet: 'fd00:28::/64'}]}}}",
+         "\"address6\": \"fd00:28::9\""},
+        {"services: {w: {image: i, networks: [a]}}\n"
+         "networks: {a: {enable_ipv6: true, ipam: {config: [{subnet: 'fd00:28::/64'}]}}}",
+         "\"prefix\": \"\", \"ipv6\": true, \"prefix6\": \"fd00:28::/64\""},
         {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {internal: true, labels: [x=y]}}",
          "\"internal\": true, \"attachable\": false, \"labels\": [{\"key\": \"x\", "
          "\"value\": \"y\"}]"},

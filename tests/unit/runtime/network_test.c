@@ -238,7 +238,7 @@ static void plain_routes_lead_where_the_tunnel_would(void **state)
                                              {ip("10.192.16.5"), 4}};
     const struct net_neighbor machines[] = {
         {.dev = "u0", .address = ip("10.66.0.2"), .mac = {2, 0, 0, 0, 0, 2}}};
-    const struct net_link link = {"u0", {ip("10.66.0.0"), 24}, machines, 1};
+    const struct net_link link = {"u0", net("10.66.0.0", 24), machines, 1};
     struct network_state s = machine();
     s.endpoints = &here, s.endpoints_n = 1;
     s.peers = peers, s.peers_n = 3;
