@@ -36,7 +36,8 @@ bool netip_is_none(const struct in6_addr *address);
 int netip_compare(const struct in6_addr *a, const struct in6_addr *b);
 bool netip_equal(const struct in6_addr *a, const struct in6_addr *b);
 
-/* The bytes of an address as they are in packets: 4 or 16 at *@ret_len, from the returned one on. */
+/* The bytes of an address as they are in packets: 4 or 16 at *@ret_len, from the returned one on.
+ */
 const void *netip_bytes(const struct in6_addr *address, size_t *ret_len);
 
 /* The address @n behind @address. */

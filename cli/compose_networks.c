@@ -241,7 +241,8 @@ static void read_ip_range(struct reader *r, const struct yaml *value, void *obje
 static void read_gateway(struct reader *r, const struct yaml *value, void *object)
 {
     (void)object;
-    compose_warn(r, value, "the gateway is 169.254.1.1, or fe80::1, in every network; this one is not used");
+    compose_warn(r, value,
+                 "the gateway is 169.254.1.1, or fe80::1, in every network; this one is not used");
 }
 
 static const struct compose_key range_keys[] = {

@@ -51,9 +51,8 @@ static const struct compose_network *find_network(const struct reader *r, const 
 static bool is_plain(const struct compose_network *def)
 {
     const struct deploy_network *n = def ? &def->network : NULL;
-    return !n || (!def->external && !n->full && !n->internal && !n->attachable &&
-                  !n->ipv6 && !*str_or_empty(n->prefix) && !*str_or_empty(n->ip_range) &&
-                  n->labels_n == 0);
+    return !n || (!def->external && !n->full && !n->internal && !n->attachable && !n->ipv6 &&
+                  !*str_or_empty(n->prefix) && !*str_or_empty(n->ip_range) && n->labels_n == 0);
 }
 
 static void settle_networks(struct reader *r)

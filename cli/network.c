@@ -69,8 +69,7 @@ static const struct command network_create = {
                        "a range of its own, outside of the cluster's (default: a /20 of that)"),
             ARG_OPTION(struct network_options, ARG_TEXT, ip_range, 0, "ip-range", "RANGE",
                        "the part of the subnet that addresses are given out of"),
-            ARG_OPTION(struct network_options, ARG_FLAG, ipv6, 0, "ipv6", NULL,
-                       "IPv6 beside IPv4"),
+            ARG_OPTION(struct network_options, ARG_FLAG, ipv6, 0, "ipv6", NULL, "IPv6 beside IPv4"),
             ARG_OPTION(struct network_options, ARG_TEXT, subnet6, 0, "subnet6", "RANGE",
                        "a range of IPv6 of its own (with --ipv6 alone: one of the cluster's)"),
             ARG_OPTION(struct network_options, ARG_FLAG, internal, 0, "internal", NULL,
@@ -147,7 +146,8 @@ static int run_ls(struct cli *cli, const void *options, int words_n, char **word
     for (size_t i = 0; cli->quiet && !cli->json && i < reply.networks_n; i++)
         puts(reply.networks[i].name);
     if (!cli->json && !cli->quiet) {
-        table_init(&table, (const char *[]){"NAME", "STACK", "SUBNET", "IPV6", "IN USE", "KIND", NULL});
+        table_init(&table,
+                   (const char *[]){"NAME", "STACK", "SUBNET", "IPV6", "IN USE", "KIND", NULL});
         for (size_t i = 0; i < reply.networks_n; i++)
             add_row(&table, &reply.networks[i]);
         table_print(&table, &out);

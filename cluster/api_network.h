@@ -34,7 +34,7 @@ struct network_info {
         char *address;
         char *address6; /* "": none */
         char *node;     /* of a task */
-    } * members;    /* when one was asked for */
+    } * members;        /* when one was asked for */
     size_t members_n;
     struct pair *labels;
     size_t labels_n;

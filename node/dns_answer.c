@@ -70,8 +70,8 @@ static void push_addresses(ldns_pkt *answer, ldns_pkt_section section, const ldn
     }
     if (type != LDNS_RR_TYPE_A && !netip_is_none(&item->address6)) {
         ldns_rr *rr = record(ldns_rdf_clone(owner), LDNS_RR_TYPE_AAAA, DNS_TTL_S);
-        ldns_rr_push_rdf(rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_AAAA, sizeof(item->address6),
-                                                   &item->address6));
+        ldns_rr_push_rdf(
+            rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_AAAA, sizeof(item->address6), &item->address6));
         push(answer, section, rr);
     }
 }

@@ -24,6 +24,8 @@ const char *level_version(const struct daemon *d)
         return "0.3.0";
     case LEVEL_FIRST + 3:
         return "0.4.0";
+    case LEVEL_FIRST + 4:
+        return "0.5.0";
     default:
         return WHERRY_VERSION;
     }

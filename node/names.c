@@ -225,8 +225,8 @@ static void add_task(const struct names *names, const struct named_task *t,
         return;
     struct name_item *item = &ret->items[ret->n++];
     const struct named_node *node = node_by_id(names, t->node_id);
-    *item = (struct name_item){
-        .address = a->address, .address6 = a->address6, .port = (uint16_t)port};
+    *item =
+        (struct name_item){.address = a->address, .address6 = a->address6, .port = (uint16_t)port};
     task_name(names, t, item->target);
     str_fill(item->node, sizeof(item->node), node ? node->name : "");
 }

@@ -32,9 +32,9 @@ enum {
 struct name_item {
     struct in_addr address;
     struct in6_addr address6; /* "::": it has none */
-    uint16_t port;           /* names_services(): where it serves */
-    char target[NAME_BYTES]; /* its own name, "web.2.app" */
-    char node[72];           /* of a task: its member's name; else "" */
+    uint16_t port;            /* names_services(): where it serves */
+    char target[NAME_BYTES];  /* its own name, "web.2.app" */
+    char node[72];            /* of a task: its member's name; else "" */
 };
 
 struct name_answer {

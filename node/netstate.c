@@ -56,8 +56,7 @@ static const struct network_prefix *network_of(const struct netstate *net, int64
                                                const struct in6_addr *address)
 {
     for (size_t i = 0; i < net->state.networks_n; i++)
-        if (net->network_ids[i] == id &&
-            netprefix_is4(&net->networks[i]) == netip_is4(address))
+        if (net->network_ids[i] == id && netprefix_is4(&net->networks[i]) == netip_is4(address))
             return &net->networks[i];
     return NULL;
 }
@@ -288,8 +287,7 @@ static void add_publish(struct netstate *net, const struct service *service,
 
 /* The address of a service in one network stands for its tasks' there. */
 static void add_service(struct netstate *net, const struct service *service,
-                        const struct task_address *address, bool six,
-                        const struct serving *serving)
+                        const struct task_address *address, bool six, const struct serving *serving)
 {
     size_t n;
     const struct task *const *tasks = serving_of(serving, service->id, &n);

@@ -68,6 +68,6 @@ struct in_addr netname_peer_hop(uint32_t id)
 struct in6_addr netname_peer_hop6(uint32_t id)
 {
     check(id <= NODE_ID_MAX);
-    return (struct in6_addr){.s6_addr = {0xfd, 'W', 'h', 'e', 'r', 'r', 'y', [14] = (uint8_t)(id >> 8),
-                                         [15] = (uint8_t)id}};
+    return (struct in6_addr){.s6_addr = {0xfd, 'W', 'h', 'e', 'r', 'r',
+                                         'y', [14] = (uint8_t)(id >> 8), [15] = (uint8_t)id}};
 }

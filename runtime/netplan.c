@@ -116,7 +116,8 @@ static void plan_networks(struct netplan *plan)
     qsort(sorted, state->networks_n, sizeof(*sorted), compare_prefixes);
     for (size_t i = 0; i < state->networks_n; i++) {
         const struct network_prefix *p = &sorted[i];
-        const struct network_prefix *before = plan->networks_n ? &sorted[plan->networks_n - 1] : NULL;
+        const struct network_prefix *before =
+            plan->networks_n ? &sorted[plan->networks_n - 1] : NULL;
         const char *fault = network_fault(&state->pool, p);
         char text[INET6_ADDRSTRLEN];
         if (!fault && before && netprefix_contains(before, &p->address))
@@ -414,8 +415,8 @@ static void plan_remote_route(struct netplan *plan, const struct network_remote 
     add_route(plan, &route);
 }
 
-/* Of what goes to peers by IPv4: plain routes beside it where they work. When it is known which of several
- * routes to an address counts. */
+/* Of what goes to peers by IPv4: plain routes beside it where they work. When it is known which of
+ * several routes to an address counts. */
 static void plan_plain_routes(struct netplan *plan)
 {
     size_t n = plan->routes_n;
@@ -556,7 +557,8 @@ static void plan_services(struct netplan *plan)
     for (size_t i = 0; i < state->services_n; i++) {
         const char *fault = service_fault(plan, &state->services[i]);
         if (fault)
-            problem(plan, "service address %s: %s", netip_text(&state->services[i].address, text), fault);
+            problem(plan, "service address %s: %s", netip_text(&state->services[i].address, text),
+                    fault);
         else
             plan->services[plan->services_n++] = &state->services[i];
     }

@@ -68,12 +68,12 @@ struct net_port {
 
 struct netplan {
     const struct network_state *state;
-    struct in_addr source; /* address of this machine as containers here see it … */
+    struct in_addr source;   /* address of this machine as containers here see it … */
     struct in6_addr source6; /* … and by IPv6 */
-    bool six;              /* there is a network of IPv6 */
-    bool tunnelled;        /* there is an underlay to build a VXLAN device on */
-    struct net_link link;  /* dev "": not known */
-    bool linked;           /* there are peers on it */
+    bool six;                /* there is a network of IPv6 */
+    bool tunnelled;          /* there is an underlay to build a VXLAN device on */
+    struct net_link link;    /* dev "": not known */
+    bool linked;             /* there are peers on it */
     struct network_prefix *networks;
     size_t networks_n;
     struct network_prefix *ranges; /* the pool, and networks outside of it */

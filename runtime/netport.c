@@ -104,8 +104,7 @@ static int inner_addresses(struct netlink *nl, uint32_t index,
         netdev_add_address(nl, index, &endpoint->addresses[i].address, RT_SCOPE_UNIVERSE);
     for (size_t i = 0; i < present.n; i++) {
         const struct netaddress *a = &present.list[i];
-        if (a->index == index &&
-            (a->length != NETIP_BITS || !wants_address(endpoint, &a->address)))
+        if (a->index == index && (a->length != NETIP_BITS || !wants_address(endpoint, &a->address)))
             netdev_delete_address(nl, index, a);
     }
     return netlink_flush(nl, err);

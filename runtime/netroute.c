@@ -285,11 +285,12 @@ static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
                              const struct in6_addr *address, const uint8_t mac[NETNAME_MAC])
 {
     char text[INET6_ADDRSTRLEN];
-    const struct ndmsg info = {
-        .ndm_family = netip_is4(address) ? AF_INET : AF_INET6, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
+    const struct ndmsg info = {.ndm_family = netip_is4(address) ? AF_INET : AF_INET6,
+                               .ndm_ifindex = (int)index,
+                               .ndm_state = NUD_PERMANENT};
     uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
-    struct nlmsghdr *msg =
-        netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s", netip_text(address, text));
+    struct nlmsghdr *msg = netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s",
+                                           netip_text(address, text));
     put_address(msg, NDA_DST, address);
     mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, mac);
 }

@@ -466,9 +466,8 @@ static int clear_links(struct netlink *nl, const struct netdevs *devs, struct er
     const struct netdev *lo = netdevs_by_name(devs, "lo");
     if (tunnel && strcmp(tunnel->kind, "vxlan") == 0)
         netdev_delete(nl, tunnel);
-    const struct netaddress gateway = {.address = netip_from4(netname_gateway()),
-                                       .length = NETIP_BITS,
-                                       .scope = RT_SCOPE_HOST};
+    const struct netaddress gateway = {
+        .address = netip_from4(netname_gateway()), .length = NETIP_BITS, .scope = RT_SCOPE_HOST};
     if (lo)
         netdev_delete_address(nl, lo->index, &gateway);
     int rc = netlink_flush(nl, err);
@@ -540,8 +539,8 @@ int network_default_address(struct in_addr *ret_address, struct err *err)
         const struct netaddress *a = &addresses.list[i];
         const struct netdev *dev = netdevs_by_index(&devs, a->index);
         if (!dev || !dev->up || a->scope != RT_SCOPE_UNIVERSE || is_port(dev) ||
-            !netip_is4(&a->address) ||
-            strcmp(dev->name, "lo") == 0 || strcmp(dev->name, NETNAME_TUNNEL) == 0)
+            !netip_is4(&a->address) || strcmp(dev->name, "lo") == 0 ||
+            strcmp(dev->name, NETNAME_TUNNEL) == 0)
             continue;
         *ret_address = netip_to4(&a->address);
         return 0;

@@ -4,13 +4,13 @@
  *
  * Routed, not bridged. Each container has one veth with /32 addresses; its gateway is 169.254.1.1,
  * which every machine holds on its loopback device; for IPv6 it has /128 addresses beside, and
- * fe80::1, which nobody holds: neighbours are told, not asked for. Between machines there are /32 routes over one
- * VXLAN device with static neighbours and forwarding entries; what containers of one network send
- * each other takes plain routes instead where both machines are on one link and the caller found
- * that such packets get through (network_peer.plain). One nftables table holds isolation,
- * published ports, service addresses and masquerading. All of it is a function of one struct
- * network_state: apply it as often as you like, what is already so is left alone, what is not in it
- * goes away, and what a stranger flushed comes back.
+ * fe80::1, which nobody holds: neighbours are told, not asked for. Between machines there are /32
+ * routes over one VXLAN device with static neighbours and forwarding entries; what containers of
+ * one network send each other takes plain routes instead where both machines are on one link and
+ * the caller found that such packets get through (network_peer.plain). One nftables table holds
+ * isolation, published ports, service addresses and masquerading. All of it is a function of one
+ * struct network_state: apply it as often as you like, what is already so is left alone, what is
+ * not in it goes away, and what a stranger flushed comes back.
  *
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,

@@ -172,7 +172,8 @@ void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t reg);
 
 /* Translate (NFT_NAT_DNAT, NFT_NAT_SNAT) packets of @family (NFPROTO_*) to the address in @reg;
  * @port_reg 0 keeps the port. */
-void nft_nat(struct nftnl_rule *rule, uint8_t family, uint32_t type, uint32_t reg, uint32_t port_reg);
+void nft_nat(struct nftnl_rule *rule, uint8_t family, uint32_t type, uint32_t reg,
+             uint32_t port_reg);
 void nft_masquerade(struct nftnl_rule *rule);
 
 /* Refuse: NFT_REJECT_TCP_RST, or NFT_REJECT_ICMPX_UNREACH with a code. */

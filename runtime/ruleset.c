@@ -29,8 +29,7 @@ static size_t families_n(const struct netplan *plan)
 static void is_probe(struct nftnl_rule *rule, const struct netplan *plan)
 {
     match_ipv4(rule);
-    match_address(rule, match_ip4.destination, NFT_CMP_EQ,
-                  netname_peer_hop(plan->state->node_id));
+    match_address(rule, match_ip4.destination, NFT_CMP_EQ, netname_peer_hop(plan->state->node_id));
     match_protocol(rule, IPPROTO_ICMP);
 }
 

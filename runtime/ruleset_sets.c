@@ -40,8 +40,9 @@ static bool is_of(const struct match_family *family, const struct in6_addr *addr
 static void build_endpoints(struct nft_batch *b, const struct netplan *plan,
                             const struct match_family *family)
 {
-    struct nft_set *set = nft_set(b, family->endpoints, 0, nft_type_pair(NFT_TYPE_IFNAME, family->type),
-                                  NETNAME_NAME + family->len);
+    struct nft_set *set =
+        nft_set(b, family->endpoints, 0, nft_type_pair(NFT_TYPE_IFNAME, family->type),
+                NETNAME_NAME + family->len);
     nft_set_loose(set);
     for (size_t i = 0; i < plan->ports_n; i++) {
         const struct net_port *port = &plan->ports[i];
@@ -143,7 +144,8 @@ static void port_key(const struct network_publish *publish, unsigned char key[8]
 }
 
 /* The data of a backend: address and port, which begins a register. Returns its length. */
-static uint32_t backend_data(const struct network_backend *backend, unsigned char data[NFT_DATA_MAX])
+static uint32_t backend_data(const struct network_backend *backend,
+                             unsigned char data[NFT_DATA_MAX])
 {
     const uint16_t network = htons(backend->port);
     size_t len;
@@ -248,8 +250,8 @@ static void service_chain(const struct network_service *service, char out[NFT_KE
     uint64_t content =
         hash(HASH_START, service->backends, service->backends_n * sizeof(*service->backends));
     if (netip_is4(&service->address))
-        snprintf(out, NFT_KEY_MAX, "s_%08x_%016" PRIx64,
-                 ntohl(netip_to4(&service->address).s_addr), content);
+        snprintf(out, NFT_KEY_MAX, "s_%08x_%016" PRIx64, ntohl(netip_to4(&service->address).s_addr),
+                 content);
     else
         snprintf(out, NFT_KEY_MAX, "s6_%016" PRIx64,
                  hash(content, &service->address, sizeof(service->address)));

@@ -64,8 +64,8 @@ static int check_free(struct store *store, const struct network *network,
     store_list(store, TABLE_NETWORK, BY_NONE, 0, &others, &n);
     for (size_t i = 0; i < n && rv == 0; i++) {
         struct network_prefix other;
-        if (others[i].id != network->id && netprefix_parse(str_or_empty(others[i].prefix6), &other) &&
-            meet(range, &other))
+        if (others[i].id != network->id &&
+            netprefix_parse(str_or_empty(others[i].prefix6), &other) && meet(range, &other))
             rv = err_set(err, ERR_EXISTS, "it meets that of network %s, %s", others[i].name,
                          others[i].prefix6);
     }

@@ -77,14 +77,16 @@ static int check_addresses(const struct spec *spec, const char *object, struct e
 {
     for (size_t i = 0; i < spec->networks_n; i++) {
         const char *six = str_or_empty(spec->networks[i].address6);
-        const char *asked = *str_or_empty(spec->networks[i].address) ? spec->networks[i].address : six;
+        const char *asked =
+            *str_or_empty(spec->networks[i].address) ? spec->networks[i].address : six;
         struct in6_addr ip;
         char text[INET6_ADDRSTRLEN];
         if (*asked && (spec->replicas > 1 || mode_is_global(spec->mode)))
             return err_set(err, ERR_INVALID,
                            "%s: has the address %.40s, which only one task can have: one replica",
                            object, asked);
-        if (*six && (!netip_parse(six, &ip) || netip_is4(&ip) || strcmp(netip_text(&ip, text), six)))
+        if (*six &&
+            (!netip_parse(six, &ip) || netip_is4(&ip) || strcmp(netip_text(&ip, text), six)))
             return err_set(err, ERR_INVALID, "%s: '%.64s' is no IPv6 address in its shortest form",
                            object, six);
     }

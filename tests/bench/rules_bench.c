@@ -62,8 +62,8 @@ static void fill(struct network_state *state)
             port_backends[i][k].port = 80;
             remotes[i * EACH + k] = (struct network_remote){backends[i][k], 2 + (uint32_t)(k % 2)};
         }
-        services[i] = (struct network_service){
-            netip_plus(&network.address, next++), backends[i], EACH};
+        services[i] =
+            (struct network_service){netip_plus(&network.address, next++), backends[i], EACH};
         if (i % PORTS_EVERY == 0)
             publishes[i / PORTS_EVERY] = (struct network_publish){
                 IPPROTO_TCP, (uint16_t)(20000 + i), false, port_backends[i], EACH};

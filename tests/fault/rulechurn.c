@@ -75,9 +75,9 @@ static void make(struct network_state *state, unsigned seed, unsigned n)
             services[state->services_n++] =
                 (struct network_service){number(pool + 1 + i), backends[i], count};
         if (rand_r(&own) % 3 == 0)
-            publishes[state->publishes_n++] = (struct network_publish){
-                i % 2 ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)(20000 + i), false, port_backends[i],
-                count};
+            publishes[state->publishes_n++] =
+                (struct network_publish){i % 2 ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)(20000 + i),
+                                         false, port_backends[i], count};
     }
 }
 

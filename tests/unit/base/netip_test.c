@@ -23,8 +23,8 @@ static void both_families_come_and_go_as_text(void **state)
 {
     (void)state;
     static const char *const same[] = {"10.192.16.5", "255.255.255.255", "fd00:28::9", "::1"};
-    static const char *const none[] = {"",   "::",       "::ffff:10.0.0.1", "10.1", "1.2.3.4.5",
-                                       "g::", "10.0.0.1 ", "fd00::1%eth0"};
+    static const char *const none[] = {"",          "::",  "::ffff:10.0.0.1", "10.1",
+                                       "1.2.3.4.5", "g::", "10.0.0.1 ",       "fd00::1%eth0"};
     char text[INET6_ADDRSTRLEN];
     struct in6_addr a;
     for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
@@ -77,8 +77,9 @@ static void prefixes_are_ranges(void **state)
         assert_true(netprefix_contains(&p, &p.address) && netprefix_contains(&p, &last));
         assert_false(netprefix_contains(&p, &behind));
     }
-    static const char *const none[] = {"10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "fd00::/129",
-                                       "fd00::/-1", "fd00::/6x",  "/64",       "::ffff:10.0.0.0/100"};
+    static const char *const none[] = {"10.0.0.0",   "10.0.0.0/33",        "10.0.0.0/",
+                                       "fd00::/129", "fd00::/-1",          "fd00::/6x",
+                                       "/64",        "::ffff:10.0.0.0/100"};
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         if (netprefix_parse(none[i], &p))
             fail_msg("%s was taken", none[i]);

@@ -124,8 +124,8 @@ static void what_cannot_be_is_refused(void **state)
         {"fd00:28::/64", "fd00:28::0:9", "in its shortest form"},
         {"fd00:28::/64", "10.192.16.9", "in its shortest form"},
     };
-    struct change_network_create other = {
-        .network = {.name = "other", .prefix6 = "fd00:99::/48"}, .ipv6 = true};
+    struct change_network_create other = {.network = {.name = "other", .prefix6 = "fd00:99::/48"},
+                                          .ipv6 = true};
     must(w, CHANGE_NETWORK_CREATE, &other);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct deploy_network net = {

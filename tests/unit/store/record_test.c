@@ -248,8 +248,9 @@ static void test_json(void **state)
     assert_non_null(strstr(json.data, "\"id\": 7, "));
     assert_non_null(strstr(json.data, "\"state\": \"running\""));
     assert_non_null(strstr(json.data, "\"message\": \"a \\\"b\\\"\\n\""));
-    assert_non_null(
-        strstr(json.data, "\"addresses\": [{\"network_id\": 3, \"address\": \"10.1.2.3\"}]"));
+    assert_non_null(strstr(
+        json.data,
+        "\"addresses\": [{\"network_id\": 3, \"address\": \"10.1.2.3\", \"address6\": \"\"}]"));
 }
 
 int main(void)
