@@ -376,6 +376,20 @@ void netstate_release(struct netstate *net)
     free(net->connected);
 }
 
+/* Say who holds a port, the first of them. */
+static void note_held(struct netstate *net, const struct network_publish *p,
+                      const struct listener *held, bool six)
+{
+    char holder[LISTENERS_HOLDER];
+    if (net->held[0])
+        return;
+    listener_holder(held, holder);
+    snprintf(net->held, sizeof(net->held),
+             "port %u/%s is held by %s%s: it is not published on this machine%s", p->port,
+             p->protocol == IPPROTO_UDP ? "udp" : "tcp", holder, six ? " for IPv6" : "",
+             six ? " over IPv6" : "");
+}
+
 void netstate_leave_held_ports(struct netstate *net)
 {
     struct listener *list = NULL;
@@ -389,19 +403,17 @@ void netstate_leave_held_ports(struct netstate *net)
     }
     for (size_t i = 0; i < net->state.publishes_n; i++) {
         struct network_publish *p = &net->publishes[i];
-        const struct listener *held = listeners_find(list, n, p->protocol, p->port);
-        char holder[LISTENERS_HOLDER];
-        if (!held) {
-            net->publishes[kept++] = *p;
+        const struct listener *held = listeners_find(list, n, p->protocol, p->port, false);
+        const struct listener *held6 =
+            p->has6 ? listeners_find(list, n, p->protocol, p->port, true) : NULL;
+        if (held || held6)
+            note_held(net, p, held ? held : held6, !held);
+        if (held) {
+            free((void *)(uintptr_t)p->backends);
             continue;
         }
-        if (!net->held[0]) {
-            listener_holder(held, holder);
-            snprintf(net->held, sizeof(net->held),
-                     "port %u/%s is held by %s: it is not published on this machine", p->port,
-                     p->protocol == IPPROTO_UDP ? "udp" : "tcp", holder);
-        }
-        free((void *)(uintptr_t)p->backends);
+        p->has6 &= !held6;
+        net->publishes[kept++] = *p;
     }
     net->state.publishes_n = kept;
     free(list);

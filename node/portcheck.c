@@ -40,7 +40,7 @@ static void look(void *arg)
     for (size_t i = 0; i < w->request.ports_n; i++) {
         const struct network_port *p = &w->request.ports[i];
         const struct listener *found =
-            listeners_find(list, n, p->udp ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)p->port);
+            listeners_find(list, n, p->udp ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)p->port, false);
         char holder[LISTENERS_HOLDER];
         if (!found)
             continue;

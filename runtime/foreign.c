@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FIREWALLD "firewalld" /* its table of nftables */
+
 enum {
     TIMEOUT_MS = 10000,
     OUTPUT_MAX = 300,
@@ -75,6 +77,10 @@ static void on_chain(const struct nlmsghdr *msg, void *arg)
     bool drops = hook_of(attrs[NFTA_CHAIN_HOOK]) == NF_INET_FORWARD && attrs[NFTA_CHAIN_POLICY] &&
                  mnl_attr_get_payload_len(attrs[NFTA_CHAIN_POLICY]) == sizeof(uint32_t) &&
                  ntohl(mnl_attr_get_u32(attrs[NFTA_CHAIN_POLICY])) == NF_DROP;
+    /* Its policy is to accept, and its last rule refuses (firewalld.org/documentation/concepts). */
+    if (info->nfgen_family == NFPROTO_INET && strcmp(table, FIREWALLD) == 0 &&
+        hook_of(attrs[NFTA_CHAIN_HOOK]) == NF_INET_FORWARD && strcmp(name, "filter_FORWARD") == 0)
+        foreign->firewalld = true;
     if (!drops)
         return;
     foreign->drops = true;
@@ -84,11 +90,41 @@ static void on_chain(const struct nlmsghdr *msg, void *arg)
                  table);
 }
 
+static void on_rule(const struct nlmsghdr *msg, void *arg)
+{
+    bool *named = arg;
+    if (!msg)
+        *named = false;
+    else if (memmem(mnl_nlmsg_get_payload(msg), mnl_nlmsg_get_payload_len(msg), NETNAME_TUNNEL,
+                    strlen(NETNAME_TUNNEL)))
+        *named = true;
+}
+
+/* Whether firewalld's rules name our device, which then is in a zone that somebody gave it. */
+static int look_at_firewalld(struct netlink *nl, bool *ret_named, struct err *err)
+{
+    const struct nfgenmsg info = {.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
+    struct nlmsghdr *msg =
+        netlink_dump(nl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, &info, sizeof(info));
+    mnl_attr_put_strz(msg, NFTA_RULE_TABLE, FIREWALLD);
+    return netlink_dump_run(nl, on_rule, ret_named, err);
+}
+
 int foreign_look(struct netlink *nl, struct foreign *ret, struct err *err)
 {
     const struct nfgenmsg info = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0};
     netlink_dump(nl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, &info, sizeof(info));
-    return netlink_dump_run(nl, on_chain, ret, err);
+    int rc = netlink_dump_run(nl, on_chain, ret, err);
+    bool named = false;
+    if (rc < 0 || !ret->firewalld)
+        return rc;
+    rc = look_at_firewalld(nl, &named, err);
+    if (rc == 0 && !named) {
+        ret->drops = ret->others = true;
+        str_fill(ret->chain, sizeof(ret->chain), "filter_FORWARD of table inet " FIREWALLD);
+    }
+    ret->firewalld &= !named;
+    return rc;
 }
 
 void foreign_advice(const struct foreign *foreign, char *out, size_t size)
@@ -96,6 +132,10 @@ void foreign_advice(const struct foreign *foreign, char *out, size_t size)
     const char *how = "let it accept what comes from, and goes to, devices wv+ and wherry0";
     if (foreign->ufw)
         how = "'ufw default allow routed' opens it";
+    if (foreign->firewalld)
+        how =
+            "'firewall-cmd --permanent --zone=trusted --add-interface=wherry0 --add-interface=wv+' "
+            "and 'firewall-cmd --reload' open it";
     snprintf(out, size, "chain %s drops what goes to and from containers: %s", foreign->chain, how);
 }
 

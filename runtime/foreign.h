@@ -10,8 +10,9 @@
  * our devices is accepted, by the iptables program, as Docker writes its own. Where there is no
  * such place somebody has to be told.
  *
- * Seen are chains whose policy is to drop, not rules that do, as firewalld has them, nor tables of
- * the old iptables (legacy). The calling thread's network namespace.
+ * Seen are chains whose policy is to drop, of IPv4 and both, and firewalld, whose chain ends with a
+ * rule that refuses; not other rules that drop, nor tables of the old iptables (legacy). The
+ * calling thread's network namespace.
  */
 #ifndef WHERRY_RUNTIME_FOREIGN_H
 #define WHERRY_RUNTIME_FOREIGN_H
@@ -27,6 +28,7 @@ struct foreign {
     bool others; /* one that is not of table ip filter, where Docker's is */
     bool docker; /* there is DOCKER-USER */
     bool ufw;
+    bool firewalld;  /* it is there, and does not know our devices */
     char chain[100]; /* "FORWARD of table ip filter": one of those that drop */
 };
 

@@ -48,11 +48,12 @@ struct found {
     unsigned first, last; /* ports that the kernel gives out */
 };
 
-/* @address of 4 or 16 bytes. One of IPv6 counts when it stands for IPv4 as well. */
-static bool is_ours(uint8_t family, const void *address)
+/* @address of 4 or 16 bytes; *@ret_six: it stands for IPv6 alone. */
+static bool is_ours(uint8_t family, const void *address, bool *ret_six)
 {
     struct in6_addr six;
     struct in_addr four;
+    *ret_six = false;
     if (family == AF_INET) {
         memcpy(&four, address, sizeof(four));
         return four.s_addr != netname_gateway().s_addr;
@@ -60,6 +61,9 @@ static bool is_ours(uint8_t family, const void *address)
     memcpy(&six, address, sizeof(six));
     if (IN6_IS_ADDR_UNSPECIFIED(&six))
         return true;
+    *ret_six = !IN6_IS_ADDR_V4MAPPED(&six);
+    if (*ret_six)
+        return !IN6_IS_ADDR_LOOPBACK(&six);
     memcpy(&four, &six.s6_addr[12], sizeof(four));
     return IN6_IS_ADDR_V4MAPPED(&six) && four.s_addr != netname_gateway().s_addr;
 }
@@ -67,12 +71,13 @@ static bool is_ours(uint8_t family, const void *address)
 static void add(struct found *found, const struct table *table, const void *address, unsigned port,
                 uint64_t inode)
 {
-    if (port == 0 || !is_ours(table->family, address) ||
+    bool six;
+    if (port == 0 || !is_ours(table->family, address, &six) ||
         (table->protocol == IPPROTO_UDP && port >= found->first && port <= found->last))
         return;
     if ((found->n & (found->n - 1)) == 0)
         found->list = mem_resize(found->list, found->n ? found->n * 2 : 1, sizeof(*found->list));
-    found->list[found->n++] = (struct listener){table->protocol, (uint16_t)port, inode};
+    found->list[found->n++] = (struct listener){table->protocol, (uint16_t)port, six, inode};
 }
 
 /* --- by netlink, which finds those that listen among many that do not (sock_diag(7)) ---------- */
@@ -183,10 +188,10 @@ int listeners_read(struct listener **ret, size_t *ret_n, struct err *err)
 }
 
 const struct listener *listeners_find(const struct listener *list, size_t n, uint8_t protocol,
-                                      uint16_t port)
+                                      uint16_t port, bool six)
 {
     for (size_t i = 0; i < n; i++)
-        if (list[i].protocol == protocol && list[i].port == port)
+        if (list[i].protocol == protocol && list[i].port == port && list[i].six == six)
             return &list[i];
     return NULL;
 }

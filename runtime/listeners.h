@@ -23,6 +23,7 @@ enum {
 struct listener {
     uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
     uint16_t port;
+    bool six; /* for clients of IPv6 alone */
     uint64_t inode;
 };
 
@@ -30,9 +31,10 @@ struct listener {
  * *@ret. */
 int listeners_read(struct listener **ret, size_t *ret_n, struct err *err);
 
-/* The one that holds the port, or NULL. */
+/* The one that holds the port, or NULL; with @six one that holds it for clients of IPv6 alone, on
+ * an address of that other than ::1. */
 const struct listener *listeners_find(const struct listener *list, size_t n, uint8_t protocol,
-                                      uint16_t port);
+                                      uint16_t port, bool six);
 
 /* Which process it is, "sshd (pid 812)"; "a process" when it is not seen. Looks at every process.
  */

@@ -65,6 +65,35 @@ test_case "and works when it is gone" wait_for 20 "both ways" works
 quiet() { ! told; }
 test_case "which is told no more" wait_for 30 "no warning" quiet
 
+# firewalld: its table as it makes it (1.3), of which the last rule counts, then with our devices in a zone.
+firewalld_rules() {
+    in_host 1 nft "add table inet firewalld
+        add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; policy accept; }
+        add chain inet firewalld filter_FORWARD_POLICIES
+        add rule inet firewalld filter_FORWARD ct state { established, related } accept
+        add rule inet firewalld filter_FORWARD ct status dnat accept
+        add rule inet firewalld filter_FORWARD jump filter_FORWARD_POLICIES
+        add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited"
+}
+trusted() {
+    local way device
+    for way in iifname oifname; do
+        for device in wherry0 'wv*'; do
+            in_host 1 nft add rule inet firewalld filter_FORWARD_POLICIES $way "\"$device\"" accept || return 1
+        done
+    done
+}
+firewalld_told() { w 1 network status 2>&1 | grep -q 'n1: chain filter_FORWARD of table inet firewalld .*firewall-cmd'; }
+firewalld_quiet() { ! firewalld_told; }
+firewalld_rules
+# What is translated it lets pass, also to the address of a service.
+direct() { w 1 exec app.client timeout 3 wget -q -O /dev/null http://tasks.web/; }
+test_case "firewalld stops it" wait_for 10 "nothing inside" not direct
+test_case "which is told, with what opens it" wait_for 30 "the warning" firewalld_told
+test_case "it is given our devices" trusted
+test_case "then all works" wait_for 20 "both ways" eval 'works && direct'
+test_case "and nothing is told" wait_for 30 "no warning" firewalld_quiet
+
 test_case "the stack goes" w 1 rm app
 daemon_stop 1
 test_case "uninstall" in_host 1 "$WHERRY" uninstall --data "$LAB_DATA/1" --run "$LAB_RUN/1" --yes

@@ -52,7 +52,7 @@ static bool is_held(uint8_t protocol, uint16_t port, char holder[LISTENERS_HOLDE
     struct err err;
     size_t n;
     assert_int_equal(listeners_read(&list, &n, &err), 0);
-    const struct listener *found = listeners_find(list, n, protocol, port);
+    const struct listener *found = listeners_find(list, n, protocol, port, false);
     if (found && holder)
         listener_holder(found, holder);
     bool held = found != NULL;
