@@ -39,6 +39,12 @@ services:
     image: demo/web:1
     stop_grace_period: 0s
     networks: [back]
+  bare:
+    image: demo/web:1
+    command: [httpd, -f, -p, "8095", -h, /www]
+    stop_grace_period: 0s
+    network_mode: host
+    deploy: {placement: {constraints: [node.hostname == n2]}}
 networks:
   default:
   own: {ipam: {config: [{subnet: 172.28.3.0/24}]}}
@@ -117,5 +123,17 @@ test_case "its address works while the daemon is away" asked_alone
 test_case "without a healthy task it refuses at once" refused_when_gone
 test_case "a port of the task's own machine" on_its_node
 test_case "an address that was asked for stays with the one task" at_its_address
+in_hosts_network() { # of n2: from everywhere it is what listens on that machine
+    curl -fsS -m 3 "http://$PREFIX.2:8095/health" >/dev/null || { echo "a client on the LAN"; return 1; }
+    in_host 1 curl -fsS -m 3 "http://$PREFIX.2:8095/health" >/dev/null || { echo "another member"; return 1; }
+    in_host 2 curl -fsS -m 3 http://127.0.0.1:8095/health >/dev/null || { echo "its own machine"; return 1; }
+    get app.client http://n2:8095/health >/dev/null || { echo "a container elsewhere"; return 1; }
+    local task
+    for task in $(tasks 1 app.web | jq -r '.[] | select(.desired == "run") | "app.web.\(.slot)"'); do
+        get "$task" http://n2:8095/health >/dev/null || { echo "$task"; return 1; }
+    done
+}
+
 test_case "a network that leads nowhere else" shut_in
+test_case "a task in its machine's network, from everywhere" in_hosts_network
 finish

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "store/change.h"
+#include "store/level.h"
 #include "store/store.h"
 
 #include <arpa/inet.h>
@@ -67,17 +68,17 @@ static struct dns *make(void)
         .node = {.name = "n1",
                  .address = "192.0.2.1:7400",
                  .public_key = {.data = (unsigned char *)"key", .len = 3}}};
-    struct change_level_raise raise = {.level = 5};
+    struct change_level_raise raise = {.level = LEVEL_KNOWN};
     struct attachment network = {.network = "default"};
-    char *networks[] = {"default"};
+    struct deploy_network lan = {.name = "default", .ipv6 = true};
     struct deploy_service service = {
         .name = "web",
         .spec = {.image = "web:1", .replicas = 2, .networks = &network, .networks_n = 1}};
     struct change_stack_deploy deploy = {.name = "app",
                                          .services = &service,
                                          .services_n = 1,
-                                         .networks = networks,
-                                         .networks_n = 1};
+                                         .own_networks = &lan,
+                                         .own_networks_n = 1};
     d->store = store_new();
     change(d->store, CHANGE_CLUSTER_INIT, &init);
     change(d->store, CHANGE_LEVEL_RAISE, &raise);
