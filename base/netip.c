@@ -115,21 +115,23 @@ static uint8_t host_bits(const struct network_prefix *prefix, size_t i)
 {
     if (prefix->length >= 8 * (i + 1))
         return 0;
-    return prefix->length <= 8 * i ? 0xff : (uint8_t)(0xff >> (prefix->length % 8));
+    unsigned before = prefix->length > 8 * i ? prefix->length % 8U : 0;
+    return (uint8_t)(0xffU >> before);
 }
 
 struct in6_addr netprefix_last(const struct network_prefix *prefix)
 {
     struct in6_addr last = prefix->address;
     for (size_t i = 0; i < sizeof(last.s6_addr); i++)
-        last.s6_addr[i] |= host_bits(prefix, i);
+        last.s6_addr[i] = (uint8_t)(last.s6_addr[i] | host_bits(prefix, i));
     return last;
 }
 
 bool netprefix_contains(const struct network_prefix *prefix, const struct in6_addr *address)
 {
-    struct in6_addr last = netprefix_last(prefix);
-    return netip_compare(address, &prefix->address) >= 0 && netip_compare(address, &last) <= 0;
+    size_t whole = prefix->length / 8, rest = prefix->length % 8;
+    const uint8_t *a = address->s6_addr, *p = prefix->address.s6_addr;
+    return memcmp(a, p, whole) == 0 && (rest == 0 || (a[whole] ^ p[whole]) >> (8 - rest) == 0);
 }
 
 bool netprefix_valid(const struct network_prefix *prefix)

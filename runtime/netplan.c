@@ -134,10 +134,16 @@ static void plan_networks(struct netplan *plan)
 
 bool netplan_is_ours(const struct netplan *plan, const struct in6_addr *address)
 {
-    for (size_t i = 0; i < plan->ranges_n; i++)
-        if (netprefix_contains(&plan->ranges[i], address))
-            return true;
-    return false;
+    /* The last range that begins before it: they do not overlap. */
+    size_t low = 0, high = plan->ranges_n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (netip_compare(&plan->ranges[middle].address, address) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && netprefix_contains(&plan->ranges[low - 1], address);
 }
 
 /* The pool, and what lies outside of it, by address. */

@@ -64,6 +64,7 @@ declare -A four=([a1]=10.192.16.1 [a2]=10.192.32.2 [a4]=10.192.16.4 [b1]=10.192.
 declare -A six=([a1]=$P::ac0:1001 [a2]=2001:db8:28::2 [a4]=$P::ac0:1004 [b1]=$P::ac0:100b
     [b2]=2001:db8:28::c [c1]=$P::ac0:1015 [i1]=$P::ac0:300b [i2]=$P::ac0:300c)
 declare -A home=([a1]=A [a2]=A [a4]=A [b1]=B [b2]=B [c1]=C [i1]=A [i2]=B)
+udp=b1 # the backend of 9001
 boxes="a1 a2 a4 b1 b2 c1 i1 i2"
 state() { # the state of host $1; with $2 "four" without IPv6
     local h=$1 b net net6
@@ -85,7 +86,7 @@ service $P::ac0:10ca
 service $P::ac0:30c8 ${six[i2]}
 publish tcp 8080 ${four[a1]}:80 ${six[a1]}:80
 publish tcp 8081 ${four[b1]}:80 ${six[b1]}:80
-publish udp 9001 ${six[b1]}:80
+publish udp 9001 ${six[$udp]}:80
 publish tcp 8082 ${six[a1]}:80 ${six[b1]}:80
 publish tcp 8084 ${four[a1]}:80"
     for p in A B C; do [ $p = "$h" ] || echo "peer ${id[$p]} ${ip[$p]} plain 0"; done
@@ -202,6 +203,10 @@ in_host A nft flush ruleset
 in_host A ip -6 route flush proto 87
 apply A >/dev/null
 is "after a flush" "$(from L tcp ${lan[A]} 8081) $(from a1 tcp ${six[a2]} 80)" "b1 ${lan[L]} unreachable"
+is "a client of UDP" "$(from L udp ${lan[A]} 9001 5555)" "b1 ${lan[L]}"
+udp=a1
+apply_all
+is "goes on with the next backend" "$(from L udp ${lan[A]} 9001 5555)" "a1 ${lan[L]}"
 six[a1]=$P::ac0:1002 # another task
 apply_all
 sleep 0.2
