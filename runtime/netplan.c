@@ -475,10 +475,13 @@ static void unique_routes(struct netplan *plan)
 static void plan_routes(struct netplan *plan)
 {
     const struct network_state *state = plan->state;
-    size_t local = plan->ports_n * NETWORK_ENDPOINT_ADDRESSES, peers = plan->peers_n;
-    plan->routes =
-        mem_alloc(local + 5 * peers + 2 * state->remotes_n + plan->ranges_n + plan->services_n + 2,
-                  sizeof(*plan->routes));
+    size_t local = 0, peers = plan->peers_n;
+    size_t ways = plan->link.dev[0] ? 2 : 1; /* to what is on a peer */
+    for (size_t i = 0; i < plan->ports_n; i++)
+        local += plan->ports[i].endpoint->addresses_n;
+    plan->routes = mem_alloc(local + 5 * peers + ways * state->remotes_n + plan->ranges_n +
+                                 plan->services_n + 2,
+                             sizeof(*plan->routes));
     plan->neighbors = mem_alloc(local + 2 * peers + 1, sizeof(*plan->neighbors));
     plan->tunnels = mem_alloc(peers + 1, sizeof(*plan->tunnels));
     plan->rules = mem_alloc(2 * peers + 2, sizeof(*plan->rules));
