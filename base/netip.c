@@ -100,6 +100,14 @@ struct network_prefix netprefix_of(const struct in6_addr *address)
     return (struct network_prefix){*address, NETIP_BITS};
 }
 
+struct network_prefix netprefix_all(bool six)
+{
+    struct network_prefix all = {0};
+    if (!six)
+        all = (struct network_prefix){netip_from4((struct in_addr){0}), NETIP_4_BITS};
+    return all;
+}
+
 bool netprefix_is4(const struct network_prefix *prefix)
 {
     return netip_is4(&prefix->address) && prefix->length >= NETIP_4_BITS;
@@ -125,6 +133,15 @@ struct in6_addr netprefix_last(const struct network_prefix *prefix)
     for (size_t i = 0; i < sizeof(last.s6_addr); i++)
         last.s6_addr[i] = (uint8_t)(last.s6_addr[i] | host_bits(prefix, i));
     return last;
+}
+
+struct network_prefix netprefix_around(const struct in6_addr *address, uint8_t length)
+{
+    struct network_prefix prefix = {*address, length};
+    for (size_t i = 0; i < sizeof(address->s6_addr); i++)
+        prefix.address.s6_addr[i] =
+            (uint8_t)(address->s6_addr[i] & (0xffU ^ host_bits(&prefix, i)));
+    return prefix;
 }
 
 bool netprefix_contains(const struct network_prefix *prefix, const struct in6_addr *address)

@@ -55,6 +55,12 @@ bool netprefix_parse(const char *text, struct network_prefix *ret);
 /* That of one address. */
 struct network_prefix netprefix_of(const struct in6_addr *address);
 
+/* That of all addresses: 0.0.0.0/0, or with @six ::/0. */
+struct network_prefix netprefix_all(bool six);
+
+/* The prefix of @length that @address lies in. */
+struct network_prefix netprefix_around(const struct in6_addr *address, uint8_t length);
+
 /* True for a prefix of IPv4; how many bits it is written with. */
 bool netprefix_is4(const struct network_prefix *prefix);
 unsigned netprefix_bits(const struct network_prefix *prefix);

@@ -145,7 +145,7 @@ static void describe(struct api_call *c, struct network *network, const struct u
                      bool whole, struct network_info *info)
 {
     struct stack stack;
-    const int64_t addresses = size_of(network);
+    const int64_t addresses = size_of(network); /* before its texts are given away */
     *info = (struct network_info){.addresses = addresses,
                                   .name = steal(&network->name),
                                   .subnet = steal(&network->prefix),

@@ -50,15 +50,6 @@ static bool read_port(const struct nlattr *attr, uint16_t *out)
     return true;
 }
 
-static bool read_address(const struct nlattr *four, const struct nlattr *six, struct in6_addr *out)
-{
-    struct in_addr address;
-    if (!netlink_bytes(four, &address, sizeof(address)))
-        return netlink_bytes(six, out, sizeof(*out));
-    *out = netip_from4(address);
-    return true;
-}
-
 static bool read_tuple(const struct nlattr *nest, struct tuple *out)
 {
     const struct nlattr *parts[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
@@ -66,8 +57,9 @@ static bool read_tuple(const struct nlattr *nest, struct tuple *out)
     netlink_nested(parts[CTA_TUPLE_IP], ip, CTA_IP_MAX);
     netlink_nested(parts[CTA_TUPLE_PROTO], proto, CTA_PROTO_MAX);
     return netlink_bytes(proto[CTA_PROTO_NUM], &out->protocol, sizeof(out->protocol)) &&
-           read_address(ip[CTA_IP_V4_SRC], ip[CTA_IP_V6_SRC], &out->source) &&
-           read_address(ip[CTA_IP_V4_DST], ip[CTA_IP_V6_DST], &out->destination) &&
+           netlink_address(ip[ip[CTA_IP_V4_SRC] ? CTA_IP_V4_SRC : CTA_IP_V6_SRC], &out->source) &&
+           netlink_address(ip[ip[CTA_IP_V4_DST] ? CTA_IP_V4_DST : CTA_IP_V6_DST],
+                           &out->destination) &&
            read_port(proto[CTA_PROTO_SRC_PORT], &out->source_port) &&
            read_port(proto[CTA_PROTO_DST_PORT], &out->destination_port);
 }

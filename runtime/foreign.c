@@ -68,7 +68,7 @@ static void on_chain(const struct nlmsghdr *msg, void *arg)
     netlink_attributes(msg, sizeof(*info), attrs, NFTA_CHAIN_POLICY);
     const char *family = family_name(info->nfgen_family);
     const char *table = text_of(attrs[NFTA_CHAIN_TABLE]), *name = text_of(attrs[NFTA_CHAIN_NAME]);
-    /* IPv6 is no concern of ours. */
+    /* What is for IPv6 alone is not looked at. */
     if (!*family || strcmp(table, RULESET_TABLE) == 0)
         return;
     bool filter = info->nfgen_family == NFPROTO_IPV4 && strcmp(table, "filter") == 0;

@@ -142,15 +142,10 @@ static void on_address(const struct nlmsghdr *msg, void *arg)
     netlink_attributes(msg, sizeof(*info), attrs, IFA_LOCAL);
     struct netaddress a = {
         .index = info->ifa_index, .length = info->ifa_prefixlen, .scope = info->ifa_scope};
-    struct in_addr four;
-    if (info->ifa_family == AF_INET && netlink_bytes(attrs[IFA_LOCAL], &four, sizeof(four))) {
-        a.address = netip_from4(four);
-        a.length += NETIP_4_BITS;
-    } else if (info->ifa_family != AF_INET6 ||
-               !netlink_bytes(attrs[attrs[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], &a.address,
-                              sizeof(a.address))) {
+    if (!netlink_address(attrs[attrs[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], &a.address))
         return;
-    }
+    if (netip_is4(&a.address))
+        a.length += NETIP_4_BITS;
     if ((addresses->n & (addresses->n - 1)) == 0)
         addresses->list =
             mem_resize(addresses->list, addresses->n ? addresses->n * 2 : 1, sizeof(a));
@@ -181,17 +176,15 @@ static void put_address(struct netlink *nl, uint16_t type, uint16_t flags, uint3
                         const struct netaddress *a)
 {
     char text[INET6_ADDRSTRLEN];
-    size_t len;
-    const void *bytes = netip_bytes(&a->address, &len);
-    bool six = len == sizeof(a->address);
+    bool six = !netip_is4(&a->address);
     const struct ifaddrmsg info = {.ifa_family = six ? AF_INET6 : AF_INET,
                                    .ifa_prefixlen = six ? a->length : a->length - NETIP_4_BITS,
                                    .ifa_scope = six ? RT_SCOPE_UNIVERSE : a->scope,
                                    .ifa_index = index};
     struct nlmsghdr *msg = netlink_request(nl, type, flags, &info, sizeof(info), "address %s",
                                            netip_text(&a->address, text));
-    mnl_attr_put(msg, IFA_LOCAL, (uint16_t)len, bytes);
-    mnl_attr_put(msg, IFA_ADDRESS, (uint16_t)len, bytes);
+    netlink_put_address(msg, IFA_LOCAL, &a->address);
+    netlink_put_address(msg, IFA_ADDRESS, &a->address);
     if (six && type == RTM_NEWADDR) {
         /* Nobody else has it, which needs no time to be found out (RFC 4862, section 5.4). */
         const struct ifa_cacheinfo life = {.ifa_valid = UINT32_MAX,

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/netip.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -395,4 +396,20 @@ int netlink_batch(struct netlink *nl, const void *data, size_t len, uint32_t ack
     if (!acked)
         return err_set(err, ERR_IO, "nftables did not acknowledge the rules");
     return 0;
+}
+
+bool netlink_address(const struct nlattr *attr, struct in6_addr *out)
+{
+    struct in_addr four;
+    if (!netlink_bytes(attr, &four, sizeof(four)))
+        return netlink_bytes(attr, out, sizeof(*out));
+    *out = netip_from4(four);
+    return true;
+}
+
+void netlink_put_address(struct nlmsghdr *msg, uint16_t type, const struct in6_addr *address)
+{
+    size_t len;
+    const void *bytes = netip_bytes(address, &len);
+    mnl_attr_put(msg, type, len, bytes);
 }

@@ -14,6 +14,7 @@
 #ifndef WHERRY_RUNTIME_NETLINK_H
 #define WHERRY_RUNTIME_NETLINK_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,5 +80,11 @@ uint32_t netlink_u32(const struct nlattr *attr);
 
 /* Copy @attr to @out if it has exactly @len bytes. */
 bool netlink_bytes(const struct nlattr *attr, void *out, size_t len);
+
+/* Read an address of either family (netip.h). False, and @out as it was, when @attr is none. */
+bool netlink_address(const struct nlattr *attr, struct in6_addr *out);
+
+/* Put an address as its family has it into @msg. */
+void netlink_put_address(struct nlmsghdr *msg, uint16_t type, const struct in6_addr *address);
 
 #endif

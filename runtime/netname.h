@@ -24,7 +24,7 @@ enum {
     NETNAME_PROTOCOL = 87,        /* of our routes and rules */
     NETNAME_RULE_PRIORITY = 8700, /* of our rules */
     NETNAME_MARK = 0x57480000,    /* + node id: reply through this peer; also the table's number */
-    NETNAME_MARK_PLAIN = NETNAME_MARK, /* no node has id 0: by plain routes where there are some */
+    NETNAME_MARK_PLAIN = NETNAME_MARK,  /* no node has id 0: by plain routes where there are some */
     NETNAME_MARK_MEMBER = NETNAME_MARK, /* of a connection by IPv6: a member began it */
     NETNAME_MARK_MASK = 0xffff0000,
     NETNAME_TABLE_MAIN = 254,

@@ -378,8 +378,7 @@ static void plan_peer_family(struct netplan *plan, const struct network_peer *pe
     add_neighbor(plan, NETNAME_TUNNEL, &hop, mac);
     plan->rules[plan->rules_n++] = (struct net_rule){.mark = mark, .six = six};
     struct net_route all = {.table = mark, .type = RTN_UNICAST, .dev = NETNAME_TUNNEL};
-    if (!six)
-        all.prefix = (struct network_prefix){netip_from4((struct in_addr){0}), NETIP_4_BITS};
+    all.prefix = netprefix_all(six);
     all.via = hop;
     all.mtu = mtu_of(peer, six);
     add_route(plan, &all);

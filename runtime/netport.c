@@ -66,8 +66,7 @@ static size_t inner_routes(const struct network_endpoint *endpoint,
             continue;
         struct net_route *all = &routes[n++];
         *all = base;
-        if (!six)
-            all->prefix = (struct network_prefix){netip_from4((struct in_addr){0}), NETIP_4_BITS};
+        all->prefix = netprefix_all(six);
         all->via = gateways[six];
         all->source = *first;
     }

@@ -82,23 +82,6 @@ static int on_metric(const struct nlattr *attr, void *arg)
     return MNL_CB_OK;
 }
 
-/* An address of either family; what has none stays as it is. */
-static bool read_address(const struct nlattr *attr, struct in6_addr *out)
-{
-    struct in_addr four;
-    if (!netlink_bytes(attr, &four, sizeof(four)))
-        return netlink_bytes(attr, out, sizeof(*out));
-    *out = netip_from4(four);
-    return true;
-}
-
-static void put_address(struct nlmsghdr *msg, uint16_t type, const struct in6_addr *address)
-{
-    size_t len;
-    const void *bytes = netip_bytes(address, &len);
-    mnl_attr_put(msg, type, len, bytes);
-}
-
 static void on_route(const struct nlmsghdr *msg, void *arg)
 {
     struct sync *sync = arg;
@@ -115,14 +98,11 @@ static void on_route(const struct nlmsghdr *msg, void *arg)
     struct net_route route = {.table = info->rtm_table, .type = info->rtm_type};
     if (attrs[RTA_TABLE])
         route.table = netlink_u32(attrs[RTA_TABLE]);
-    route.prefix.length = info->rtm_dst_len;
-    if (sync->family == AF_INET) {
-        route.prefix.length += NETIP_4_BITS;
-        route.prefix.address = netip_from4((struct in_addr){0});
-    }
-    read_address(attrs[RTA_DST], &route.prefix.address);
-    read_address(attrs[RTA_GATEWAY], &route.via);
-    read_address(attrs[RTA_PREFSRC], &route.source);
+    route.prefix = netprefix_all(sync->family == AF_INET6);
+    route.prefix.length += info->rtm_dst_len;
+    netlink_address(attrs[RTA_DST], &route.prefix.address);
+    netlink_address(attrs[RTA_GATEWAY], &route.via);
+    netlink_address(attrs[RTA_PREFSRC], &route.source);
     if (attrs[RTA_METRICS])
         mnl_attr_parse_nested(attrs[RTA_METRICS], on_metric, &route.mtu);
     const struct netdev *dev = netdevs_by_index(sync->devs, netlink_u32(attrs[RTA_OIF]));
@@ -163,7 +143,7 @@ static struct nlmsghdr *route_request(struct sync *sync, uint16_t type, uint16_t
         netlink_request(sync->nl, type, flags, &info, sizeof(info), "route to %s/%u",
                         netip_text(&route->prefix.address, text), netprefix_bits(&route->prefix));
     if (netprefix_bits(&route->prefix))
-        put_address(msg, RTA_DST, &route->prefix.address);
+        netlink_put_address(msg, RTA_DST, &route->prefix.address);
     mnl_attr_put_u32(msg, RTA_TABLE, route->table);
     return msg;
 }
@@ -182,9 +162,9 @@ static void put_route(void *ctx, const void *wanted, const void *present)
     if (index)
         mnl_attr_put_u32(msg, RTA_OIF, index);
     if (!netip_is_none(&route->via))
-        put_address(msg, RTA_GATEWAY, &route->via);
+        netlink_put_address(msg, RTA_GATEWAY, &route->via);
     if (!netip_is_none(&route->source))
-        put_address(msg, RTA_PREFSRC, &route->source);
+        netlink_put_address(msg, RTA_PREFSRC, &route->source);
     if (route->mtu) {
         struct nlattr *metrics = mnl_attr_nest_start(msg, RTA_METRICS);
         mnl_attr_put_u32(msg, RTAX_MTU, route->mtu);
@@ -234,7 +214,7 @@ static bool read_neighbor(const struct sync *sync, const struct nlmsghdr *msg, u
     const struct nlattr *attrs[NDA_LLADDR + 1];
     netlink_attributes(msg, sizeof(*info), attrs, NDA_LLADDR);
     *ret = (struct net_neighbor){0};
-    if (!dev || !read_address(attrs[NDA_DST], &ret->address) ||
+    if (!dev || !netlink_address(attrs[NDA_DST], &ret->address) ||
         !netlink_bytes(attrs[NDA_LLADDR], ret->mac, sizeof(ret->mac)))
         return false;
     str_fill(ret->dev, sizeof(ret->dev), dev->name);
@@ -291,7 +271,7 @@ static void neighbor_request(struct netlink *nl, uint16_t type, uint32_t index,
     uint16_t flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0;
     struct nlmsghdr *msg = netlink_request(nl, type, flags, &info, sizeof(info), "neighbour %s",
                                            netip_text(address, text));
-    put_address(msg, NDA_DST, address);
+    netlink_put_address(msg, NDA_DST, address);
     mnl_attr_put(msg, NDA_LLADDR, NETNAME_MAC, mac);
 }
 

@@ -133,10 +133,7 @@ static const struct netdev *find_link(const struct apply *apply, const struct ne
         struct in6_addr underlay = netip_from4(state->underlay);
         if (!netip_equal(&a->address, &underlay) || !dev)
             continue;
-        unsigned bits = a->length - NETIP_4_BITS;
-        struct in_addr first = {state->underlay.s_addr &
-                                htonl(bits ? UINT32_MAX << (32 - bits) : 0)};
-        ret->prefix = (struct network_prefix){netip_from4(first), a->length};
+        ret->prefix = netprefix_around(&underlay, a->length);
         str_fill(ret->dev, sizeof(ret->dev), dev->name);
         return dev;
     }

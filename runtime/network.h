@@ -15,8 +15,8 @@
  * Everything happens in the network namespace of the calling thread. Links, routes, rules and
  * tables carry our names (device "wherry0", veths "wv…", table inet "wherry", route protocol 87,
  * rule priority 8700, marks and tables 0x5748nnnn) and nothing else is touched but ip_forward,
- * which is turned on (where a network has IPv6 also forwarding of that; accept_ra of 1 becomes 2, so
- * that routers' advertisements count as before), and Docker's chain for the rules of others
+ * which is turned on (where a network has IPv6 also forwarding of that; accept_ra of 1 becomes 2,
+ * so that routers' advertisements count as before), and Docker's chain for the rules of others
  * (foreign.h).
  *
  * A server at the gateway address (DNS) must bind to it: what answers from 0.0.0.0 would answer

@@ -84,6 +84,23 @@ static void drop_others(struct apply *apply, const struct task_address *had, siz
     }
 }
 
+/* An address of IPv4 that stays may have had the number of one of IPv6 that went, or the other way
+ * round: the number is its own again. */
+static void claim_again(struct apply *apply, const struct service *to, int64_t owner_id)
+{
+    for (size_t i = 0; i < to->reserved_n; i++) {
+        const struct task_address *a = &to->reserved[i];
+        struct network network;
+        struct err err;
+        check(store_get(apply->store, TABLE_NETWORK, a->network_id, &network) == 0);
+        if (*str_or_empty(a->address))
+            check(address_claim(apply->store, &network, a->address, owner_id, &err) == 0);
+        if (*str_or_empty(a->address6))
+            check(address6_claim(apply->store, &network, a->address6, owner_id, &err) == 0);
+        record_release(&network_type, &network);
+    }
+}
+
 static bool same_addresses(const struct task_address *a, size_t a_n, const struct task_address *b,
                            size_t b_n)
 {
@@ -106,6 +123,7 @@ int service_settle_addresses(struct apply *apply, struct service *service, struc
                     service->id);
         drop_others(apply, service->reserved, service->reserved_n, to.reserved, to.reserved_n,
                     service->id);
+        claim_again(apply, &to, service->id);
         bool same =
             same_addresses(service->addresses, service->addresses_n, to.addresses,
                            to.addresses_n) &&

@@ -70,10 +70,12 @@ static int create(struct apply *apply, struct network *network, bool ipv6, struc
         cleanup_free char *asked = steal(&network->prefix6);
         network->own_range6 = *str_or_empty(asked) != '\0';
         rv = prefix6_make(apply->store, network, str_or_empty(asked), &network->prefix6, err);
+        if (rv < 0)
+            err_wrap(err, "network %s", network->name);
     }
     if (rv == 0)
         apply_put(apply, TABLE_NETWORK, network);
-    return rv < 0 ? err_wrap(err, "network %s", network->name) : 0;
+    return rv;
 }
 
 /* --- of a stack ---------------------------------------------------------------------------- */

@@ -3,61 +3,14 @@
 # The network of three machines and a client on their LAN, all of them network namespaces.
 # With PATHS=plain what containers send each other takes plain routes; else all of it the tunnel.
 # usage: tests/e2e/network.sh [NETDRIVER]
-cd "$(dirname "$0")/../.." || exit 2
-driver=${1:-build/release/tests/e2e/netdriver}
-[ "$(id -u)" = 0 ] || { echo "run it as root: it makes network namespaces"; exit 2; }
-[ -x "$driver" ] || { echo "$driver is missing: make $driver"; exit 2; }
-
-tag=wt$$
-dir=$(mktemp -d /tmp/wherry-network.XXXXXX)
-passed=0 failed=0 servers=()
-declare -A ip=([A]=10.66.0.1 [B]=10.66.0.2 [C]=10.66.0.3 [L]=10.66.0.100)
-
-cleanup() {
-    local path
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait 2>/dev/null
-    for path in "$dir"/ns/*; do [ -e "$path" ] && "$driver" remove "$path"; done
-    for h in A B C L lan; do ip netns del $tag$h 2>/dev/null; done
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-
-host() { echo "/run/netns/$tag$1"; }
-box() { echo "$dir/ns/$1"; }
-in_host() { nsenter --net="$(host "$1")" "${@:2}"; }
-in_box() { nsenter --net="$(box "$1")" "${@:2}"; }
-ok() { echo "ok   $1"; passed=$((passed + 1)); }
-fail() { echo "FAIL $1${2:+: $2}"; failed=$((failed + 1)); }
-is() { # is NAME GOT WANTED
-    if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "got '$2', wanted '$3'"; fi
-}
-ask() { "$driver" ask "$@"; }
-# Ask from a host or a box of that name.
-from() {
-    local place
-    case $1 in [A-Z]) place=$(host "$1") ;; *) place=$(box "$1") ;; esac
-    ask "$place" "${@:2}"
-}
+. "$(dirname "$0")/network/lib.sh"
 # Datagrams that arrived: datagrams in_host|in_box NAME
 datagrams() { "$@" awk '/^Udp: [0-9]/ { print $2 }' /proc/thread-self/net/snmp; }
-serve() {
-    "$driver" serve "$(box "$1")" "$1" 80 & servers+=($!)
-}
 
 # --- the machines ---
 make_hosts() {
-    ip netns add ${tag}lan
-    ip -n ${tag}lan link add br0 type bridge
-    ip -n ${tag}lan link set br0 up
+    make_lan
     for h in A B C L; do
-        ip netns add $tag$h
-        ip -n $tag$h link set lo up
-        ip link add u0 netns $tag$h mtu 1500 type veth peer name p$h netns ${tag}lan
-        ip -n ${tag}lan link set p$h master br0 up
-        ip -n $tag$h link set u0 up
-        ip -n $tag$h addr add ${ip[$h]}/24 dev u0
         # Some check sources strictly, some not at all.
         strict=1
         [ $h = C ] && strict=0
@@ -74,7 +27,6 @@ declare -A address=([a1]=10.192.16.1 [a2]=10.192.32.2 [a3]=10.192.16.3 [a4]=10.1
     [i1]=10.192.48.11 [i2]=10.192.48.12)
 declare -A home=([a1]=A [a2]=A [a3]=A [a4]=A [b1]=B [b2]=B [c1]=C [o1]=A [o2]=B
     [i1]=A [i2]=B)
-declare -A id=([A]=1 [B]=257 [C]=65535)
 boxes="a1 a2 a3 a4 b1 b2 c1 o1 o2 i1 i2"
 services="service 10.192.16.200 10.192.16.1 10.192.16.11
 service 10.192.16.201 10.192.16.11
@@ -122,8 +74,6 @@ $publishes"
     done
     [ "$h" = A ] || case " $list " in *" a3 "*) echo "remote 10.192.32.3 ${id[A]}" ;; esac
 }
-apply() { state "$1" "${2:-$boxes}" | "$driver" apply "$(host "$1")" ${3:-1}; }
-apply_all() { for h in A B C; do apply $h "$@" >"$dir/out" || { cat "$dir/out"; return 1; }; done; }
 
 # All that network_clear must bring back.
 snapshot() {
@@ -133,7 +83,6 @@ snapshot() {
 }
 
 make_hosts
-mkdir "$dir/ns"
 # Machines that never spoke to each other do not know who is on the link.
 for h in A B C; do for p in A B C; do [ $h = $p ] || in_host $h busybox ping -q -c 1 ${ip[$p]} >/dev/null; done; done
 for h in A B C; do snapshot $h >"$dir/before.$h"; done
@@ -477,6 +426,4 @@ for h in A B C; do
 done
 is "clear twice is fine" "$("$driver" clear "$(host A)" && echo yes)" yes
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ -n "$WHERRY_COUNTS" ] && echo "$passed $failed 0" >>"$WHERRY_COUNTS"
-[ $failed = 0 ]
+count

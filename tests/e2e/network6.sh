@@ -3,57 +3,12 @@
 # IPv6 on the network of three machines and a client on their LAN, all of them network namespaces.
 # The machines speak IPv4 to each other; new links of C have no IPv6 unless they are given some.
 # usage: tests/e2e/network6.sh [NETDRIVER]
-cd "$(dirname "$0")/../.." || exit 2
-driver=${1:-build/release/tests/e2e/netdriver}
-[ "$(id -u)" = 0 ] || { echo "run it as root: it makes network namespaces"; exit 2; }
-[ -x "$driver" ] || { echo "$driver is missing: make $driver"; exit 2; }
-
-tag=w6$$
-dir=$(mktemp -d /tmp/wherry-network6.XXXXXX)
-passed=0 failed=0 servers=()
-declare -A ip=([A]=10.66.0.1 [B]=10.66.0.2 [C]=10.66.0.3 [L]=10.66.0.100)
+. "$(dirname "$0")/network/lib.sh"
 declare -A lan=([A]=2001:db8:66::1 [B]=2001:db8:66::2 [C]=2001:db8:66::3 [L]=2001:db8:66::100)
-declare -A id=([A]=1 [B]=257 [C]=65535)
 hop() { printf 'fd57:6865:7272:7900::%x' "${id[$1]}"; }
 
-cleanup() {
-    local path
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait 2>/dev/null
-    for path in "$dir"/ns/*; do [ -e "$path" ] && "$driver" remove "$path"; done
-    for h in A B C L lan; do ip netns del $tag$h 2>/dev/null; done
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-
-host() { echo "/run/netns/$tag$1"; }
-box() { echo "$dir/ns/$1"; }
-in_host() { nsenter --net="$(host "$1")" "${@:2}"; }
-in_box() { nsenter --net="$(box "$1")" "${@:2}"; }
-ok() { echo "ok   $1"; passed=$((passed + 1)); }
-fail() { echo "FAIL $1${2:+: $2}"; failed=$((failed + 1)); }
-is() { # is NAME GOT WANTED
-    if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "got '$2', wanted '$3'"; fi
-}
-from() { # from HOST|BOX PROTOCOL ADDRESS PORT
-    local place
-    case $1 in [A-Z]) place=$(host "$1") ;; *) place=$(box "$1") ;; esac
-    "$driver" ask "$place" "${@:2}"
-}
-
-ip netns add ${tag}lan
-ip -n ${tag}lan link add br0 type bridge
-ip -n ${tag}lan link set br0 up
-for h in A B C L; do
-    ip netns add $tag$h
-    ip -n $tag$h link set lo up
-    ip link add u0 netns $tag$h mtu 1500 type veth peer name p$h netns ${tag}lan
-    ip -n ${tag}lan link set p$h master br0 up
-    ip -n $tag$h link set u0 up
-    ip -n $tag$h addr add ${ip[$h]}/24 dev u0
-    ip -n $tag$h addr add ${lan[$h]}/64 dev u0 nodad
-done
+make_lan
+for h in A B C L; do ip -n $tag$h addr add ${lan[$h]}/64 dev u0 nodad; done
 in_host C sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 
 # n2 has a range of its own, n4 leads nowhere else.
@@ -104,20 +59,17 @@ publish tcp 8084 ${four[a1]}:80"
         fi
     done
 }
-apply() { state "$1" "$2" | "$driver" apply "$(host "$1")" "${3:-1}"; }
-apply_all() { for h in A B C; do apply $h "$@" >"$dir/out" 2>&1 || { cat "$dir/out"; return 1; }; done; }
 snapshot() {
     in_host "$1" sh -c 'ip addr; ip route show table all; ip -6 route show table all; ip rule; ip -6 rule; nft list ruleset' |
         grep -vE '^ +valid_lft|fe80::|^multicast ff00|^anycast' | sort
 }
 
-mkdir "$dir/ns"
 for h in A B C; do for p in A B C L; do [ $h = $p ] || { in_host $h busybox ping -q -c 1 ${ip[$p]}; in_host $h busybox ping -6 -q -c 1 ${lan[$p]}; } >/dev/null; done; done
 snapshot A >"$dir/before"
 for b in $boxes; do "$driver" create "$(box $b)" || exit 1; done
 is "without a network of IPv6 there is none" "$(apply_all four; in_box a1 ip -6 -o addr show dev eth0 | wc -l)" 0
 if apply_all; then ok "apply on three machines"; else fail "apply on three machines"; fi
-for b in $boxes; do "$driver" serve "$(box $b)" $b 80 & servers+=($!); done
+for b in $boxes; do serve $b; done
 sleep 0.3
 [ -n "$WHERRY_HOLD" ] && { echo "holding $tag $dir"; sleep "$WHERRY_HOLD"; exit; }
 
@@ -220,6 +172,4 @@ for b in $boxes; do "$driver" remove "$(box $b)"; done
 snapshot A >"$dir/after"
 is "clear leaves the machine as it was" "$(diff "$dir/before" "$dir/after")" ""
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ -n "$WHERRY_COUNTS" ] && echo "$passed $failed 0" >>"$WHERRY_COUNTS"
-[ $failed = 0 ]
+count

@@ -103,6 +103,29 @@ static void an_address_that_is_asked_for_is_nobody_elses(void **state)
     assert_int_equal(deploy(w, net, in).err.code, 0);
 }
 
+/* Both were of number 16; giving up one must not give up the other's. */
+static void one_number_of_two_addresses_stays_claimed(void **state)
+{
+    struct world *w = *state;
+    init(w);
+    struct deploy_network net = {.name = "lan",
+                                 .attachable = true,
+                                 .prefix = "172.28.0.0/24",
+                                 .ipv6 = true,
+                                 .prefix6 = "fd00:28::/64"};
+    struct attachment in = {.network = "lan", .address = "172.28.0.16", .address6 = "fd00:28::10"};
+    assert_int_equal(deploy(w, net, in).err.code, 0);
+    in.address6 = "fd00:28::20";
+    assert_int_equal(deploy(w, net, in).err.code, 0);
+    struct attachment there = {.network = "app_lan", .full = true, .address = "172.28.0.16"};
+    struct deploy_service thief = {
+        "thief", {.image = "i", .replicas = 1, .networks = &there, .networks_n = 1}};
+    struct change_stack_deploy change = {
+        .name = "other", .project = "q", .services = &thief, .services_n = 1};
+    refused(w, CHANGE_STACK_DEPLOY, &change, ERR_EXISTS,
+            "172.28.0.16 of network app_lan is in use");
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     struct world *w = *state;
@@ -145,6 +168,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_comes_and_goes_without_a_restart, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(an_address_that_is_asked_for_is_nobody_elses, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(one_number_of_two_addresses_stays_claimed, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, world_setup, world_teardown),
     };
