@@ -455,10 +455,24 @@ static void make_key(struct query *q)
     free(name);
 }
 
+/* Give @q its handles, and its place among the others. */
+static void begin(struct dns_forwards *f, struct query *q)
+{
+    uv_loop_t *loop = &f->dns->daemon->loop;
+    uv_udp_init(loop, &q->udp);
+    uv_timer_init(loop, &q->timer);
+    q->udp.data = q->timer.data = q;
+    q->handles = 2;
+    q->next = f->queries;
+    if (q->next)
+        q->next->prev = q;
+    f->queries = q;
+    f->n++;
+}
+
 void dns_forward(const struct dns_asker *asker, const ldns_pkt *query, ldns_rr *alias)
 {
     struct dns_forwards *f = asker->dns->forwards;
-    uv_loop_t *loop = &asker->dns->daemon->loop;
     if (f->freeing || f->n >= QUERIES_MAX || queries_of(f, asker) >= QUERIES_EACH_MAX) {
         ldns_rr_free(alias);
         return;
@@ -478,15 +492,7 @@ void dns_forward(const struct dns_asker *asker, const ldns_pkt *query, ldns_rr *
         resolvers_for(asker->dns->daemon, asker->from.sin_addr, q->resolvers, RESOLVERS_MAX);
     make_key(q);
     sort_resolvers(q);
-    uv_udp_init(loop, &q->udp);
-    uv_timer_init(loop, &q->timer);
-    q->udp.data = q->timer.data = q;
-    q->handles = 2;
-    q->next = f->queries;
-    if (q->next)
-        q->next->prev = q;
-    f->queries = q;
-    f->n++;
+    begin(f, q);
     struct sockaddr_in any = {.sin_family = AF_INET};
     if (answer_remembered(q))
         end(q);

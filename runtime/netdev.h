@@ -78,7 +78,8 @@ int netdev_ensure_tunnel(struct netlink *nl, const struct netdevs *devs, const s
 void netdev_create_port(struct netlink *nl, const struct net_port *port, int netns_fd,
                         uint32_t mtu);
 
-/* Ask for the host end's settings: routed by us, no IPv6, up, and @alias as its mark of completion.
+/* Ask for the host end's settings: routed by us, no IPv6 but ours, up, and @alias as its mark of
+ * completion.
  */
 void netdev_finish_port(struct netlink *nl, const char *name, uint32_t mtu, const char *alias);
 

@@ -44,27 +44,37 @@ enum {
  * NFT_META_OIFNAME, @op NFT_CMP_EQ or NFT_CMP_NEQ. */
 void match_device(struct nftnl_rule *rule, uint32_t key, uint32_t op, const char *name);
 
-/* Only packets that came from a container, from the tunnel, or go to the tunnel. */
+/* Only packets that came from a container. */
 void match_from_port(struct nftnl_rule *rule);
+
+/* Only packets that came by the tunnel. */
 void match_from_tunnel(struct nftnl_rule *rule);
+
+/* Only packets that go to the tunnel. */
 void match_to_tunnel(struct nftnl_rule *rule);
 
 /* Only packets of a family: before all that looks at addresses. */
 void match_family(struct nftnl_rule *rule, const struct match_family *family);
+
+/* Only packets of IPv4. */
 void match_ipv4(struct nftnl_rule *rule);
 
-/* Only packets of IPv4 whose source or destination (a field of match_ip4) is, or is not, @address,
- * or lies in 127.0.0.0/8. After match_ipv4. */
+/* Only packets of IPv4 whose source or destination (a field of match_ip4) is @address, with @op
+ * NFT_CMP_NEQ is not. After match_ipv4. */
 void match_address(struct nftnl_rule *rule, uint32_t field, uint32_t op, struct in_addr address);
+
+/* Only packets of IPv4 whose source or destination lies in 127.0.0.0/8. After match_ipv4. */
 void match_loopback(struct nftnl_rule *rule, uint32_t field);
 
-/* Only packets of IPv6 whose destination is, or is not, ::1. */
+/* Only packets of IPv6 whose destination is ::1, with @op NFT_CMP_NEQ is not. */
 void match_loopback6(struct nftnl_rule *rule, uint32_t op);
 
-/* Only packets of @family whose source or destination is, or is not, in one of its sets. After
- * match_family. */
+/* Only packets of @family whose source is, or is not, in @set, one of its own or of that type.
+ * After match_family. */
 void match_source(struct nftnl_rule *rule, const struct match_family *family, const char *set,
                   bool not );
+
+/* The same of the destination. */
 void match_destination(struct nftnl_rule *rule, const struct match_family *family, const char *set,
                        bool not );
 
@@ -72,8 +82,10 @@ void match_destination(struct nftnl_rule *rule, const struct match_family *famil
 void match_pair(struct nftnl_rule *rule, const struct match_family *family, const char *set,
                 bool not );
 
-/* Only packets of a protocol (IPPROTO_*); to a port, behind match_protocol. */
+/* Only packets of a protocol (IPPROTO_*). */
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
+
+/* Only packets to a port. After match_protocol. */
 void match_destination_port(struct nftnl_rule *rule, uint16_t port);
 
 /* Load (protocol, destination port) as the sets of ports have it. */
@@ -88,9 +100,13 @@ void match_direction(struct nftnl_rule *rule, uint8_t direction);
 /* Only if the mark in NFT_REG_1 is one of ours. */
 void match_mark(struct nftnl_rule *rule);
 
-/* End the rule with NF_ACCEPT or NF_DROP; with @source as the packet's source; by refusing it. */
+/* End the rule with NF_ACCEPT or NF_DROP. */
 void rule_end_verdict(struct nft_batch *b, struct nftnl_rule *rule, int verdict);
+
+/* End it with @source as the source of packets of its family. */
 void rule_end_snat(struct nft_batch *b, struct nftnl_rule *rule, const struct in6_addr *source);
+
+/* End it by refusing the packet, which the sender is told by ICMP. */
 void rule_end_refuse(struct nft_batch *b, struct nftnl_rule *rule);
 
 #endif

@@ -83,15 +83,7 @@ static struct query *query_of(struct dns_forwards *f, const struct dns_asker *as
     q->alias = alias ? rr("own.lan. 60 IN CNAME example.com.") : NULL;
     q->resolvers_n = q->tried = 1;
     q->id = len >= 2 ? (uint16_t)(wire[0] << 8 | wire[1]) : 0;
-    uv_udp_init(&daemon_of()->loop, &q->udp);
-    uv_timer_init(&daemon_of()->loop, &q->timer);
-    q->udp.data = q->timer.data = q;
-    q->handles = 2;
-    q->next = f->queries;
-    if (q->next)
-        q->next->prev = q;
-    f->queries = q;
-    f->n++;
+    begin(f, q);
     dns_hold(asker);
     make_key(q);
     return q;
