@@ -58,6 +58,7 @@ static void reader_release(struct reader *r)
         compose_env_release(&d->labels);
         free(d->depends_at);
         free(d->container_alias);
+        free(d->network_container);
     }
     free(r->drafts);
     compose_project_release(&r->project);

@@ -153,6 +153,79 @@ static void check_condition(struct reader *r, size_t service, size_t k)
     }
 }
 
+/* --- shared networks ----------------------------------------------------------------------- */
+
+static void network_mode_error(struct reader *r, size_t service, const char *text)
+{
+    size_t services = compose_enter(r, "services");
+    size_t name = compose_enter(r, r->project.services[service].name);
+    compose_error(r, r->drafts[service].network_mode, "network_mode: %s", text);
+    compose_leave(r, name);
+    compose_leave(r, services);
+}
+
+/* The service whose container_name is @name. */
+static size_t find_container(const struct reader *r, const char *name)
+{
+    for (size_t i = 0; i < r->project.services_n; i++)
+        if (r->drafts[i].container_alias && strcmp(r->drafts[i].container_alias, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* Containers have names of their own here: one of this file's is meant. */
+static void settle_container(struct reader *r, size_t i)
+{
+    const char *name = r->drafts[i].network_container;
+    size_t target = find_container(r, name);
+    if (target == SIZE_MAX) {
+        cleanup_free char *text =
+            str_printf("no service of this file has 'container_name: %.64s'; what shares a network "
+                       "is in one file, by service:NAME",
+                       name);
+        network_mode_error(r, i, text);
+        return;
+    }
+    r->project.services[i].spec.network_of = str_copy(r->project.services[target].name);
+}
+
+/* The other service has a network to share, and as many tasks. */
+static void check_network_of(struct reader *r, size_t i)
+{
+    const struct compose_project *p = &r->project;
+    const struct spec *spec = &p->services[i].spec;
+    size_t target = find_service(p, spec->network_of);
+    const char *why = NULL;
+    if (target == SIZE_MAX)
+        why = r->services && yaml_get(r->services, spec->network_of)
+                  ? "is in no active profile; name one with --profile"
+                  : "is not in this file";
+    else if (target == i)
+        why = "is this one";
+    else if (*str_or_empty(p->services[target].spec.network_of))
+        why = "shares the network of another one; name that";
+    else if (p->services[target].spec.options.network_host)
+        why = "is in its machine's network; say 'host' here, too";
+    else if (mode_is_job(p->services[target].spec.mode))
+        why = "is a job";
+    else if (p->services[target].spec.mode != spec->mode)
+        why = "is global and this is not, or the other way round";
+    if (!why)
+        return;
+    cleanup_free char *text = str_printf("service '%.64s' %s", spec->network_of, why);
+    network_mode_error(r, i, text);
+}
+
+static void check_shared_networks(struct reader *r)
+{
+    for (size_t i = 0; i < r->project.services_n; i++)
+        if (r->drafts[i].network_container)
+            settle_container(r, i);
+    for (size_t i = 0; i < r->project.services_n; i++)
+        if (*str_or_empty(r->project.services[i].spec.network_of))
+            check_network_of(r, i);
+}
+
 void compose_check(struct reader *r)
 {
     struct compose_project *p = &r->project;
@@ -161,6 +234,7 @@ void compose_check(struct reader *r)
     check_uses(r, &r->config_uses, r->configs, "configs", "config", NULL);
     check_uses(r, &r->secret_uses, r->secrets, "secrets", "secret", NULL);
     check_depends(r);
+    check_shared_networks(r);
     for (size_t i = 0; i < p->services_n; i++)
         for (size_t k = 0; k < p->services[i].spec.depends_on_n; k++)
             check_condition(r, i, k);

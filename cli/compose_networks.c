@@ -120,9 +120,16 @@ void compose_read_network_mode(struct reader *r, const struct yaml *value, void 
     cleanup_free char *text = compose_text(r, value);
     if (text && strcmp(text, "host") == 0)
         draft->service->spec.options.network_host = true;
+    else if (text && str_starts(text, "service:") && text[strlen("service:")] != '\0')
+        draft->service->spec.network_of = str_copy(text + strlen("service:"));
+    else if (text && str_starts(text, "container:") && text[strlen("container:")] != '\0')
+        draft->network_container = str_copy(text + strlen("container:"));
+    else if (text && (strcmp(text, "bridge") == 0 || strcmp(text, "default") == 0))
+        draft->network_bridge = true;
     else if (text && strcmp(text, "none") != 0)
         compose_error(r, value,
-                      "network_mode '%.64s' is not supported yet; use networks:, host or none",
+                      "network_mode '%.64s': not host, none, service:NAME or container:NAME; "
+                      "networks are given by networks:",
                       text);
 }
 
@@ -131,7 +138,11 @@ void compose_settle_networks(struct reader *r, struct compose_draft *draft)
     struct spec *spec = &draft->service->spec;
     if (draft->network_mode && draft->networks)
         compose_error(r, draft->network_mode, "networks and network_mode exclude each other");
-    if (!draft->network_mode && spec->networks_n == 0)
+    if (draft->network_bridge)
+        compose_warn(r, draft->network_mode,
+                     "network_mode: machines have no bridge of their own here; it is the stack's "
+                     "default network");
+    if ((!draft->network_mode || draft->network_bridge) && spec->networks_n == 0)
         attach(r, draft, "default", draft->key);
     if (!draft->container_alias || strcmp(draft->container_alias, draft->service->name) == 0)
         return;

@@ -130,6 +130,8 @@ struct compose_draft {
     struct compose_env labels;
     bool health_disabled;
     char *container_alias;
+    char *network_container; /* of network_mode: container:NAME */
+    bool network_bridge;     /* network_mode: bridge */
 };
 
 /* What the top level says of a network, by the name that the file's services have for it. */

@@ -111,7 +111,10 @@ static void add_task(struct table *table, const struct task_info *t)
     table_add(table, units_ago(t->state_ms ? t->state_ms : t->created_ms, clock_wall_ms(), age));
     table_addf(table, "%" PRId64, t->restarts);
     table_add(table, t->image);
-    table_add(table, t->addresses_n ? t->addresses[0] : "");
+    if (*str_or_empty(t->network_of))
+        table_addf(table, "of %s", t->network_of);
+    else
+        table_add(table, t->addresses_n ? t->addresses[0] : "");
     table_add(table, t->message);
 }
 

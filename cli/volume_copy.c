@@ -260,21 +260,42 @@ static int find_home(struct cli *cli, char *volume, struct volume_info *ret, str
                    volume, str_or_empty(silent));
 }
 
-/* Those of its services that run are stopped, in *@ret_stopped by name. */
-static int stop_services(struct cli *cli, const struct copy_options *o,
-                         const struct volume_info *volume, char **stopped, size_t *ret_n,
-                         struct err *err)
+/* Services, by name. */
+struct names {
+    char **list;
+    size_t n;
+};
+
+/* Enter @name unless its service is stopped already, and the one whose network it shares: where the
+ * volume goes both go. */
+static int note_running(struct cli *cli, char *name, struct names *running, struct err *err)
 {
-    for (size_t i = 0; i < volume->services_n; i++) {
-        struct service_info service;
-        if (cli_call(cli, "service.inspect", &(struct name_request){.name = volume->services[i]},
-                     &service, err) < 0)
-            return err->code;
-        if (!service.stopped)
-            stopped[(*ret_n)++] = volume->services[i];
-        record_release(&service_info_type, &service);
+    struct service_info service;
+    for (size_t i = 0; i < running->n; i++)
+        if (str_equal(running->list[i], name))
+            return 0;
+    int rv = cli_call(cli, "service.inspect", &(struct name_request){.name = name}, &service, err);
+    if (rv < 0)
+        return rv;
+    if (!service.stopped) {
+        running->list = mem_resize(running->list, running->n + 1, sizeof(*running->list));
+        running->list[running->n++] = str_copy(name);
     }
-    return *ret_n ? hand_services(cli, "stop", stopped, *ret_n, o->timeout_ms, err) : 0;
+    const char *host = str_or_empty(service.spec.network_of);
+    cleanup_free char *full = *host ? str_printf("%s.%s", service.stack, host) : NULL;
+    record_release(&service_info_type, &service);
+    return full ? note_running(cli, full, running, err) : 0;
+}
+
+/* Those of its services that run are stopped, and are in @stopped then. */
+static int stop_services(struct cli *cli, const struct copy_options *o,
+                         const struct volume_info *volume, struct names *stopped, struct err *err)
+{
+    for (size_t i = 0; i < volume->services_n; i++)
+        if (note_running(cli, volume->services[i], stopped, err) < 0)
+            return err->code;
+    return stopped->n ? hand_services(cli, "stop", stopped->list, stopped->n, o->timeout_ms, err)
+                      : 0;
 }
 
 static int carry(struct cli *cli, const struct copy_options *o, const struct volume_info *volume,
@@ -297,23 +318,22 @@ static int run_move(struct cli *cli, const void *options, int words_n, char **wo
 {
     const struct copy_options *o = options;
     struct volume_info volume = {0};
-    size_t stopped_n = 0;
+    struct names stopped = {0};
     struct err later;
     (void)words_n;
     int rv = find_home(cli, words[0], &volume, err);
     if (rv < 0)
         return rv;
-    cleanup_free char **stopped = mem_alloc(volume.services_n + 1, sizeof(*stopped));
     if (str_equal(volume.node, words[1]))
         rv = err_set(err, ERR_INVALID, "volume %s is on %s already", words[0], words[1]);
     if (rv == 0)
-        rv = stop_services(cli, o, &volume, stopped, &stopped_n, err);
+        rv = stop_services(cli, o, &volume, &stopped, err);
     if (rv == 0)
         rv = carry(cli, o, &volume, words[1], err);
     /* Whatever became of it they run again, where its home is. */
-    if (stopped_n &&
-        hand_services(cli, "start", stopped, stopped_n, o->timeout_ms, rv == 0 ? err : &later) <
-            0 &&
+    if (stopped.n > 0 &&
+        hand_services(cli, "start", stopped.list, stopped.n, o->timeout_ms,
+                      rv == 0 ? err : &later) < 0 &&
         rv == 0)
         rv = err->code;
     if (rv == 0)
@@ -321,6 +341,9 @@ static int run_move(struct cli *cli, const void *options, int words_n, char **wo
             "Volume %s is on %s now. What it was on %s is there yet: 'wherry volume rm --node %s "
             "%s' deletes it.\n",
             words[0], words[1], volume.node, volume.node, words[0]);
+    for (size_t i = 0; i < stopped.n; i++)
+        free(stopped.list[i]);
+    free(stopped.list);
     record_release(&volume_info_type, &volume);
     return rv;
 }

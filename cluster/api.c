@@ -394,6 +394,7 @@ static const struct field task_info_fields[] = {
     FIELD_INT(struct task_info, exit_code),
     FIELD_STRING(struct task_info, message),
     FIELD_STRINGS(struct task_info, addresses),
+    FIELD_STRING(struct task_info, network_of),
     FIELD_INT(struct task_info, revision),
     FIELD_INT(struct task_info, created_ms),
     FIELD_INT(struct task_info, state_ms),

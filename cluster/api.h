@@ -461,6 +461,7 @@ struct task_info {
     char *message;
     char **addresses;
     size_t addresses_n;
+    char *network_of; /* the task whose network it shares, "app.vpn.1"; "": it has its own */
     int64_t revision;
     int64_t created_ms;
     int64_t state_ms;

@@ -39,7 +39,8 @@ struct agent *agent_new(struct daemon *d, const struct task *task, const struct 
     a->daemon = d;
     a->task_id = task->id;
     snprintf(a->id, sizeof(a->id), "t%lld", (long long)task->id);
-    a->netns = str_printf("%s/netns/%s", d->run_dir, a->id);
+    a->netns = str_printf("%s/netns/t%lld", d->run_dir,
+                          (long long)(task->network_task ? task->network_task : task->id));
     record_copy(&task_type, task, &a->task);
     record_copy(&spec_type, spec, &a->spec);
     a->phase = AGENT_FETCH;
@@ -62,6 +63,23 @@ void agent_free(struct agent *a)
     record_release(&spec_type, &a->spec);
     free(a->netns);
     free(a);
+}
+
+const struct agent *agent_host(const struct agent *a)
+{
+    const struct agent *other = reconcile_agents(a->daemon->reconcile);
+    while (other && other->task_id != a->task.network_task)
+        other = other->next;
+    return a->task.network_task ? other : NULL;
+}
+
+/* Those who share the network of @a may begin. */
+static void wake_companions(const struct agent *a)
+{
+    for (const struct agent *other = reconcile_agents(a->daemon->reconcile); other;
+         other = other->next)
+        if (other->task.network_task == a->task_id && other->phase == AGENT_CREATE)
+            reconcile_wake(a->daemon->reconcile);
 }
 
 static bool should_end(const struct agent *a)
@@ -279,6 +297,7 @@ void agent_on_started(struct agent *a, const struct err *err)
         a->ailing = false;
         health_begin(a);
         agent_say(a, TASK_RUNNING, "");
+        wake_companions(a);
         agent_look(a); /* it may be over already */
     }
     agent_step(a);
@@ -509,6 +528,7 @@ void agent_adopt(struct agent *a, const struct container_state *state)
             if (a->task.health == HEALTH_HEALTHY)
                 a->health = HEALTH_HEALTHY; /* until a check says otherwise */
             agent_say(a, TASK_RUNNING, "");
+            wake_companions(a);
         }
     }
 }
@@ -560,6 +580,13 @@ static bool has_lease(const struct agent *a)
     return left > spec_lease_ms(&a->spec) / 2;
 }
 
+/* One that shares a network begins when the other runs there. */
+static bool has_network(const struct agent *a)
+{
+    const struct agent *host = agent_host(a);
+    return a->task.network_task == 0 || (host && host->has_netns && host->phase == AGENT_RUN);
+}
+
 /* Begin the job that this phase asks for. */
 static void step_work(struct agent *a, int64_t now)
 {
@@ -569,6 +596,10 @@ static void step_work(struct agent *a, int64_t now)
         agent_run_fetch(a);
         break;
     case AGENT_CREATE:
+        if (!has_network(a)) {
+            agent_say(a, TASK_WAITING, "waits for the task whose network it shares");
+            break;
+        }
         agent_say(a, TASK_CREATING, "");
         agent_run_create(a);
         break;

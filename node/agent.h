@@ -47,7 +47,7 @@ struct agent {
     struct daemon *daemon;
     int64_t task_id;
     char id[24];      /* the container's: "t42" */
-    char *netns;      /* path of its network namespace */
+    char *netns;      /* path of its network namespace, or of that of task.network_task */
     struct task task; /* the row as last seen */
     struct spec spec; /* what the task runs */
     bool row_gone;    /* the store has no such task any more */
@@ -101,6 +101,10 @@ void agent_free(struct agent *a);
 
 /* Take in the row as it is now; NULL when it is gone. */
 void agent_set_task(struct agent *a, const struct task *task);
+
+/* The agent here of the task whose network that of @a shares; NULL: it has its own, or the other is
+ * gone. */
+const struct agent *agent_host(const struct agent *a);
 
 /* Start from a container that is here already. */
 void agent_adopt(struct agent *a, const struct container_state *state);

@@ -31,6 +31,7 @@ struct agent_job {
     struct runtime *runtime;
     char id[24];
     char *netns;
+    bool shares; /* … which is another task's */
     char *run_dir;
     struct spec spec;
     char *hostname;
@@ -99,6 +100,7 @@ static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job 
     job->runtime = a->daemon->runtime;
     memcpy(job->id, a->id, sizeof(job->id));
     job->netns = str_copy(a->netns);
+    job->shares = a->task.network_task != 0;
     job->run_dir = str_copy(a->daemon->run_dir);
     job->run = a->run;
     job->done = done;
@@ -107,8 +109,10 @@ static struct agent_job *new_job(struct agent *a, void (*done)(struct agent_job 
         record_copy(&spec_type, &a->spec, &job->spec);
         job->hostname = container_hostname(&a->spec, &a->task);
         read_volumes(job, a->daemon->store);
-        if (a->task.addresses_n > 0)
-            job->address = str_copy(a->task.addresses[0].address);
+        const struct agent *host = agent_host(a);
+        const struct task *task = host ? &host->task : &a->task;
+        if (task->addresses_n > 0)
+            job->address = str_copy(task->addresses[0].address);
         char ip[INET_ADDRSTRLEN];
         inet_ntop(AF_INET, &a->daemon->ip, ip, sizeof(ip));
         job->node_address = str_copy(ip);
@@ -267,7 +271,9 @@ static int prepare_mounts(struct agent_job *job, char **paths)
 
 static int prepare_netns(struct agent_job *job)
 {
-    return job->spec.options.network_host ? 0 : network_netns_create(job->netns, &job->err);
+    bool shared = *str_or_empty(job->spec.network_of);
+    return job->spec.options.network_host || shared ? 0
+                                                    : network_netns_create(job->netns, &job->err);
 }
 
 /* Configs and secrets, as files in memory. */
@@ -497,7 +503,7 @@ static void work_remove(void *arg)
 {
     struct agent_job *job = arg;
     if (container_remove(job->runtime, job->id, &job->err) < 0 ||
-        network_netns_remove(job->netns, &job->err) < 0 ||
+        (!job->shares && network_netns_remove(job->netns, &job->err) < 0) ||
         memfiles_remove(job->runtime, job->id, &job->err) < 0)
         return;
     for (size_t i = 0; i < job->spec.mounts_n; i++) {

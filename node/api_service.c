@@ -316,6 +316,10 @@ static void describe_task(const struct picture *p, const struct task *t, const s
         .moves_to = str_copy(target_of(p, t)),
         .move_reason = str_copy(str_or_empty(t->move_reason)),
     };
+    if (s && t->network_task)
+        info->network_of =
+            str_printf("%s.%s.%lld", t->stack, str_or_empty(spec_of(p, s, t->revision)->network_of),
+                       (long long)t->slot);
     info->addresses = mem_alloc(t->addresses_n, sizeof(char *));
     for (size_t i = 0; i < t->addresses_n; i++)
         info->addresses[info->addresses_n++] = str_copy(t->addresses[i].address);

@@ -15,7 +15,7 @@
 struct err;
 struct in_addr;
 
-#define WHERRY_VERSION "0.6.0"
+#define WHERRY_VERSION "0.7.0"
 
 /* How the daemon is started: the options of `wherry node`. Strings are borrowed. */
 struct node_options {

@@ -16,7 +16,8 @@ void step_to_change(const struct step *step, struct step_change *ret)
                                                        .node_id = step->node_id,
                                                        .beside = step->beside,
                                                        .hold = step->hold,
-                                                       .job_id = step->job_id};
+                                                       .job_id = step->job_id,
+                                                       .network_task = step->network_task};
         break;
     case STEP_RELEASE:
         ret->kind = CHANGE_TASK_RELEASE;

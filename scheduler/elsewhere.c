@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/elsewhere.h"
 
+#include "scheduler/companion.h"
 #include "scheduler/filter.h"
 
 #include "base/mem.h"
@@ -12,7 +13,8 @@ static bool may_leave(const struct service *service)
     const struct spec *spec = &service->spec;
     bool rolling = service->rollout != ROLLOUT_NONE && service->rollout != ROLLOUT_DONE &&
                    service->rollout != ROLLOUT_ROLLED_BACK;
-    if (spec->mode != MODE_REPLICATED || service->removed || service->stopped || rolling)
+    if (spec->mode != MODE_REPLICATED || service->removed || service->stopped || rolling ||
+        service_is_companion(service))
         return false;
     for (size_t i = 0; i < spec->mounts_n; i++)
         if (spec->mounts[i].kind == MOUNT_VOLUME && *str_or_empty(spec->mounts[i].source))
@@ -75,7 +77,7 @@ void elsewhere(struct planner *planner)
             continue;
         struct demand demand;
         ledger_focus(&planner->ledger, &planner->lookup, tasks);
-        demand_init(&demand, &planner->lookup, &service->spec);
+        demand_init(&demand, &planner->lookup, service);
         const struct node_ledger *to = find(planner, &demand, task->node_id);
         if (to)
             planner_move(planner, service, task, to->node->id, "failed %" PRId64 " times here",

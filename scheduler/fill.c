@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/fill.h"
 
+#include "scheduler/companion.h"
 #include "scheduler/depends.h"
 #include "scheduler/filter.h"
 
@@ -13,7 +14,9 @@ static void note_refusals(struct slots *slots, const struct slot *slot,
                           const int64_t refused[REFUSED_MAX])
 {
     struct unplaced *unplaced = planner_unplaced(slots->planner, slots_service(slots), slot->id);
-    unplaced->nodes = slots_are_nodes(slots) ? 1 : (int64_t)slots->planner->view->nodes_n;
+    int64_t node_id;
+    unplaced->nodes =
+        slots_node_of(slots, slot, &node_id) ? 1 : (int64_t)slots->planner->view->nodes_n;
     memcpy(unplaced->refused, refused, sizeof(unplaced->refused));
 }
 
@@ -32,10 +35,11 @@ static void fill(struct slots *slots, struct slot *slot)
 {
     int64_t refused[REFUSED_MAX] = {0};
     int64_t node_id = slot->id;
-    bool found = slots_are_nodes(slots) ? placement_take_on(slots->placement, slot->id, refused)
-                                        : placement_take(slots->placement, &node_id);
+    bool given = slots_node_of(slots, slot, &node_id);
+    bool found = given ? placement_take_on(slots->placement, node_id, refused)
+                       : placement_take(slots->placement, &node_id);
     if (!found) {
-        note_refusals(slots, slot, slots_are_nodes(slots) ? refused : slots->placement->refused);
+        note_refusals(slots, slot, given ? refused : slots->placement->refused);
         slot->state = slot->state == SLOT_LOST ? SLOT_CLOSED : SLOT_UNPLACED;
         return;
     }
@@ -64,7 +68,11 @@ void fill_slots(struct slots *slots)
                                              waits_for, sizeof(waits_for)) &&
                         depends_let_start(&slots->planner->lookup, slots->service, waits_for);
         asked = true;
-        if (may_start) {
+        bool alone = may_start && slots_lacks_host(slots, slot);
+        if (alone)
+            companion_waits_for(&slots->planner->lookup, slots_service(slots), slot->id, waits_for,
+                                sizeof(waits_for));
+        if (may_start && !alone) {
             fill(slots, slot);
             continue;
         }
@@ -79,7 +87,15 @@ bool fill_can_follow(struct slots *slots, const struct slot *slot)
 {
     check(slot->state == SLOT_HELD);
     int64_t refused[REFUSED_MAX] = {0};
-    if (!slots_are_nodes(slots)) {
+    int64_t node_id;
+    if (slots_lacks_host(slots, slot)) {
+        struct unplaced *unplaced =
+            planner_unplaced(slots->planner, slots_service(slots), slot->id);
+        companion_waits_for(&slots->planner->lookup, slots_service(slots), slot->id,
+                            unplaced->waits_for, sizeof(unplaced->waits_for));
+        return false;
+    }
+    if (!slots_node_of(slots, slot, &node_id)) {
         if (placement_after(slots->placement, slot->task, refused))
             return true;
         note_refusals(slots, slot, refused);
@@ -87,7 +103,7 @@ bool fill_can_follow(struct slots *slots, const struct slot *slot)
     }
     const struct planner *planner = slots->planner;
     size_t place;
-    bool found = lookup_node(&planner->lookup, slot->id, &place);
+    bool found = lookup_node(&planner->lookup, node_id, &place);
     check(found);
     struct node_ledger page = planner->ledger.nodes[place];
     if (!task_is_terminal(slot->task->state))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/filter.h"
 
+#include "scheduler/companion.h"
+
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -25,22 +27,37 @@ static bool has_node_port(const struct spec *spec)
     return false;
 }
 
-void demand_init(struct demand *demand, const struct lookup *lookup, const struct spec *spec)
+/* Be where the volumes of @spec are. */
+static void seek_homes(struct demand *demand, const struct lookup *lookup, const struct spec *spec)
 {
-    *demand = (struct demand){.spec = spec, .home = HOME_ANY};
-    if (spec->mode == MODE_GLOBAL)
-        return;
-    demand->max_per_node = has_node_port(spec) ? 1 : spec->max_per_node;
     for (size_t i = 0; i < spec->mounts_n; i++) {
         const struct volume_home *volume = volume_of(lookup, &spec->mounts[i]);
         if (!volume)
             continue;
         if (!volume->node_id)
-            demand->homeless = true;
+            demand->homeless |= spec == demand->spec;
         else if (demand->home == HOME_ANY)
             demand->home = volume->node_id;
         else if (demand->home != volume->node_id)
             demand->home = HOME_NONE;
+    }
+}
+
+void demand_init(struct demand *demand, const struct lookup *lookup, const struct service *service)
+{
+    const struct spec *spec = &service->spec;
+    *demand = (struct demand){.spec = spec, .home = HOME_ANY};
+    if (spec->mode == MODE_GLOBAL)
+        return;
+    demand->max_per_node = has_node_port(spec) ? 1 : spec->max_per_node;
+    if (service_is_companion(service))
+        demand->max_per_node = 0; /* that of its host counts */
+    seek_homes(demand, lookup, spec);
+    for (size_t i = 0; i < lookup->companions_n; i++) {
+        const struct service *companion = lookup->companions[i];
+        if (companion->stack_id == service->stack_id &&
+            str_equal(companion->spec.network_of, service->name))
+            seek_homes(demand, lookup, &companion->spec);
     }
 }
 

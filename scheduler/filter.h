@@ -20,9 +20,10 @@ struct demand {
     int64_t max_per_node; /* 0: no limit */
 };
 
-/* What a replica of @spec asks. Volumes of a global service have content on every node: they have
- * no home, and one task a node is what it is about. */
-void demand_init(struct demand *demand, const struct lookup *lookup, const struct spec *spec);
+/* What a replica of @service asks. Volumes of a global service have content on every node: they
+ * have no home, and one task a node is what it is about. Where the volumes of its companions are,
+ * it has to be too. */
+void demand_init(struct demand *demand, const struct lookup *lookup, const struct service *service);
 
 /* True when a volume of @spec waits for the member that was its home before a restore: which, to
  * @out. */

@@ -107,6 +107,11 @@ void lookup_init(struct lookup *lookup, const struct view *view)
     for (size_t i = 0; i < view->services_n; i++) {
         lookup->services[i].service = &view->services[i];
         lookup->by_name[i] = &lookup->services[i];
+        if (*str_or_empty(view->services[i].spec.network_of)) {
+            lookup->companions = mem_resize(lookup->companions, lookup->companions_n + 1,
+                                            sizeof(*lookup->companions));
+            lookup->companions[lookup->companions_n++] = &view->services[i];
+        }
     }
     qsort(lookup->by_name, view->services_n, sizeof(*lookup->by_name), compare_names);
     lookup->revisions = mem_alloc(view->revisions_n, sizeof(*lookup->revisions));
@@ -135,6 +140,7 @@ void lookup_release(struct lookup *lookup)
     free(lookup->by_name);
     free(lookup->revisions);
     free(lookup->volumes);
+    free(lookup->companions);
     free(lookup->tasks);
     free(lookup->runs);
     *lookup = (struct lookup){0};

@@ -32,6 +32,8 @@ struct lookup {
     struct service_tasks **by_name; /* by stack id, then by name */
     const struct revision **revisions;
     struct volume_home *volumes;
+    const struct service **companions; /* services with a spec.network_of */
+    size_t companions_n;
     const struct task **tasks;   /* memory of all service_tasks.tasks */
     const struct job_run **runs; /* by service, then by id */
 };

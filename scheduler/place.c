@@ -88,7 +88,7 @@ void placement_init(struct placement *placement, struct planner *planner,
 {
     check(service->service);
     *placement = (struct placement){.planner = planner, .service = service};
-    demand_init(&placement->demand, &planner->lookup, &service->service->spec);
+    demand_init(&placement->demand, &planner->lookup, service->service);
 }
 
 void placement_release(struct placement *placement)
@@ -245,6 +245,8 @@ bool placement_take_on(struct placement *placement, int64_t node_id, int64_t ref
         return false;
     }
     ledger_take(page, placement->demand.spec);
+    if (placement->demand.homeless)
+        demand_settle(&placement->demand, &planner->lookup, node_id);
     return true;
 }
 

@@ -47,8 +47,8 @@ bool placement_take(struct placement *placement, int64_t *ret_node_id);
 bool placement_take_after(struct placement *placement, int64_t from_id, bool hold, bool may_stay,
                           int64_t *ret_node_id);
 
-/* Take node @node_id, and no other, for one more replica of a global service. Returns false when it
- * does not fit, and enters why in @refused. */
+/* Take node @node_id, and no other, for one more replica of a global service or a companion.
+ * Returns false when it does not fit, and enters why in @refused. */
 bool placement_take_on(struct placement *placement, int64_t node_id, int64_t refused[REFUSED_MAX]);
 
 /* True when a successor of @task would find a node, at least its own, once the task is over. Else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/planner.h"
 
+#include "scheduler/companion.h"
+
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -94,6 +96,8 @@ void planner_create(struct planner *planner, const struct service *service, int6
     step->node_id = node_id;
     step->beside = beside;
     step->hold = hold;
+    if (service_is_companion(service))
+        step->network_task = companion_host(planner, service, slot)->id;
 }
 
 void planner_create_of(struct planner *planner, const struct service *service,

@@ -28,7 +28,7 @@ void planner_remove(struct planner *planner, const struct service *service, cons
 void planner_remove_service(struct planner *planner, const struct service *service);
 
 /* Place @slot of @service on @node_id. @beside: next to the task that it has. @hold: it gets ready
- * and waits to be released. */
+ * and waits to be released. A slot of a companion has its host. */
 void planner_create(struct planner *planner, const struct service *service, int64_t slot,
                     int64_t node_id, bool beside, bool hold);
 

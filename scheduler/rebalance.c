@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/rebalance.h"
 
+#include "scheduler/companion.h"
 #include "scheduler/filter.h"
 
 #include "base/mem.h"
@@ -57,7 +58,7 @@ static bool may_move(const struct service *service)
 {
     const struct spec *spec = &service->spec;
     if (spec->mode != MODE_REPLICATED || spec->single || spec->no_rebalance || spec->spread_n > 0 ||
-        service->stopped || spec->options.network_host)
+        service->stopped || spec->options.network_host || service_is_companion(service))
         return false;
     for (size_t i = 0; i < spec->mounts_n; i++)
         if (spec->mounts[i].kind == MOUNT_VOLUME && *str_or_empty(spec->mounts[i].source))
@@ -117,7 +118,7 @@ static bool move_one(struct planner *planner, const struct service_tasks *servic
     if (has_fled(service))
         return false;
     ledger_focus(&planner->ledger, &planner->lookup, service);
-    demand_init(&demand, &planner->lookup, &service->service->spec);
+    demand_init(&demand, &planner->lookup, service->service);
     const struct node_ledger *to = best_target(planner, &demand);
     const struct node_ledger *from = NULL;
     for (size_t i = 0; to && i < planner->ledger.n; i++) {

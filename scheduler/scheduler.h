@@ -108,7 +108,8 @@ struct step {
     bool hold;   /* STEP_CREATE: it gets ready, and starts when it is released */
     int64_t revision;
     enum rollout_state rollout;
-    int64_t job_id; /* STEP_CREATE: the run it is of */
+    int64_t job_id;       /* STEP_CREATE: the run it is of */
+    int64_t network_task; /* STEP_CREATE: whose network it is in; 0: its own */
     enum job_state job_state;
     int64_t scheduled_ms;
     char reason[160]; /* STEP_END, STEP_MOVE, STEP_ROLLOUT: "node n3 is down" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/slots.h"
 
+#include "scheduler/companion.h"
 #include "scheduler/patience.h"
 #include "scheduler/single.h"
 
@@ -19,6 +20,23 @@ const struct service *slots_service(const struct slots *slots)
 bool slots_are_nodes(const struct slots *slots)
 {
     return slots_service(slots)->spec.mode == MODE_GLOBAL;
+}
+
+bool slots_lacks_host(const struct slots *slots, const struct slot *slot)
+{
+    const struct service *service = slots_service(slots);
+    return service_is_companion(service) && !companion_host(slots->planner, service, slot->id);
+}
+
+bool slots_node_of(const struct slots *slots, const struct slot *slot, int64_t *ret_node_id)
+{
+    const struct service *service = slots_service(slots);
+    const struct task *host =
+        service_is_companion(service) ? companion_host(slots->planner, service, slot->id) : NULL;
+    if (!host && !slots_are_nodes(slots))
+        return false;
+    *ret_node_id = host ? host->node_id : slot->id;
+    return true;
 }
 
 static bool is_job(const struct slots *slots)
@@ -87,8 +105,8 @@ static struct slot *slot_of(const struct slots *slots, const struct task *task)
 bool slots_is_leaving(const struct slots *slots, const struct task *task, const struct node *node)
 {
     bool leaving = node->availability == AVAILABLE_DRAIN || task->move_to != 0;
-    return !slots_are_nodes(slots) && leaving && node->status == NODE_UP &&
-           !task_is_terminal(task->state);
+    bool stays = slots_are_nodes(slots) || service_is_companion(slots_service(slots));
+    return !stays && leaving && node->status == NODE_UP && !task_is_terminal(task->state);
 }
 
 void slots_why_leaving(const struct task *task, const struct node *node, char *out, size_t size)
@@ -102,7 +120,7 @@ void slots_why_leaving(const struct task *task, const struct node *node, char *o
 bool slots_exclude(const struct slots *slots)
 {
     const struct spec *spec = &slots_service(slots)->spec;
-    return spec->options.network_host || spec->single;
+    return spec->options.network_host || spec->single || service_is_companion(slots_service(slots));
 }
 
 /* True when @task, on @node, is where it may stay, for the revision that is wanted. */
@@ -183,7 +201,7 @@ static void seat_held(struct slots *slots, const struct task *task, const struct
     struct slot *slot = slot_of(slots, task);
     if (!slot)
         end_surplus(slots, task, node);
-    else if (!is_settled(slots, task, node))
+    else if (!is_settled(slots, task, node) || !companion_stays(&slots->planner->lookup, task))
         planner_end(slots->planner, slots_service(slots), task, "it is not to follow any more");
     else if (slot->held)
         planner_end(slots->planner, slots_service(slots), task, "its slot has another successor");
@@ -283,6 +301,8 @@ static void judge(struct slots *slots, struct slot *slot, const struct node *nod
         slot->state = SLOT_CLOSED;
     } else if (task->state == TASK_ENDED) {
         vacate(slots, slot, "it ended");
+    } else if (!companion_stays(&slots->planner->lookup, task)) {
+        vacate(slots, slot, "the task whose network it shares is to end");
     } else if (is_job(slots) && !is_current(slots, task)) {
         vacate(slots, slot, "a new revision runs");
     } else if (is_job(slots) && task_is_terminal(task->state)) {
@@ -378,8 +398,10 @@ bool slots_succeed(struct slots *slots, struct slot *slot, bool hold)
     int64_t refused[REFUSED_MAX] = {0};
     bool found;
     check(slot->state == SLOT_HELD && !slot->successor && !slot->held);
-    if (slots_are_nodes(slots))
-        found = placement_take_on(slots->placement, slot->id, refused);
+    if (slots_lacks_host(slots, slot))
+        return false;
+    if (slots_node_of(slots, slot, &node_id))
+        found = placement_take_on(slots->placement, node_id, refused);
     else if (slot->task->move_to > 0 && slot->node->availability != AVAILABLE_DRAIN)
         found = take_told(slots, slot, &node_id);
     else

@@ -83,6 +83,13 @@ bool slots_exclude(const struct slots *slots);
 /* End the task of @slot, which is HELD, for the reason given. */
 void slots_end(struct slots *slots, struct slot *slot, const char *reason);
 
+/* True when only one node will do for @slot, to *@ret_node_id: of a global service, and beside the
+ * host of a companion, once it is there. */
+bool slots_node_of(const struct slots *slots, const struct slot *slot, int64_t *ret_node_id);
+
+/* True when @slot, of a companion, has no host to be beside. */
+bool slots_lacks_host(const struct slots *slots, const struct slot *slot);
+
 /* The service they are of. */
 const struct service *slots_service(const struct slots *slots);
 

@@ -110,7 +110,7 @@ void scheduler_why(const struct view *view, const struct service *service, const
     for (size_t i = 0; i < view->services_n; i++)
         if (view->services[i].id == service->id)
             ledger_focus(&ledger, &lookup, &lookup.services[i]);
-    demand_init(&demand, &lookup, &service->spec);
+    demand_init(&demand, &lookup, service);
     if (lookup_node(&lookup, node->id, &place)) {
         const struct node_ledger *page = &ledger.nodes[place];
         say(view, &demand, page, filter_node(&demand, page), out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Do the services of a stack wait for each other in a way that ends? */
+/* Do the services of a stack wait for each other in a way that ends, and share networks so? */
 #include "store/apply.h"
 
 #include "base/cleanup.h"
@@ -58,6 +58,28 @@ static int visit(const struct graph *graph, struct vertex *vertex, struct err *e
     return 0;
 }
 
+/* Whose network a service shares: one of the stack's that has its own, and tasks in the same slots.
+ */
+static int check_network_of(const struct graph *graph, const struct vertex *vertex, struct err *err)
+{
+    const char *name = str_or_empty(vertex->spec->network_of);
+    if (!*name)
+        return 0;
+    const struct vertex *host = find(graph, name);
+    const char *why =
+        !host                                   ? "which the stack does not have"
+        : host == vertex                        ? "which it is itself"
+        : *str_or_empty(host->spec->network_of) ? "which shares another's in turn"
+        : mode_is_job(host->spec->mode)         ? "which is a job"
+        : host->spec->options.network_host ? "which is in its machine's: say network_mode: host"
+        : host->spec->mode != vertex->spec->mode ? "of which one is global and one is not"
+                                                 : NULL;
+    if (why)
+        return err_set(err, ERR_INVALID, "service %s.%s shares the network of %.63s, %s",
+                       graph->stack, vertex->name, name, why);
+    return 0;
+}
+
 int depends_validate(const char *stack, const struct service *services, size_t n, struct err *err)
 {
     cleanup_free struct vertex *vertices = mem_alloc(n, sizeof(*vertices));
@@ -72,6 +94,8 @@ int depends_validate(const char *stack, const struct service *services, size_t n
                        SERVICES_MAX);
     for (size_t i = 0; i < graph.n; i++) {
         int rv = vertices[i].seen == DONE ? 0 : visit(&graph, &vertices[i], err);
+        if (rv == 0)
+            rv = check_network_of(&graph, &vertices[i], err);
         if (rv < 0)
             return rv;
     }

@@ -113,6 +113,7 @@ static int move_task(struct apply *apply, struct task *task, const struct change
         return err_set(err, ERR_NOTFOUND, "the service of task %s does not exist", title);
     bool global = mode_is_global(service.spec.mode);
     bool job = mode_is_job(service.spec.mode);
+    cleanup_free char *host = str_copy(str_or_empty(service.spec.network_of));
     record_release(&service_type, &service);
     if (job && change->node_id != 0)
         return err_set(err, ERR_INVALID, "task %s is of a job: it runs to its end where it is",
@@ -120,6 +121,10 @@ static int move_task(struct apply *apply, struct task *task, const struct change
     if (global)
         return err_set(err, ERR_INVALID,
                        "task %s is of a global service: it has one on every member", title);
+    if (task->network_task != 0 && change->node_id != 0)
+        return err_set(err, ERR_INVALID,
+                       "task %s is where %s.%s.%" PRId64 " is, whose network it shares: move that",
+                       title, task->stack, host, task->slot);
     if (change->node_id == task->node_id)
         return err_set(err, ERR_INVALID, "task %s is on that member already", title);
     bool to_one = change->node_id > 0;

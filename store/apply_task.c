@@ -112,6 +112,27 @@ static int check_run(struct apply *apply, const struct service *service, int64_t
     return 0;
 }
 
+/* The task beside whose network it is made runs there, in the same slot of the right service. */
+static int check_host(struct apply *apply, const struct service *service,
+                      const struct change_task_create *change, struct err *err)
+{
+    const char *name = str_or_empty(service->spec.network_of);
+    struct task host;
+    if (!*name && change->network_task == 0)
+        return 0;
+    if (store_get(apply->store, TABLE_TASK, change->network_task, &host) < 0)
+        return err_set(err, ERR_CONFLICT, "task %" PRId64 ", whose network it shares, is gone",
+                       change->network_task);
+    bool fits = str_equal(host.stack, service->stack) && str_equal(host.service, name) &&
+                host.slot == change->slot && host.node_id == change->node_id &&
+                host.desired == DESIRED_RUN;
+    record_release(&task_type, &host);
+    if (!fits)
+        return err_set(err, ERR_CONFLICT, "task %" PRId64 " is not one to share its network with",
+                       change->network_task);
+    return 0;
+}
+
 /* The first task that uses a volume makes its node the volume's home. */
 static int settle_volumes(struct apply *apply, const struct service *service,
                           const struct node *node, struct err *err)
@@ -202,6 +223,7 @@ static int place(struct apply *apply, const struct service *service, const struc
                         .revision = service->revision,
                         .desired = change->hold ? DESIRED_READY : DESIRED_RUN,
                         .job_id = change->job_id,
+                        .network_task = change->network_task,
                         .hops = change->beside ? hops_before(apply, service, change->slot) : 0,
                         .addresses = mem_alloc(spec->networks_n, sizeof(struct task_address)),
                         .created_ms = apply->now_ms,
@@ -228,6 +250,8 @@ int apply_task_create(struct apply *apply, const struct change_task_create *chan
     int rv = check_service(&service, change, err);
     if (rv == 0)
         rv = check_run(apply, &service, change->job_id, err);
+    if (rv == 0)
+        rv = check_host(apply, &service, change, err);
     if (rv == 0)
         rv = check_slot(apply, &service, change, err);
     if (rv == 0)

@@ -104,6 +104,7 @@ static const struct field change_task_create_fields[] = {
     FIELD_BOOL(struct change_task_create, beside, .since = 2),
     FIELD_BOOL(struct change_task_create, hold, .since = 4),
     FIELD_INT(struct change_task_create, job_id, .since = 4),
+    FIELD_INT(struct change_task_create, network_task, .since = 7),
 };
 
 static const struct field change_task_end_fields[] = {

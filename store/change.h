@@ -204,6 +204,7 @@ struct change_task_create {
     /* Of a job, from level 4 on: the run, which must not have ended. Tasks of other runs may be in
      * the slot. */
     int64_t job_id;
+    int64_t network_task; /* of a service with network_of: in that one's slot, on @node_id */
 };
 
 /* The leader wants a task ended. Fine when it already does; ERR_NOTFOUND when it is gone. */

@@ -25,7 +25,7 @@ struct store;
 
 enum {
     LEVEL_FIRST = 1,
-    LEVEL_KNOWN = 6,        /* of this build */
+    LEVEL_KNOWN = 7,        /* of this build */
     CHANGE_BEGIN_LEVEL = 2, /* of a change that says at which index its request began */
 };
 

@@ -301,6 +301,7 @@ static const struct field spec_fields[] = {
     FIELD_LIST(struct spec, configs, content_ref_type, .since = 5),
     FIELD_LIST(struct spec, secrets, content_ref_type, .since = 5),
     FIELD_STRING(struct spec, on_change, .since = 5),
+    FIELD_STRING(struct spec, network_of, .since = 7),
 };
 const struct record_type spec_type = RECORD_TYPE("spec", struct spec, spec_fields);
 
@@ -437,6 +438,7 @@ static const struct field task_fields[] = {
     FIELD_INT(struct task, move_to, .since = 4),
     FIELD_STRING(struct task, move_reason, .since = 4),
     FIELD_INT(struct task, job_id, .since = 4),
+    FIELD_INT(struct task, network_task, .since = 7),
     FIELD_LIST(struct task, addresses, task_address_type),
     FIELD_INT(struct task, created_ms),
     FIELD_INT(struct task, state_ms),

@@ -361,6 +361,9 @@ struct spec {
     size_t ports_n;
     struct attachment *networks; /* empty: no network but loopback */
     size_t networks_n;
+    /* Each task is in the network of the task in the same slot of this service of the stack, on its
+     * node, and has none of its own. "": not so. */
+    char *network_of;
     struct mount_spec *mounts;
     size_t mounts_n;
     struct restart_policy restart;
@@ -586,16 +589,17 @@ struct task {
     enum task_desired desired;
     enum task_state state;
     enum task_health health;
-    int64_t run;       /* starts so far on its node */
-    int64_t sequence;  /* of the node's report: (run, sequence) never goes back */
-    int64_t exit_code; /* of the last run that ended */
-    int64_t attempts;  /* restarts, and tries to make it, since it last ran for long enough */
-    int64_t hops;      /* how often its slot had left a member because it failed there */
-    bool ready;        /* DESIRED_READY: all is there, it waits to be released */
-    char *message;     /* why it waits or failed */
-    int64_t move_to;   /* a node to go to, -1: any other than its own; 0: it stays */
-    char *move_reason; /* "by hand", "n4 has more room" */
-    int64_t job_id;    /* of the run that it belongs to */
+    int64_t run;          /* starts so far on its node */
+    int64_t sequence;     /* of the node's report: (run, sequence) never goes back */
+    int64_t exit_code;    /* of the last run that ended */
+    int64_t attempts;     /* restarts, and tries to make it, since it last ran for long enough */
+    int64_t hops;         /* how often its slot had left a member because it failed there */
+    bool ready;           /* DESIRED_READY: all is there, it waits to be released */
+    char *message;        /* why it waits or failed */
+    int64_t move_to;      /* a node to go to, -1: any other than its own; 0: it stays */
+    char *move_reason;    /* "by hand", "n4 has more room" */
+    int64_t job_id;       /* of the run that it belongs to */
+    int64_t network_task; /* whose network it is in (spec.network_of); 0: its own */
     struct task_address *addresses;
     size_t addresses_n;
     int64_t created_ms;

@@ -376,6 +376,33 @@ static int check_namespaces(const struct spec *spec, struct err *err)
                  : 0;
 }
 
+/* What belongs to the network of another service's task is said there. */
+static int check_network_of(const struct spec *spec, struct err *err)
+{
+    const struct container_options *o = &spec->options;
+    if (!*str_or_empty(spec->network_of))
+        return 0;
+    const char *other = spec->networks_n > 0     ? "networks"
+                        : o->network_host        ? "network_mode: host"
+                        : spec->ports_n > 0      ? "ports"
+                        : o->dns_n > 0           ? "dns"
+                        : spec->single           ? "x-wherry: single"
+                        : spec->max_per_node > 0 ? "max_replicas_per_node"
+                                                 : NULL;
+    for (size_t i = 0; i < o->sysctls_n && !other; i++)
+        if (str_starts(o->sysctls[i].key, "net."))
+            other = "sysctls of net.";
+    if (other)
+        return err_set(err, ERR_INVALID,
+                       "network_mode: service:%.63s and %s exclude each other: give it to %.63s",
+                       spec->network_of, other, spec->network_of);
+    if (mode_is_job(spec->mode))
+        return err_set(err, ERR_INVALID,
+                       "network_mode: service:%.63s is not for jobs: let it be in a network",
+                       spec->network_of);
+    return 0;
+}
+
 static int check_together(const struct spec *spec, struct err *err)
 {
     const struct container_options *o = &spec->options;
@@ -395,9 +422,9 @@ static int check_together(const struct spec *spec, struct err *err)
 int options_validate(const struct spec *spec, struct err *err)
 {
     int (*const checks[])(const struct spec *, struct err *) = {
-        check_texts,   check_choices, check_amounts,    check_tmpfs,    check_devices,
-        check_ulimits, check_pairs,   check_blkio,      check_logging,  check_seccomp,
-        check_binds,   check_sysctls, check_namespaces, check_together,
+        check_texts,   check_choices, check_amounts,    check_tmpfs,      check_devices,
+        check_ulimits, check_pairs,   check_blkio,      check_logging,    check_seccomp,
+        check_binds,   check_sysctls, check_namespaces, check_network_of, check_together,
     };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         int rv = checks[i](spec, err);

@@ -162,6 +162,11 @@ static void networks_come_as_list_or_map(void **state)
          "\"internal\": true, \"attachable\": false, \"labels\": [{\"key\": \"x\", "
          "\"value\": \"y\"}]"},
         {"network_mode: none", "\"networks\": [], \"mounts\""},
+        {"network_mode: bridge", "\"networks\": [{\"network\": \"default\""},
+        {"services: {a: {image: i}, w: {image: i, network_mode: 'service:a'}}",
+         "\"network_of\": \"a\""},
+        {"services: {a: {image: i, container_name: c}, w: {image: i, network_mode: 'container:c'}}",
+         "\"network_of\": \"a\""},
         {"container_name: other", "\"aliases\": [\"other\"]"},
         {"container_name: web", "\"aliases\": []"},
     };
@@ -364,8 +369,21 @@ static void values_are_checked(void **state)
         {"restart: on-failure:0", "c.yaml:4:14: services.web.restart: 'on-failure:0' must be"},
         {"healthcheck: {test: [a]}", "c.yaml:4:25: services.web.healthcheck.test: a list must st"},
         {"healthcheck: {interval: 1s}", "c.yaml:4:18: services.web.healthcheck: a check from the"},
-        {"network_mode: bridge",
-         "c.yaml:4:19: services.web.network_mode: network_mode 'bridge' is not"},
+        {"network_mode: macvlan",
+         "c.yaml:4:19: services.web.network_mode: network_mode 'macvlan': not host, none, serv"},
+        {"network_mode: 'service:'",
+         "c.yaml:4:19: services.web.network_mode: network_mode 'service:': not host, none, s"},
+        {"network_mode: service:web",
+         "c.yaml:4:19: services.web: network_mode: service 'web' is this one"},
+        {"network_mode: service:x",
+         "c.yaml:4:19: services.web: network_mode: service 'x' is not in this file"},
+        {"network_mode: container:x",
+         "c.yaml:4:19: services.web: network_mode: no service of this file has 'container_name: x"},
+        {"network_mode: service:vpn\n    ports: [80:80]",
+         "c.yaml:2:3: services.web: network_mode: service:vpn and ports exclude each other: give "
+         "it to vpn"},
+        {"network_mode: service:vpn\n    networks: [default]",
+         "c.yaml:4:19: services.web: networks and network_mode exclude each other"},
         {"expose: [x]", "c.yaml:4:14: services.web.expose: 'x' must be a port"},
     };
     check_faults(faults, ARRAY_SIZE(faults));

@@ -170,9 +170,17 @@ void reconcile_arm(struct reconcile *r)
 {
     (void)r;
 }
+static int woken;
+static const struct agent *agents; /* of this node */
 void reconcile_wake(struct reconcile *r)
 {
     (void)r;
+    woken++;
+}
+const struct agent *reconcile_agents(const struct reconcile *r)
+{
+    (void)r;
+    return agents;
 }
 void report_task(struct report *r, const struct task_observation *o)
 {
@@ -202,6 +210,8 @@ static struct play *play_new(struct spec spec)
     health_begun = 0;
     lease_from = deadline_set = 0;
     in_service = false;
+    agents = NULL;
+    woken = 0;
     the_service = (struct service){0};
     said = (struct task_observation){0};
     log_set_level(LOG_LEVEL_ERROR);
@@ -1017,9 +1027,47 @@ static void once_over_nothing_is_said_any_more(void **state)
     play_end(p);
 }
 
+/* A task in the network of another begins when that one runs. */
+static void a_companion_waits_for_the_other(void **state)
+{
+    (void)state;
+    struct play *host = play_new((struct spec){0});
+    struct play *p = play_new((struct spec){.network_of = (char[]){"vpn"}});
+    agent_free(p->agent);
+    p->task.id = 8;
+    p->task.network_task = 7;
+    p->task.addresses_n = 0;
+    p->agent = agent_new(&p->daemon, &p->task, &p->spec);
+    p->task.addresses_n = 1;
+    p->agent->known = true;
+    assert_string_equal(p->agent->netns, "/run/x/netns/t7");
+    agent_step(p->agent);
+    ends(p, FETCH, 0);
+    assert_int_equal(job, NO_JOB); /* the other is not here yet */
+    assert_string_equal(said_message, "waits for the task whose network it shares");
+    host->agent->next = p->agent;
+    agents = host->agent;
+    agent_step(p->agent);
+    assert_int_equal(job, NO_JOB); /* … or does not run */
+    agent_step(host->agent);
+    ends(host, FETCH, 0);
+    ends(host, CREATE, 0);
+    network(host, true);
+    ends(host, START, 0);
+    assert_int_equal(woken, 1);
+    agent_step(p->agent);
+    ends(p, CREATE, 0);
+    ends(p, START, 0);
+    assert_int_equal(said.state, TASK_RUNNING);
+    p->agent->next = host->agent->next = NULL;
+    play_end(p);
+    play_end(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_companion_waits_for_the_other),
         cmocka_unit_test(a_task_runs),
         cmocka_unit_test(without_networks_it_does_not_wait_for_one),
         cmocka_unit_test(what_fails_before_the_start_is_tried_again_later_and_later),

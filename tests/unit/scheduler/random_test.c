@@ -66,6 +66,10 @@ static void random_deploy(struct world *w)
         enum service_mode mode = i == 2 ? MODE_REPLICATED_JOB : i == 3 ? MODE_GLOBAL : 0;
         struct service *service = world_service(w, name, mode, roll(6));
         random_spec(&service->spec);
+        if (i == 1 && roll(2)) {
+            service->spec.network_of = S("s0");
+            service->spec.max_per_node = 0;
+        }
         service->spec.depends_on = depends;
         service->spec.depends_on_n = i == 4 ? 2 : i == 5 ? 3 : 0;
         return;
@@ -201,6 +205,33 @@ static bool would_fit(struct world *w, const struct service *service, const stru
            memory >= 0 && (!spec->max_per_node || own < spec->max_per_node);
 }
 
+/* Where the volumes of its companion are, a service has to be, too. */
+static bool companion_fits(const struct world *w, const struct service *service,
+                           const struct node *node)
+{
+    for (size_t i = 0; i < w->services_n; i++) {
+        const struct spec *spec = &w->services[i].spec;
+        for (size_t k = 0; k < w->volumes_n; k++)
+            if (str_equal(spec->network_of, service->name) && spec->mounts_n &&
+                str_equal(spec->mounts[0].source, w->volumes[k].name) &&
+                w->volumes[k].home_node_id && w->volumes[k].home_node_id != node->id)
+                return false;
+    }
+    return true;
+}
+
+/* Of a companion only the node of its host is asked. */
+static bool is_for(struct world *w, const struct service *service, int64_t slot,
+                   const struct node *node)
+{
+    for (size_t i = 0; i < w->services_n && service->spec.network_of; i++) {
+        const struct task *host = find_running(w, &w->services[i], slot);
+        if (str_equal(w->services[i].name, service->spec.network_of) && host)
+            return host->node_id == node->id;
+    }
+    return true;
+}
+
 /* Every slot has its task, or a reason why not that holds. */
 static void check_service(struct world *w, const struct service *service, const struct plan *plan)
 {
@@ -224,7 +255,9 @@ static void check_service(struct world *w, const struct service *service, const 
         const struct unplaced *unplaced = find_unplaced(plan, service, slot);
         check(unplaced);
         for (size_t i = 0; i < w->nodes_n && !unplaced->waits_for[0]; i++)
-            assert_false(would_fit(w, service, &w->nodes[i]));
+            if (is_for(w, service, slot, &w->nodes[i]))
+                assert_false(would_fit(w, service, &w->nodes[i]) &&
+                             companion_fits(w, service, &w->nodes[i]));
     }
 }
 
@@ -246,6 +279,19 @@ static void check_at_rest(struct world *w)
     plan_release(&plan);
 }
 
+/* A companion has as many tasks as its service has; one whose service is gone is none any more. */
+static void settle_companion(struct world *w, struct service *service)
+{
+    const struct service *host = NULL;
+    for (size_t i = 0; i < w->services_n; i++)
+        if (str_equal(w->services[i].name, service->spec.network_of) && !w->services[i].removed)
+            host = &w->services[i];
+    if (!host)
+        service->spec.network_of = NULL;
+    else if (service->spec.replicas > host->spec.replicas)
+        service->spec.replicas = host->spec.replicas;
+}
+
 /* All is well again: nothing may be left of the bad times. */
 static void check_recovers(struct world *w)
 {
@@ -261,6 +307,7 @@ static void check_recovers(struct world *w)
         service->spec.reservations = (struct resources){0};
         service->spec.max_per_node = 0;
         service->spec.constraints_n = service->spec.mounts_n = service->spec.depends_on_n = 0;
+        settle_companion(w, service);
     }
     world_settle(w);
     check_at_rest(w);

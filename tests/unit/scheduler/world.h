@@ -256,6 +256,24 @@ static inline void check_slot(struct world *w, const struct task *task, bool bes
     }
 }
 
+/* A companion is beside the task in its slot of the right service. */
+static inline void check_host(struct world *w, const struct service *service,
+                              const struct task *task)
+{
+    if (!service->spec.network_of) {
+        assert_int_equal(task->network_task, 0);
+        return;
+    }
+    const struct task *host = find_task(w, task->network_task);
+    check(host);
+    const struct service *its = find_service(w, host->service_id);
+    check(its);
+    assert_string_equal(its->name, service->spec.network_of);
+    assert_int_equal(host->slot, task->slot);
+    assert_int_equal(host->node_id, task->node_id);
+    assert_int_equal(host->desired, DESIRED_RUN);
+}
+
 static inline void apply_create(struct world *w, const struct step *step)
 {
     struct service *service = find_service(w, step->service_id);
@@ -273,6 +291,7 @@ static inline void apply_create(struct world *w, const struct step *step)
                           .revision = service->revision,
                           .desired = step->hold ? DESIRED_READY : DESIRED_RUN,
                           .job_id = step->job_id,
+                          .network_task = step->network_task,
                           .created_ms = w->now_ms,
                           .state_ms = w->now_ms};
     for (size_t i = 0; i + 1 < w->tasks_n; i++)
@@ -281,6 +300,7 @@ static inline void apply_create(struct world *w, const struct step *step)
             task->hops = w->tasks[i].hops + 1;
     check_slot(w, task, step->beside);
     check_node(w, node);
+    check_host(w, service, task);
     const struct spec *spec = &service->spec;
     for (size_t i = 0; !mode_is_global(spec->mode) && i < spec->mounts_n; i++)
         for (size_t k = 0; k < w->volumes_n; k++)
