@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/level.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,14 +364,17 @@ static void read_driver_opts(struct reader *r, const struct yaml *value, void *o
     if (!compose_is_map(r, value, "a mapping of options"))
         return;
     for (size_t i = 0; i < value->n; i++) {
-        char *text = compose_text(r, value->pairs[i].value);
+        const char *key = value->pairs[i].key->text;
+        int64_t bytes;
+        char *text = str_equal(key, "size") ? NULL : compose_text(r, value->pairs[i].value);
+        if (str_equal(key, "size") && compose_read_size(r, value->pairs[i].value, &bytes))
+            text = str_printf("%" PRId64, bytes);
         if (!text)
             continue;
         volume->options = mem_resize(volume->options, volume->options_n + 1, sizeof(struct pair));
-        volume->options[volume->options_n++] =
-            (struct pair){.key = str_copy(value->pairs[i].key->text), .value = text};
+        volume->options[volume->options_n++] = (struct pair){.key = str_copy(key), .value = text};
     }
-    if (volume_options_check(volume->options, volume->options_n, &err) < 0)
+    if (volume_options_check(volume->options, volume->options_n, LEVEL_KNOWN, &err) < 0)
         compose_error(r, value, "%s", err.msg);
 }
 

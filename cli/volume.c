@@ -6,12 +6,14 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/compose_reader.h"
 #include "cli/container.h"
 #include "cli/labels.h"
 #include "cli/table.h"
 #include "cli/units.h"
 #include "cli/volume_copy.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,10 +50,11 @@ static void add_use(struct table *table, const struct volume_info *v)
 
 static void add_volume(struct table *table, const struct volume_info *v)
 {
-    char size[UNITS_TEXT];
+    char size[UNITS_TEXT], limit[UNITS_TEXT];
     units_size(v->size_bytes, size);
     table_add(table, v->name);
-    table_addf(table, "%s%s", v->size_cut ? "over " : "", size);
+    table_addf(table, "%s%s%s%s", v->size_cut ? "over " : "", size, v->limit_bytes ? " of " : "",
+               v->limit_bytes ? units_size(v->limit_bytes, limit) : "");
     table_add(table, v->anonymous ? "anonymous" : *str_or_empty(v->stack) ? v->stack : "-");
     add_use(table, v);
 }
@@ -149,6 +152,23 @@ static const struct command volume_inspect = {
 /* --- create, rm --------------------------------------------------------------------------------
  */
 
+/* "10g" among the options is 10737418240. */
+static int read_size(struct volume_request *request, struct err *err)
+{
+    for (size_t i = 0; i < request->options_n; i++) {
+        struct pair *option = &request->options[i];
+        int64_t bytes;
+        if (!str_equal(option->key, "size"))
+            continue;
+        if (!compose_size(str_or_empty(option->value), &bytes))
+            return err_set(err, ERR_INVALID, "size=%.40s: not a size, such as 500m or 10g",
+                           str_or_empty(option->value));
+        free(option->value);
+        option->value = str_printf("%" PRId64, bytes);
+    }
+    return 0;
+}
+
 static int run_create(struct cli *cli, const void *options, int words_n, char **words,
                       struct err *err)
 {
@@ -157,6 +177,8 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
         struct volume_request request = {.node = TEXT(o->node), .volume = words[i]};
         struct empty reply;
         int rv = labels_read(&o->opts, &request.options, &request.options_n, err);
+        if (rv == 0)
+            rv = read_size(&request, err);
         if (rv == 0)
             rv = labels_read(&o->labels, &request.labels, &request.labels_n, err);
         if (rv == 0)
@@ -177,8 +199,10 @@ static const struct command volume_create = {
     .details = "Make volumes on a machine; those that are there already stay as they are. What a\n"
                "container or a service mounts is made by itself; a Compose file has one that was\n"
                "made here with 'external: true'. Options are those of Docker's driver 'local':\n"
-               "type, device, o, of what is mounted there.",
+               "type, device, o, of what is mounted there; or size, the most it may take on a\n"
+               "file system with project quotas.",
     .examples = "  wherry volume create data\n"
+                "  wherry volume create -o size=10g data\n"
                 "  wherry volume create -o type=nfs -o device=:/srv -o o=addr=10.0.0.9,ro media\n",
     .options =
         (const struct arg_option[]){

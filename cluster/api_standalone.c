@@ -99,6 +99,7 @@ static const struct field volume_info_fields[] = {
     FIELD_STRING(struct volume_info, path),
     FIELD_INT(struct volume_info, size_bytes),
     FIELD_BOOL(struct volume_info, size_cut),
+    FIELD_INT(struct volume_info, limit_bytes),
     FIELD_BOOL(struct volume_info, anonymous),
     FIELD_STRING(struct volume_info, stack),
     FIELD_BOOL(struct volume_info, home),

@@ -110,11 +110,12 @@ struct volume_info {
     char *node;
     char *path;
     int64_t size_bytes;
-    bool size_cut;  /* there is more: the count was given up */
-    bool anonymous; /* made for one container, and going with it */
-    char *stack;    /* whose it is, "": none's that the cluster knows */
-    bool home;      /* the stack's services have it here */
-    char **users;   /* containers of this machine: names, or ids */
+    bool size_cut;       /* there is more: the count was given up */
+    int64_t limit_bytes; /* the most it may take; 0: no limit */
+    bool anonymous;      /* made for one container, and going with it */
+    char *stack;         /* whose it is, "": none's that the cluster knows */
+    bool home;           /* the stack's services have it here */
+    char **users;        /* containers of this machine: names, or ids */
     size_t users_n;
     char **services; /* of the cluster that mount it */
     size_t services_n;

@@ -18,6 +18,7 @@
 #include "runtime/network.h"
 #include "runtime/update.h"
 #include "runtime/volume.h"
+#include "store/options.h"
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
@@ -240,6 +241,8 @@ static int prepare_volume(struct agent_job *job, size_t i, const char *name, cha
         .options = pair_get(v->options, v->options_n, "o"),
     };
     int rv = volume_ensure(job->runtime, name, ret_path, &job->err);
+    if (rv == 0)
+        rv = volume_limit(job->runtime, name, volume_size(v->options, v->options_n), &job->err);
     if (rv == 0 && *str_or_empty(type)) {
         rv = volume_mount(*ret_path, &mount, &job->err);
         if (rv < 0)

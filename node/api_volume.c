@@ -219,6 +219,7 @@ static void describe(struct work *w, struct volume_state *v, struct volume_info 
                                 .path = str_copy(v->path),
                                 .size_bytes = v->size_bytes,
                                 .size_cut = v->size_cut,
+                                .limit_bytes = v->limit_bytes,
                                 .anonymous = is_anonymous(v->name),
                                 .stack = k ? str_copy(k->stack) : NULL,
                                 .home = k && k->home,
@@ -282,8 +283,12 @@ static struct pair *copy_pairs(const struct pair *from, size_t n)
 
 static void work_create(struct work *w)
 {
+    const struct volume *v = &w->create.volume;
+    const int64_t size = volume_size(v->options, v->options_n);
     char *path = NULL;
-    volume_ensure(w->runtime, w->name, &path, &w->err);
+    if ((size == 0 || volume_can_limit(w->runtime, &w->err) == 0) &&
+        volume_ensure(w->runtime, w->name, &path, &w->err) == 0 && size > 0)
+        volume_limit(w->runtime, w->name, size, &w->err);
     free(path);
 }
 
@@ -298,7 +303,8 @@ void api_volume_create(struct api_call *c, const void *request)
         return;
     }
     struct err err = {0};
-    if (volume_options_check(r->options, r->options_n, &err) < 0) {
+    const int level = c->daemon->store ? store_level(c->daemon->store) : LEVEL_KNOWN;
+    if (volume_options_check(r->options, r->options_n, level, &err) < 0) {
         api_fail(c, &err);
         return;
     }

@@ -56,7 +56,7 @@ const char *container_exits_dir(const struct runtime *rt)
 /* What cannot be honoured on this machine is refused now, not at the first start. */
 static int check_machine(struct runtime *rt, const struct container_spec *spec, struct err *err)
 {
-    if (spec->storage_bytes > 0 && disk_quota_check(rt->data_dir, err) < 0)
+    if (spec->storage_bytes > 0 && disk_quota_check(rt->data_dir, "storage_bytes", err) < 0)
         return ERR_UNSUPPORTED;
     struct machine machine;
     struct device_set devices = {0};
@@ -81,7 +81,7 @@ static int check_machine(struct runtime *rt, const struct container_spec *spec, 
     return rv;
 }
 
-static int fill_dir(const char *parent, const char *dir, const struct container_spec *spec,
+static int fill_dir(const struct runtime *rt, const char *dir, const struct container_spec *spec,
                     const struct image *image, struct err *err)
 {
     const char *top = NULL;
@@ -89,7 +89,7 @@ static int fill_dir(const char *parent, const char *dir, const struct container_
         top = *l;
     int rv = snapshot_create(dir, top, err);
     if (rv == 0 && spec->storage_bytes > 0)
-        rv = disk_quota_set(parent, dir, spec->storage_bytes, err);
+        rv = disk_quota_set(rt->data_dir, dir, spec->storage_bytes, err);
     if (rv < 0)
         return rv;
     cleanup_free char *log = str_printf("%s/" SHIM_DIR_LOG, dir);
@@ -163,7 +163,7 @@ int container_create(struct runtime *rt, const struct container_spec *spec, stru
     struct image image = {0};
     rv = find_image(rt, spec, &image, err);
     if (rv == 0)
-        rv = fill_dir(parent, fresh, spec, &image, err);
+        rv = fill_dir(rt, fresh, spec, &image, err);
     if (rv == 0 && rename(fresh, dir) < 0)
         rv = err_errno(err, errno, "make container %s", spec->id);
     image_release(&image);

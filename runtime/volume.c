@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "runtime/internal.h"
+#include "runtime/quota.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,6 +47,20 @@ int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct 
     }
     *ret_path = steal(&path);
     return 0;
+}
+
+int volume_can_limit(struct runtime *rt, struct err *err)
+{
+    return disk_quota_check(rt->data_dir, "size", err);
+}
+
+int volume_limit(struct runtime *rt, const char *name, int64_t bytes, struct err *err)
+{
+    int rv = check_name(name, err);
+    cleanup_free char *path = str_printf("%s/volumes/%s", rt->data_dir, name);
+    if (rv == 0)
+        rv = disk_quota_limit(rt->data_dir, path, bytes, err);
+    return rv < 0 ? err_wrap(err, "volume %.100s", name) : 0;
 }
 
 int volume_remove(struct runtime *rt, const char *name, struct err *err)

@@ -19,6 +19,13 @@ struct runtime;
  * absolute folder to *@ret_path, which the caller frees. */
 int volume_ensure(struct runtime *rt, const char *name, char **ret_path, struct err *err);
 
+/* Can volumes be limited here? ERR_UNSUPPORTED says why not. */
+int volume_can_limit(struct runtime *rt, struct err *err);
+
+/* Limit volume @name, which is there, to @bytes on disk with all that is in it; 0: no limit.
+ * ERR_UNSUPPORTED: its file system has no project quotas. */
+int volume_limit(struct runtime *rt, const char *name, int64_t bytes, struct err *err);
+
 /* How a volume is mounted, as Docker's driver "local" has it (mount(8)): file system type, device,
  * options with commas. */
 struct volume_mount {
@@ -48,9 +55,10 @@ struct volume_state {
     char *path;
     char **users; /* ids of the containers that mount it, or a folder in it; running or not */
     size_t users_n;
-    int64_t created_ms; /* of the folder; 0: the file system does not say */
-    int64_t size_bytes; /* on disk, volume_measure() */
-    bool size_cut;      /* there is more: the count was given up */
+    int64_t created_ms;  /* of the folder; 0: the file system does not say */
+    int64_t size_bytes;  /* on disk, volume_measure() */
+    bool size_cut;       /* there is more: the count was given up */
+    int64_t limit_bytes; /* 0: none */
 };
 
 /* All volumes by name, or only @name (NULL: all; a missing one is an empty list), with who uses
@@ -60,7 +68,8 @@ int volume_list(struct runtime *rt, const char *name, bool tolerant, struct volu
                 size_t *ret_n, struct err *err);
 void volume_list_free(struct volume_state *volumes, size_t n);
 
-/* Fill size_bytes: hard links once or more, nothing of other file systems mounted in it. At most
+/* Fill limit_bytes and size_bytes: hard links once or more, nothing of other file systems mounted
+ * in it. At most
  * *@entries files and folders are looked at, which is counted down. */
 void volume_measure(struct volume_state *volume, int64_t *entries);
 

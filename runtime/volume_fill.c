@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "runtime/quota.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -207,6 +208,8 @@ static int fill_beside(int from, const char *folder, const char *parent, struct 
     file_remove_tree(beside, &ignored);
     if (mkdir(beside, 0700) < 0)
         return err_errno(err, errno, "make %s", beside);
+    if (disk_quota_follow(beside, folder, err) < 0)
+        return err->code;
     cleanup_close int to = open(beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rv = to < 0 ? err_errno(err, errno, "open %s", beside) : copy_tree(from, to, 0, err);
     if (rv == 0 && syncfs(to) < 0)

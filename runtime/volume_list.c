@@ -9,6 +9,7 @@
 #include "runtime/container_record.h"
 #include "runtime/image.h"
 #include "runtime/internal.h"
+#include "runtime/quota.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -168,6 +169,7 @@ void volume_measure(struct volume_state *volume, int64_t *entries)
     int fd = open(volume->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     volume->size_bytes = 0;
     volume->size_cut = false;
+    volume->limit_bytes = disk_quota_of(volume->path);
     if (fd < 0 || fstat(fd, &st) < 0) {
         if (fd >= 0)
             close(fd);

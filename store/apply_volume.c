@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "store/level.h"
 #include "store/options.h"
 
 #include <inttypes.h>
@@ -80,7 +81,8 @@ int apply_volume_create(struct apply *apply, const struct change_volume_create *
     const char *name = str_or_empty(change->volume.name);
     int rv = volume_name_check(name, err);
     if (rv == 0)
-        rv = volume_options_check(change->volume.options, change->volume.options_n, err);
+        rv = volume_options_check(change->volume.options, change->volume.options_n,
+                                  store_level(apply->store), err);
     if (rv < 0)
         return rv;
     if (store_find(apply->store, TABLE_VOLUME, name, &volume) == 0) {

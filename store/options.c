@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "store/internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -434,25 +436,37 @@ int options_validate(const struct spec *spec, struct err *err)
     return 0;
 }
 
-static bool is_volume_key(const char *key)
+static bool is_volume_key(const char *key, int level)
 {
     static const char *const keys[] = {"type", "device", "o"};
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
-    return false;
+    return level >= 7 && strcmp(key, "size") == 0;
 }
 
-int volume_options_check(const struct pair *options, size_t n, struct err *err)
+int64_t volume_size(const struct pair *options, size_t n)
+{
+    enum {
+        SIZE_MIN = 1 << 20,
+    };
+    const char *text = str_or_empty(pair_get(options, n, "size"));
+    char *end = NULL;
+    errno = 0;
+    long long bytes = *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : 0;
+    return errno == 0 && end && *end == '\0' && bytes >= SIZE_MIN ? bytes : 0;
+}
+
+int volume_options_check(const struct pair *options, size_t n, int level, struct err *err)
 {
     enum {
         VALUE_MAX = 1024,
     };
     for (size_t i = 0; i < n; i++) {
         const char *key = str_or_empty(options[i].key), *value = str_or_empty(options[i].value);
-        if (!is_volume_key(key))
-            return err_set(err, ERR_INVALID, "driver_opts: '%.40s' is none of type, device and o",
-                           key);
+        if (!is_volume_key(key, level))
+            return err_set(err, ERR_INVALID, "driver_opts: '%.40s' is none of type, device%s", key,
+                           level < 7 ? " and o" : ", o and size");
         for (size_t k = 0; k < i; k++)
             if (str_equal(options[k].key, key))
                 return err_set(err, ERR_INVALID, "driver_opts: %s is given twice", key);
@@ -465,6 +479,12 @@ int volume_options_check(const struct pair *options, size_t n, struct err *err)
     }
     const char *type = pair_get(options, n, "type"), *device = pair_get(options, n, "device");
     const char *o = pair_get(options, n, "o");
+    if (pair_get(options, n, "size") && volume_size(options, n) == 0)
+        return err_set(err, ERR_INVALID, "driver_opts: size is a number of bytes, from 1 MiB on");
+    if (pair_get(options, n, "size") && type)
+        return err_set(err, ERR_INVALID,
+                       "driver_opts: size limits a folder of the machine, not what is mounted; a "
+                       "tmpfs has it in o: size=64m");
     if ((device || o) && !type)
         return err_set(err, ERR_INVALID, "driver_opts: %s without a type", device ? "device" : "o");
     if (type && strcmp(type, "tmpfs") != 0 && !*str_or_empty(device))

@@ -79,9 +79,12 @@ enum {
  * with the field's name as Compose has it: "cap_add: \"FLY\" is not a capability of Linux, …". */
 int options_validate(const struct spec *spec, struct err *err);
 
-/* Check the options of a volume: type, device and o, as Docker's driver "local" has them.
- * ERR_INVALID. Of level 5. */
-int volume_options_check(const struct pair *options, size_t n, struct err *err);
+/* Check the options of a volume: type, device and o, as Docker's driver "local" has them, and from
+ * level 7 on size. ERR_INVALID. Of level 5. */
+int volume_options_check(const struct pair *options, size_t n, int level, struct err *err);
+
+/* The size that the options of a volume limit it to, in bytes; 0: none, or not one. */
+int64_t volume_size(const struct pair *options, size_t n);
 
 /* The number of option @key of a log, 0 when it is not given or no number. */
 int64_t logging_number(const struct logging_spec *logging, const char *key);

@@ -81,11 +81,18 @@ services:
     command: ["sh", "-c", "dd if=/dev/zero of=/big bs=1M count=40; stat -c 'wrote %s' /big; sleep 3600"]
     stop_grace_period: 1s
     storage_opt: {size: 16M}
+  narrow:
+    image: demo/busybox:1
+    command: ["sh", "-c", "dd if=/dev/zero of=/data/big bs=1M count=40; stat -c 'wrote %s' /data/big; sleep 3600"]
+    volumes: ["narrow:/data"]
+    stop_grace_period: 1s
   glutton:
     image: demo/busybox:1
     command: ["sh", "-c", "sleep 2; tail /dev/zero"]
     deploy: {restart_policy: {condition: none}, resources: {limits: {memory: 24M}}}
-volumes: {kept: {}}
+volumes:
+  kept: {}
+  narrow: {driver_opts: {size: 16M}}
 YAML
     test_case "a stack runs" $w deploy -f /tmp/shop.yaml
     test_case "its service runs" wait_for 30 running 1
@@ -96,16 +103,27 @@ YAML
     test_case "limit of processes" is "$(cat "$dir/pids.max")" 20
     test_case "the containers are in the daemon's own group" test "${dir#"$group"/}" != "$dir"
     test_case "a service out of memory says so" wait_for 40 out_of_memory
-    test_case "a writable layer is limited" wait_for 40 limited
+    test_case "a writable layer is limited" wait_for 40 limited small
+    test_case "a volume is limited" wait_for 40 limited narrow
+    test_case "its list says so" bash -c "$w volume ls | grep -q 'narrow.* of 17 MB'"
+    $w volume create full >/dev/null
+    dd if=/dev/zero of=/data/wherry/volumes/full/old bs=1M count=4 2>/dev/null
+    test_case "a volume with content gets a limit" grown
     sync
     echo "READY"
     # The host ends the machine now: its power is cut.
     sleep 600
 }
-limited() { # limited: less than 40 MB were written, and more than none
+grown() { # what is there counts, too
+    sed -i 's/  narrow: {driver/  full: {name: full, driver_opts: {size: 8M}}\n  narrow: {driver/; s/"narrow:\/data"/"full:\/data"/' /tmp/shop.yaml
+    $w deploy -d -f /tmp/shop.yaml || return 1
+    # shellcheck disable=SC2016
+    wait_for 60 bash -c '[ "$(stat -c %s /data/wherry/volumes/full/big)" -gt 1000000 ] && [ "$(stat -c %s /data/wherry/volumes/full/big)" -le 4194304 ]'
+}
+limited() { # limited SERVICE: less than 40 MB were written, and more than none
     local size
-    size=$($w logs shop.small | sed -n 's/.*wrote //p' | head -1)
-    [ -n "$size" ] && [ "$size" -gt 1000000 ] && [ "$size" -le 16777216 ] || { $w logs shop.small; return 1; }
+    size=$($w logs "shop.$1" | sed -n 's/.*wrote //p' | head -1)
+    [ -n "$size" ] && [ "$size" -gt 1000000 ] && [ "$size" -le 16777216 ] || { $w logs "shop.$1"; return 1; }
 }
 out_of_memory() { $w ps shop.glutton | grep -qi "out of memory\|oom"; }
 
