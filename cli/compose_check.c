@@ -229,6 +229,7 @@ static void check_shared_networks(struct reader *r)
 void compose_check(struct reader *r)
 {
     struct compose_project *p = &r->project;
+    compose_settle_lans(r);
     check_uses(r, &r->network_uses, r->networks, "networks", "network", "default");
     check_uses(r, &r->volume_uses, r->volumes, "volumes", "volume", NULL);
     check_uses(r, &r->config_uses, r->configs, "configs", "config", NULL);

@@ -157,20 +157,21 @@ void compose_settle_networks(struct reader *r, struct compose_draft *draft)
 
 /* --- the top level ------------------------------------------------------------------------- */
 
-static void read_driver(struct reader *r, const struct yaml *value, void *object)
-{
-    (void)object;
-    cleanup_free char *text = compose_text(r, value);
-    if (text && strcmp(text, "bridge") != 0 && strcmp(text, "overlay") != 0)
-        compose_error(r, value,
-                      "driver '%.64s' is not supported yet; bridge and overlay, which are one and "
-                      "the same here, are",
-                      text);
-}
-
 static struct deploy_network *network_of(void *object)
 {
     return &((struct compose_network *)object)->network;
+}
+
+static void read_driver(struct reader *r, const struct yaml *value, void *object)
+{
+    cleanup_free char *text = compose_text(r, value);
+    if (text && strcmp(text, "macvlan") == 0)
+        network_of(object)->lan.on = true;
+    else if (text && strcmp(text, "bridge") != 0 && strcmp(text, "overlay") != 0)
+        compose_error(r, value,
+                      "driver '%.64s' is not supported; macvlan is, and bridge and overlay, which "
+                      "are one and the same here",
+                      text);
 }
 
 static void read_internal(struct reader *r, const struct yaml *value, void *object)
@@ -251,9 +252,13 @@ static void read_ip_range(struct reader *r, const struct yaml *value, void *obje
 
 static void read_gateway(struct reader *r, const struct yaml *value, void *object)
 {
-    (void)object;
-    compose_warn(r, value,
-                 "the gateway is 169.254.1.1, or fe80::1, in every network; this one is not used");
+    struct compose_network *def = object;
+    cleanup_free char *text = compose_text(r, value);
+    def->gateway_at = value;
+    if (!text || strchr(text, ':'))
+        return;
+    free(def->network.lan.gateway);
+    def->network.lan.gateway = str_copy(text);
 }
 
 static const struct compose_key range_keys[] = {
@@ -290,12 +295,41 @@ static void read_ipam(struct reader *r, const struct yaml *value, void *object)
     compose_section(r, value, ipam_keys, ARRAY_SIZE(ipam_keys), object);
 }
 
-/* MTU follows the path here, and a network between members is no bridge. */
 static void read_driver_opts(struct reader *r, const struct yaml *value, void *object)
 {
-    (void)object;
+    struct compose_network *def = object;
+    const struct yaml *mode = value->kind == YAML_MAP ? yaml_get(value, "macvlan_mode") : NULL;
+    const struct yaml *parent = value->kind == YAML_MAP ? yaml_get(value, "parent") : NULL;
     if (value->kind == YAML_MAP && value->n > 0)
-        compose_warn(r, value, "are for Docker's drivers and mean nothing here");
+        def->options_at = value;
+    if (parent)
+        compose_read_text(r, parent, &def->network.lan.parent);
+    cleanup_free char *text = mode ? compose_text(r, mode) : NULL;
+    if (text && strcmp(text, "bridge") != 0)
+        compose_error(r, mode, "macvlan_mode '%.40s' is not supported; bridge is", text);
+}
+
+/* What only the machines' own link has. MTU follows the path elsewhere, and a network between
+ * members is no bridge. */
+static void settle_lan(struct reader *r, const struct yaml *at, struct compose_network *def)
+{
+    struct deploy_network *network = &def->network;
+    if (network->lan.on) {
+        if (!*str_or_empty(network->prefix))
+            compose_error(r, at, "a macvlan needs the subnet of the machines' link, under ipam");
+        if (network->ipv6 || network->internal)
+            compose_error(r, at, "a macvlan takes no %s",
+                          network->ipv6 ? "enable_ipv6: what is in it has what the link advertises"
+                                        : "internal: leave its gateway out instead");
+        return;
+    }
+    if (def->options_at)
+        compose_warn(r, def->options_at, "are for Docker's drivers and mean nothing here");
+    if (def->gateway_at)
+        compose_warn(r, def->gateway_at,
+                     "the gateway is 169.254.1.1, or fe80::1, in every network; this one is not "
+                     "used");
+    record_release(&lan_spec_type, &network->lan);
 }
 
 static const struct compose_key network_keys[] = {
@@ -323,6 +357,8 @@ static void read_network(struct reader *r, const struct yaml_pair *pair)
         def->network.name = str_copy(def->key);
     if (*str_or_empty(def->network.ip_range) && !*str_or_empty(def->network.prefix))
         compose_error(r, pair->key, "ip_range needs a subnet beside it");
+    if (!def->external)
+        settle_lan(r, pair->key, def);
     if (*str_or_empty(def->network.prefix6) && !def->network.ipv6)
         compose_error(r, pair->key, "a subnet of IPv6 needs 'enable_ipv6: true'");
 }
@@ -337,5 +373,28 @@ void compose_read_networks(struct reader *r, const struct yaml *value)
         size_t before = compose_enter(r, pair->key->text);
         read_network(r, pair);
         compose_leave(r, before);
+    }
+}
+
+/* --- both ---------------------------------------------------------------------------------- */
+
+static bool is_lan(const struct reader *r, const char *key)
+{
+    for (size_t i = 0; i < r->network_defs_n; i++)
+        if (strcmp(r->network_defs[i].key, key) == 0)
+            return !r->network_defs[i].external && r->network_defs[i].network.lan.on;
+    return false;
+}
+
+void compose_settle_lans(struct reader *r)
+{
+    for (size_t i = 0; i < r->drafts_n; i++) {
+        struct compose_draft *draft = &r->drafts[i];
+        const struct spec *spec = &draft->service->spec;
+        size_t lans = 0;
+        for (size_t k = 0; k < spec->networks_n; k++)
+            lans += is_lan(r, spec->networks[k].network);
+        if (lans > 0 && lans == spec->networks_n)
+            attach(r, draft, "default", draft->key);
     }
 }

@@ -138,6 +138,7 @@ struct compose_draft {
 struct compose_network {
     char *key;
     bool external;
+    const struct yaml *gateway_at, *options_at;
     struct deploy_network network;
 };
 
@@ -285,6 +286,8 @@ void compose_read_volumes(struct reader *r, const struct yaml *value); /* of the
 
 /* compose_networks.c */
 void compose_read_attachments(struct reader *r, const struct yaml *value, void *object);
+/* Services that are on the machines' own link alone are in the default network, too. */
+void compose_settle_lans(struct reader *r);
 void compose_read_network_mode(struct reader *r, const struct yaml *value, void *object);
 void compose_read_networks(struct reader *r, const struct yaml *value); /* of the top level */
 /* Attach to "default" what names no network, and add the container's name as an alias. */

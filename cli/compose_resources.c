@@ -52,7 +52,8 @@ static bool is_plain(const struct compose_network *def)
 {
     const struct deploy_network *n = def ? &def->network : NULL;
     return !n || (!def->external && !n->full && !n->internal && !n->attachable && !n->ipv6 &&
-                  !*str_or_empty(n->prefix) && !*str_or_empty(n->ip_range) && n->labels_n == 0);
+                  !n->lan.on && !*str_or_empty(n->prefix) && !*str_or_empty(n->ip_range) &&
+                  n->labels_n == 0);
 }
 
 static void settle_networks(struct reader *r)

@@ -22,6 +22,8 @@ struct network_options {
     bool ipv6;
     const char *subnet6;
     bool internal;
+    bool macvlan;
+    const char *parent, *gateway;
     struct arg_texts labels;
 };
 
@@ -36,14 +38,19 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
                       struct err *err)
 {
     const struct network_options *o = options;
-    struct network_create_request request = {.name = words[0],
-                                             .subnet = TEXT(o->subnet),
-                                             .ip_range = TEXT(o->ip_range),
-                                             .ipv6 = o->ipv6 || o->subnet6,
-                                             .subnet6 = TEXT(o->subnet6),
-                                             .internal = o->internal};
+    struct network_create_request request = {
+        .name = words[0],
+        .subnet = TEXT(o->subnet),
+        .ip_range = TEXT(o->ip_range),
+        .ipv6 = o->ipv6 || o->subnet6,
+        .subnet6 = TEXT(o->subnet6),
+        .internal = o->internal,
+        .lan = {.on = o->macvlan, .parent = TEXT(o->parent), .gateway = TEXT(o->gateway)}};
     struct empty reply;
     (void)words_n;
+    if ((o->parent || o->gateway) && !o->macvlan)
+        return err_set(err, ERR_INVALID, "%s is of a --macvlan",
+                       o->parent ? "--parent" : "--gateway");
     int rv = labels_read(&o->labels, &request.labels, &request.labels_n, err);
     if (rv == 0)
         rv = cli_call(cli, "network.create", &request, &reply, err);
@@ -55,14 +62,19 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
 
 static const struct command network_create = {
     .name = "create",
-    .usage = "[--subnet RANGE] [--ip-range RANGE] [--ipv6] [--subnet6 RANGE] [--internal] [-l "
-             "KEY=VALUE] NAME",
+    .usage = "[--subnet RANGE] [--ip-range RANGE] [--ipv6] [--subnet6 RANGE] [--internal] "
+             "[--macvlan] [--parent LINK] [--gateway ADDRESS] [-l KEY=VALUE] NAME",
     .summary = "make a network that services of any stack may be in",
     .details =
         "Make a network of no stack. Services are in it that name it in their Compose file, where\n"
-        "it is declared with 'external: true'. It stays until 'wherry network rm'.",
+        "it is declared with 'external: true'. It stays until 'wherry network rm'.\n"
+        "With --macvlan it is the link that the machines are on, with its subnet: tasks are there "
+        "as\n"
+        "machines of their own, with addresses of --ip-range, which nobody else may have.",
     .examples = "  wherry network create proxy\n"
-                "  wherry network create --internal --subnet 172.28.0.0/16 backend\n",
+                "  wherry network create --internal --subnet 172.28.0.0/16 backend\n"
+                "  wherry network create --macvlan --subnet 192.168.1.0/24 --gateway 192.168.1.1 "
+                "--ip-range 192.168.1.192/27 lan\n",
     .options =
         (const struct arg_option[]){
             ARG_OPTION(struct network_options, ARG_TEXT, subnet, 0, "subnet", "RANGE",
@@ -74,6 +86,12 @@ static const struct command network_create = {
                        "a range of IPv6 of its own (with --ipv6 alone: one of the cluster's)"),
             ARG_OPTION(struct network_options, ARG_FLAG, internal, 0, "internal", NULL,
                        "no way to anything outside"),
+            ARG_OPTION(struct network_options, ARG_FLAG, macvlan, 0, "macvlan", NULL,
+                       "the machines' own link"),
+            ARG_OPTION(struct network_options, ARG_TEXT, parent, 0, "parent", "LINK",
+                       "its name on the machines, eth0.20 (default: the one with their address)"),
+            ARG_OPTION(struct network_options, ARG_TEXT, gateway, 0, "gateway", "ADDRESS",
+                       "the link's way to all else (default: as of tasks that are not on it)"),
             ARG_OPTION(struct network_options, ARG_TEXTS, labels, 'l', "label", "KEY=VALUE",
                        "a label; may be given several times"),
             ARG_END,
@@ -118,7 +136,10 @@ static void add_row(struct table *table, const struct network_info *n)
     table_add(table, n->subnet);
     table_add(table, *str_or_empty(n->subnet6) ? n->subnet6 : "-");
     table_addf(table, "%" PRId64 " of %" PRId64, n->used, n->addresses);
-    table_add(table, n->internal ? "internal" : n->attachable ? "attachable" : "-");
+    table_add(table, n->lan.on       ? "macvlan"
+                     : n->internal   ? "internal"
+                     : n->attachable ? "attachable"
+                                     : "-");
 }
 
 static void warn_full(const struct network_list_reply *reply)

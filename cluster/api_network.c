@@ -10,6 +10,7 @@ static const struct field network_create_request_fields[] = {
     FIELD_BOOL(struct network_create_request, ipv6),
     FIELD_STRING(struct network_create_request, subnet6),
     FIELD_BOOL(struct network_create_request, internal),
+    FIELD_RECORD(struct network_create_request, lan, lan_spec_type),
     FIELD_LIST(struct network_create_request, labels, pair_type),
 };
 const struct record_type network_create_request_type = RECORD_TYPE(
@@ -32,6 +33,7 @@ static const struct field network_info_fields[] = {
     FIELD_STRING(struct network_info, subnet6),
     FIELD_BOOL(struct network_info, internal),
     FIELD_BOOL(struct network_info, attachable),
+    FIELD_RECORD(struct network_info, lan, lan_spec_type),
     FIELD_INT(struct network_info, addresses),
     FIELD_INT(struct network_info, used),
     FIELD_LIST(struct network_info, members, network_member_type),

@@ -15,6 +15,7 @@ struct network_create_request {
     bool ipv6;      /* it has IPv6 too */
     char *subnet6;  /* "": made by the cluster */
     bool internal;
+    struct lan_spec lan;
     struct pair *labels; /* sorted by key */
     size_t labels_n;
 };
@@ -27,6 +28,7 @@ struct network_info {
     char *subnet6; /* "": no IPv6 */
     bool internal;
     bool attachable;
+    struct lan_spec lan;
     int64_t addresses; /* that can be given out */
     int64_t used;      /* … and are */
     struct network_member {

@@ -39,11 +39,12 @@ void api_network_create(struct api_call *c, const void *request)
                                                        .ip_range = r->ip_range,
                                                        .prefix6 = r->subnet6,
                                                        .internal = r->internal,
+                                                       .lan = r->lan,
                                                        .attachable = true,
                                                        .labels = r->labels,
                                                        .labels_n = r->labels_n},
                                            .ipv6 = r->ipv6};
-    if (is_level_fine(c, r->ipv6 ? 6 : 5))
+    if (is_level_fine(c, r->lan.on ? 7 : r->ipv6 ? 6 : 5))
         api_propose(c, CHANGE_NETWORK_CREATE, &change);
 }
 
@@ -153,8 +154,10 @@ static void describe(struct api_call *c, struct network *network, const struct u
                                   .subnet6 = steal(&network->prefix6),
                                   .internal = network->internal,
                                   .attachable = network->attachable,
+                                  .lan = network->lan,
                                   .labels = network->labels,
                                   .labels_n = network->labels_n};
+    network->lan = (struct lan_spec){0};
     network->labels = NULL;
     network->labels_n = 0;
     if (store_get(c->daemon->store, TABLE_STACK, network->stack_id, &stack) == 0) {

@@ -33,6 +33,27 @@ static void add_range(struct netstate *net, const struct network *row, const cha
     net->state.networks_n++;
 }
 
+/* A network on the machines' own link is no range of ours. */
+static void add_lan(struct netstate *net, const struct network *row)
+{
+    struct netstate_lan *lan = &net->lans[net->lans_n];
+    *lan = (struct netstate_lan){.id = row->id};
+    if (!netprefix_parse(str_or_empty(row->prefix), &lan->of.prefix))
+        return;
+    str_fill(lan->of.parent, sizeof(lan->of.parent), str_or_empty(row->lan.parent));
+    if (!netip_parse(str_or_empty(row->lan.gateway), &lan->of.gateway))
+        lan->of.gateway = (struct in6_addr){0};
+    net->lans_n++;
+}
+
+static const struct network_lan *lan_of(const struct netstate *net, int64_t network_id)
+{
+    for (size_t i = 0; i < net->lans_n; i++)
+        if (net->lans[i].id == network_id)
+            return &net->lans[i].of;
+    return NULL;
+}
+
 static void add_networks(struct netstate *net, struct store *store)
 {
     struct network *rows;
@@ -42,7 +63,12 @@ static void add_networks(struct netstate *net, struct store *store)
     net->network_ids = mem_alloc(2 * n, sizeof(*net->network_ids));
     net->internals = mem_alloc(2 * n, sizeof(*net->internals));
     net->internal = mem_alloc(2 * n, sizeof(*net->internal));
+    net->lans = mem_alloc(n, sizeof(*net->lans));
     for (size_t i = 0; i < n; i++) {
+        if (rows[i].lan.on) {
+            add_lan(net, &rows[i]);
+            continue;
+        }
         add_range(net, &rows[i], rows[i].prefix);
         if (net->ipv6)
             add_range(net, &rows[i], rows[i].prefix6);
@@ -118,6 +144,22 @@ static void add_addresses(const struct netstate *net, const struct agent *agents
     }
 }
 
+/* What it has on the machine's own links. */
+static void add_lans(const struct netstate *net, const struct agent *agents, const struct agent *a,
+                     struct network_endpoint *e)
+{
+    for (size_t i = 0; i < a->task.addresses_n; i++) {
+        const struct task_address *from = &a->task.addresses[i];
+        const struct network_lan *lan = lan_of(net, from->network_id);
+        struct in6_addr ip;
+        if (!lan || e->lans_n == NETWORK_ENDPOINT_LANS || !read_address(net, from, false, &ip) ||
+            gives_way(agents, a, from->address))
+            continue;
+        e->lans[e->lans_n] = *lan;
+        e->lans[e->lans_n++].address = ip;
+    }
+}
+
 static void add_endpoints(struct netstate *net, const struct agent *agents)
 {
     size_t n = 0;
@@ -132,6 +174,7 @@ static void add_endpoints(struct netstate *net, const struct agent *agents)
             continue;
         add_addresses(net, agents, a, false, e);
         add_addresses(net, agents, a, true, e);
+        add_lans(net, agents, a, e);
         if (e->addresses_n == 0) {
             str_fill(net->waiting[net->waiting_n++], sizeof(*net->waiting), a->id);
             continue;
@@ -185,7 +228,8 @@ static void add_remotes(struct netstate *net, const struct task *tasks, size_t n
             continue;
         for (size_t k = 0; k < 2 * tasks[i].addresses_n; k++) {
             struct network_remote *r = &net->remotes[net->state.remotes_n];
-            if (!read_address(net, &tasks[i].addresses[k / 2], k % 2, &r->address))
+            if (lan_of(net, tasks[i].addresses[k / 2].network_id) ||
+                !read_address(net, &tasks[i].addresses[k / 2], k % 2, &r->address))
                 continue;
             r->peer = (uint32_t)tasks[i].node_id;
             net->state.remotes_n++;
@@ -237,12 +281,13 @@ static const struct task *const *serving_of(const struct serving *serving, int64
     return serving->tasks + low;
 }
 
-/* What a published port leads to: its first address of a family. */
+/* What a published port leads to: its first address of a family that is ours. */
 static bool backend_address(const struct netstate *net, const struct task *task, bool six,
                             struct in6_addr *ret)
 {
-    for (size_t i = 0; i < (six ? task->addresses_n : 1); i++)
-        if (read_address(net, &task->addresses[i], six, ret))
+    for (size_t i = 0; i < task->addresses_n; i++)
+        if (!lan_of(net, task->addresses[i].network_id) &&
+            read_address(net, &task->addresses[i], six, ret))
             return true;
     return false;
 }
@@ -365,6 +410,7 @@ void netstate_release(struct netstate *net)
         free((void *)(uintptr_t)net->services[i].backends);
     free(net->services);
     free(net->internals);
+    free(net->lans);
     free(net->internal);
     free(net->networks);
     free(net->network_ids);

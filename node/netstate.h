@@ -17,6 +17,12 @@
 struct daemon;
 struct netpaths;
 
+/* A network on the machines' own link. */
+struct netstate_lan {
+    int64_t id;
+    struct network_lan of; /* without an address */
+};
+
 /* A network state that owns everything it points to. */
 struct netstate {
     struct network_state state;
@@ -29,7 +35,9 @@ struct netstate {
     struct network_publish *publishes;
     struct network_service *services;
     struct network_prefix *internals;
-    bool *internal;      /* in step with networks */
+    bool *internal; /* in step with networks */
+    struct netstate_lan *lans;
+    size_t lans_n;
     bool *connected;     /* in step with endpoints: for who applies it */
     char (*waiting)[24]; /* containers whose address another here has still */
     size_t waiting_n;

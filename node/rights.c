@@ -306,6 +306,18 @@ static int check_own_volume(struct store *store, const struct caller *caller, co
     return check_volume(store, caller, stack, volume->name, err);
 }
 
+/* What is on the machines' own link can be anybody there. */
+static int check_own_network(const struct deploy_network *network, struct err *err)
+{
+    if (!network->lan.on)
+        return 0;
+    return err_set(err, ERR_DENIED,
+                   "network %.100s has the driver macvlan, and with that any address of the "
+                   "machines' own link: only an admin may deploy this, or make it with 'wherry "
+                   "network create --macvlan' for others to use",
+                   str_or_empty(network->name));
+}
+
 static int check_deploy(struct store *store, const struct caller *caller,
                         const struct change_stack_deploy *change, struct err *err)
 {
@@ -319,6 +331,8 @@ static int check_deploy(struct store *store, const struct caller *caller,
         rv = privilege_check(&change->services[i].spec, change->services[i].name, err);
     for (size_t i = 0; i < change->own_volumes_n && rv == 0; i++)
         rv = check_own_volume(store, caller, stack, &change->own_volumes[i], err);
+    for (size_t i = 0; i < change->own_networks_n && rv == 0; i++)
+        rv = check_own_network(&change->own_networks[i], err);
     for (size_t i = 0; i < change->services_n && rv == 0; i++)
         rv = check_mounts(store, caller, stack, &change->services[i], err);
     for (size_t i = 0; i < change->services_n && rv == 0; i++)
@@ -331,6 +345,7 @@ static int check_by_hand(const struct caller *caller, int kind, const void *body
 {
     const struct change_content_add *add = body;
     const struct change_volume_create *volume = body;
+    const struct change_network_create *network = body;
     if (kind == CHANGE_CONTENT_ADD && *str_or_empty(add->content.stack))
         return check_stack(caller, add->content.stack, err);
     if (caller->token.stacks_n > 0)
@@ -339,6 +354,8 @@ static int check_by_hand(const struct caller *caller, int kind, const void *body
     if (kind == CHANGE_VOLUME_CREATE &&
         pair_get(volume->volume.options, volume->volume.options_n, "type"))
         return err_set(err, ERR_DENIED, "only an admin may make a volume of a type");
+    if (kind == CHANGE_NETWORK_CREATE && network->network.lan.on)
+        return err_set(err, ERR_DENIED, "only an admin may make a macvlan network");
     return 0;
 }
 

@@ -324,13 +324,48 @@ void netdev_create_port(struct netlink *nl, const struct net_port *port, int net
     mnl_attr_nest_end(msg, link);
 }
 
+void netdev_create_macvlan(struct netlink *nl, const char *name, const struct netdev *parent,
+                           const uint8_t mac[NETNAME_MAC], int netns_fd)
+{
+    struct nlmsghdr *msg = link_request(nl, NLM_F_CREATE | NLM_F_EXCL, false, name);
+    mnl_attr_put_u32(msg, IFLA_LINK, parent->index);
+    mnl_attr_put(msg, IFLA_ADDRESS, NETNAME_MAC, mac);
+    mnl_attr_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+    struct nlattr *link = mnl_attr_nest_start(msg, IFLA_LINKINFO);
+    mnl_attr_put_strz(msg, IFLA_INFO_KIND, "macvlan");
+    struct nlattr *data = mnl_attr_nest_start(msg, IFLA_INFO_DATA);
+    mnl_attr_put_u32(msg, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+    mnl_attr_nest_end(msg, data);
+    mnl_attr_nest_end(msg, link);
+}
+
+void netdev_add_lan_address(struct netlink *nl, uint32_t index, const struct in6_addr *address,
+                            unsigned length)
+{
+    char text[INET6_ADDRSTRLEN];
+    const struct ifaddrmsg info = {
+        .ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)length, .ifa_index = index};
+    struct nlmsghdr *msg = netlink_request(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &info,
+                                           sizeof(info), "address %s", netip_text(address, text));
+    const struct in_addr four = netip_to4(address);
+    const struct in_addr broadcast = {four.s_addr | htonl((uint32_t)(0xffffffffULL >> length))};
+    mnl_attr_put_u32(msg, IFA_LOCAL, four.s_addr);
+    mnl_attr_put_u32(msg, IFA_ADDRESS, four.s_addr);
+    mnl_attr_put_u32(msg, IFA_BROADCAST, broadcast.s_addr);
+}
+
+void netdev_set_alias(struct netlink *nl, const char *name, const char *alias)
+{
+    struct nlmsghdr *msg = link_request(nl, 0, false, name);
+    mnl_attr_put_str(msg, IFLA_IFALIAS, alias);
+}
+
 void netdev_finish_port(struct netlink *nl, const char *name, uint32_t mtu, const char *alias)
 {
     netdev_no_ipv6(nl, name);
     put_devconf(nl, name, 0);
     netdev_up(nl, name, mtu);
-    struct nlmsghdr *msg = link_request(nl, 0, false, name);
-    mnl_attr_put_str(msg, IFLA_IFALIAS, alias);
+    netdev_set_alias(nl, name, alias);
 }
 
 void netdev_up(struct netlink *nl, const char *name, uint32_t mtu)

@@ -78,6 +78,17 @@ int netdev_ensure_tunnel(struct netlink *nl, const struct netdevs *devs, const s
 void netdev_create_port(struct netlink *nl, const struct net_port *port, int netns_fd,
                         uint32_t mtu);
 
+/* Ask for a link @name on @parent (macvlan, mode bridge) in the namespace that @netns_fd holds. */
+void netdev_create_macvlan(struct netlink *nl, const char *name, const struct netdev *parent,
+                           const uint8_t mac[NETNAME_MAC], int netns_fd);
+
+/* Ask for an address of IPv4 with the @length bits of its link's range, and its broadcasts. */
+void netdev_add_lan_address(struct netlink *nl, uint32_t index, const struct in6_addr *address,
+                            unsigned length);
+
+/* Ask for the alias of link @name. */
+void netdev_set_alias(struct netlink *nl, const char *name, const char *alias);
+
 /* Ask for the host end's settings: routed by us, no IPv6 but ours, up, and @alias as its mark of
  * completion.
  */

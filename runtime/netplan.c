@@ -54,7 +54,10 @@ int netplan_compare_tunnels(const void *a, const void *b)
 int netplan_compare_rules(const void *a, const void *b)
 {
     const struct net_rule *x = a, *y = b;
-    return x->six != y->six ? order(x->six, y->six) : order(x->mark, y->mark);
+    if (x->six != y->six)
+        return order(x->six, y->six);
+    return x->mark != y->mark ? order(x->mark, y->mark)
+                              : memcmp(&x->from, &y->from, sizeof(x->from));
 }
 
 static int compare_ports(const void *a, const void *b)

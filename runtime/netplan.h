@@ -53,10 +53,12 @@ struct net_tunnel {
     struct in_addr underlay;
 };
 
-/* Packets of IPv4 or IPv6 with this mark are routed by the table of the same number. */
+/* Packets of IPv4 or IPv6 with this mark, or those of one source, are routed by the table of the
+ * mark's number. */
 struct net_rule {
     bool six;
     uint32_t mark;
+    struct in6_addr from; /* "::": the mark counts */
 };
 
 /* The veth of an endpoint. Key: name. */

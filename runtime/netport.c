@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "runtime/netdev.h"
+#include "runtime/netlan.h"
 #include "runtime/netlink.h"
 #include "runtime/netns.h"
 #include "runtime/netplan.h"
@@ -20,11 +21,12 @@
 
 enum {
     ALIAS_BYTES = 160, /* as in struct netdev */
-    INNER_ROUTES = NETWORK_ENDPOINT_ADDRESSES + 3,
+    INNER_ROUTES = NETWORK_ENDPOINT_ADDRESSES + 3 + NETWORK_ENDPOINT_LANS,
 };
 
 /* The hash of what is set inside: addresses, their networks, MAC and MTU. */
-static void settings_hash(const struct net_port *port, uint32_t mtu, char out[17])
+static void settings_hash(const struct net_port *port, const struct netdevs *devs,
+                          const struct netdev *link, uint32_t mtu, char out[17])
 {
     cleanup_buf struct buf text = BUF_INIT;
     buf_put_u32(&text, mtu);
@@ -35,6 +37,7 @@ static void settings_hash(const struct net_port *port, uint32_t mtu, char out[17
         buf_append(&text, &a->network.address, sizeof(a->network.address));
         buf_putc(&text, (char)a->network.length);
     }
+    netlan_put_settings(port, devs, link, &text);
     unsigned char digest[DIGEST_BYTES];
     digest_of(text.data, text.len, digest);
     hex_encode(digest, 8, out);
@@ -110,7 +113,8 @@ static int inner_addresses(struct netlink *nl, uint32_t index,
 }
 
 /* Set up the container's end. The calling thread is in its namespace. */
-static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *err)
+static int inner_setup(const struct net_port *port, const struct netdev *link, uint32_t mtu,
+                       struct err *err)
 {
     cleanup_netlink struct netlink *nl = NULL;
     cleanup_netdevs struct netdevs devs = {0};
@@ -138,10 +142,15 @@ static int inner_setup(const struct net_port *port, uint32_t mtu, struct err *er
     rc = netlink_flush(nl, err);
     if (rc == 0)
         rc = inner_addresses(nl, dev->index, port->endpoint, err);
+    if (rc == 0)
+        rc = netlan_setup(nl, &devs, link, port, err);
     if (rc < 0)
         return rc;
     struct net_route routes[INNER_ROUTES];
-    return netroute_sync(nl, &devs, routes, inner_routes(port->endpoint, routes), NULL, err);
+    struct net_rule rules[NETWORK_ENDPOINT_ADDRESSES];
+    size_t routes_n = netlan_routes(port, routes, inner_routes(port->endpoint, routes));
+    rc = netroute_sync(nl, &devs, routes, routes_n, NULL, err);
+    return rc < 0 ? rc : netroute_sync_rules(nl, rules, netlan_rules(port, rules), err);
 }
 
 static int create_pair(struct netlink *nl, const struct net_port *port, uint32_t mtu,
@@ -155,15 +164,16 @@ static int create_pair(struct netlink *nl, const struct net_port *port, uint32_t
     return netlink_flush(nl, err);
 }
 
-static int connect_port(struct netlink *nl, const struct netdev *dev, const struct net_port *port,
-                        uint32_t mtu, struct err *err)
+static int connect_port(struct netlink *nl, const struct netdevs *devs, const struct netdev *link,
+                        const struct net_port *port, uint32_t mtu, struct err *err)
 {
+    const struct netdev *dev = netdevs_by_name(devs, port->name);
     ino_t inode;
     int rc = netns_inode(port->endpoint->netns, &inode, err);
     if (rc < 0)
         return rc;
     char hash[17];
-    settings_hash(port, mtu, hash);
+    settings_hash(port, devs, link, mtu, hash);
     cleanup_free char *start =
         str_printf("wherry %.64s %llu ", port->endpoint->id, (unsigned long long)inode);
     cleanup_free char *alias = str_printf("%s%s", start, hash);
@@ -179,13 +189,15 @@ static int connect_port(struct netlink *nl, const struct netdev *dev, const stru
         rc = create_pair(nl, port, mtu, err);
     if (rc == 0 && first_address(port->endpoint, true))
         rc = netdev_allow_ipv6(port->name, err);
+    if (rc == 0)
+        rc = netlan_connect(nl, devs, link, port, err);
     if (rc < 0)
         return rc;
     int home;
     rc = netns_enter(port->endpoint->netns, &home, err);
     if (rc < 0)
         return rc;
-    rc = inner_setup(port, mtu, err);
+    rc = inner_setup(port, link, mtu, err);
     netns_leave(home);
     if (rc < 0)
         return rc;
@@ -193,9 +205,9 @@ static int connect_port(struct netlink *nl, const struct netdev *dev, const stru
     return netlink_flush(nl, err);
 }
 
-int netport_connect(struct netlink *nl, const struct netdevs *devs, const struct net_port *port,
-                    uint32_t mtu, struct err *err)
+int netport_connect(struct netlink *nl, const struct netdevs *devs, const struct netdev *link,
+                    const struct net_port *port, uint32_t mtu, struct err *err)
 {
-    int rc = connect_port(nl, netdevs_by_name(devs, port->name), port, mtu, err);
+    int rc = connect_port(nl, devs, link, port, mtu, err);
     return rc < 0 ? err_wrap(err, "connect container %s", port->endpoint->id) : 0;
 }

@@ -14,12 +14,14 @@
 
 struct err;
 struct net_port;
+struct netdev;
 struct netdevs;
 struct netlink;
 
 /* Connect @port, or correct its connection. @nl is a route socket of this machine's namespace,
- * @devs what it had. Nothing is done when all is well. */
-int netport_connect(struct netlink *nl, const struct netdevs *devs, const struct net_port *port,
-                    uint32_t mtu, struct err *err);
+ * @devs what it had, @link the one of them that has its address, or NULL. Nothing is done when all
+ * is well. */
+int netport_connect(struct netlink *nl, const struct netdevs *devs, const struct netdev *link,
+                    const struct net_port *port, uint32_t mtu, struct err *err);
 
 #endif

@@ -397,21 +397,28 @@ static void on_rule(const struct nlmsghdr *msg, void *arg)
     netlink_bytes(attrs[FRA_PROTOCOL], &protocol, sizeof(protocol));
     if (netlink_u32(attrs[FRA_PRIORITY]) != NETNAME_RULE_PRIORITY || protocol != NETNAME_PROTOCOL)
         return;
-    struct net_rule rule = {.six = sync->family == AF_INET6,
-                            .mark = netlink_u32(attrs[FRA_FWMARK])};
+    struct net_rule rule = {.six = sync->family == AF_INET6, .mark = netlink_u32(attrs[FRA_TABLE])};
+    netlink_address(attrs[FRA_SRC], &rule.from);
     sync_add(sync, &rule);
 }
 
 static void rule_request(struct sync *sync, uint16_t type, const struct net_rule *rule)
 {
+    const bool source = !netip_is_none(&rule->from);
     const struct fib_rule_hdr info = {.family = rule->six ? AF_INET6 : AF_INET,
+                                      .src_len = !source     ? 0
+                                                 : rule->six ? 128
+                                                             : 32,
                                       .action = FR_ACT_TO_TBL};
     uint16_t flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
     struct nlmsghdr *msg = netlink_request(sync->nl, type, flags, &info, sizeof(info),
                                            "routing rule for mark %#x", rule->mark);
     mnl_attr_put_u32(msg, FRA_PRIORITY, NETNAME_RULE_PRIORITY);
     mnl_attr_put_u8(msg, FRA_PROTOCOL, NETNAME_PROTOCOL);
-    mnl_attr_put_u32(msg, FRA_FWMARK, rule->mark);
+    if (source)
+        netlink_put_address(msg, FRA_SRC, &rule->from);
+    else
+        mnl_attr_put_u32(msg, FRA_FWMARK, rule->mark);
     mnl_attr_put_u32(msg, FRA_TABLE, rule->mark);
 }
 

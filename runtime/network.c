@@ -283,13 +283,14 @@ static int delete_ports(struct netlink *nl, const struct netdevs *devs, const st
     return netlink_flush(nl, err);
 }
 
-static void connect_ports(struct apply *apply)
+static void connect_ports(struct apply *apply, const char *link)
 {
     const struct netplan *plan = &apply->plan;
     struct err err;
     for (size_t i = 0; i < plan->ports_n; i++) {
         const struct net_port *port = &plan->ports[i];
-        if (netport_connect(apply->route, &apply->devs, port, apply->mtu, &err) < 0)
+        if (netport_connect(apply->route, &apply->devs, netdevs_by_name(&apply->devs, link), port,
+                            apply->mtu, &err) < 0)
             note(apply, &err);
         else
             apply->connected[port->endpoint - plan->state->endpoints] = true;
@@ -392,7 +393,7 @@ static void run(struct apply *apply, const struct netdev *link)
     if (delete_ports(apply->route, &apply->devs, &apply->plan, &err) < 0)
         note(apply, &err);
     if (guarded)
-        connect_ports(apply);
+        connect_ports(apply, apply->plan.link.dev);
     sync_routes(apply);
     if (look_at_foreign(apply, &err) < 0)
         note(apply, &err);

@@ -7,7 +7,8 @@
  * fe80::1, which nobody holds: neighbours are told, not asked for. Between machines there are /32
  * routes over one VXLAN device with static neighbours and forwarding entries; what containers of
  * one network send each other takes plain routes instead where both machines are on one link and
- * the caller found that such packets get through (network_peer.plain). One nftables table holds
+ * the caller found that such packets get through (network_peer.plain). A container may also be on a
+ * link of the machine itself (network_lan). One nftables table holds
  * isolation, published ports, service addresses and masquerading. All of it is a function of one
  * struct network_state: apply it as often as you like, what is already so is left alone, what is
  * not in it goes away, and what a stranger flushed comes back.
@@ -38,6 +39,8 @@ struct err;
 
 enum {
     NETWORK_ENDPOINT_ADDRESSES = 32,
+    NETWORK_ENDPOINT_LANS = 4,
+    NETWORK_LINK_NAME = 16, /* IFNAMSIZ */
 };
 
 #define NETWORK_GATEWAY "169.254.1.1"
@@ -48,6 +51,15 @@ struct network_address {
     struct network_prefix network;
 };
 
+/* An IPv4 address of a container on a link of this machine, where it is as a machine of its own
+ * (macvlan). That link and the container do not see each other there; by veth they do. */
+struct network_lan {
+    char parent[NETWORK_LINK_NAME]; /* the link; "": the one that has this machine's address */
+    struct in6_addr address;
+    struct network_prefix prefix; /* who is on the link */
+    struct in6_addr gateway;      /* its way to all else, before that by veth; "::": none */
+};
+
 /* A container on this machine. */
 struct network_endpoint {
     const char *id;    /* the container's id */
@@ -55,6 +67,8 @@ struct network_endpoint {
     struct network_address addresses[NETWORK_ENDPOINT_ADDRESSES];
     /* … the first of each family is what it is outside; one of IPv4 it has in any case */
     size_t addresses_n;
+    struct network_lan lans[NETWORK_ENDPOINT_LANS]; /* of those with a gateway the first counts */
+    size_t lans_n;
 };
 
 /* Another member. */

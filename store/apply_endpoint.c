@@ -10,6 +10,7 @@
 #include "store/level.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool wants_address(struct apply *apply, const struct service *service)
 {
@@ -34,15 +35,46 @@ static const struct task_address *find(const struct task_address *list, size_t n
     return NULL;
 }
 
-/* What @service is to have in one network. */
+/* An address on the machines' own link is no machine's, and is given out only of a part that is the
+ * cluster's. */
+static int check_lan(struct apply *apply, const struct service *service,
+                     const struct network *network, const char *asked, struct err *err)
+{
+    struct node *nodes;
+    size_t n;
+    int rv = 0;
+    if (!network->lan.on)
+        return 0;
+    if (!*asked && !*str_or_empty(network->ip_range))
+        return err_set(
+            err, ERR_INVALID,
+            "service %s.%s: network %s is on the machines' own link: give it an ip_range "
+            "that nobody else has there, or the service an ipv4_address",
+            service->stack, service->name, network->name);
+    store_list(apply->store, TABLE_NODE, BY_NONE, 0, &nodes, &n);
+    for (size_t i = 0; i < n && rv == 0; i++) {
+        const char *address = str_or_empty(nodes[i].address);
+        size_t len = strcspn(address, ":");
+        if (*asked && strlen(asked) == len && strncmp(asked, address, len) == 0)
+            rv = err_set(err, ERR_EXISTS, "service %s.%s: %s is the address of member %s",
+                         service->stack, service->name, asked, nodes[i].name);
+    }
+    record_free_list(&node_type, nodes, n);
+    return rv;
+}
+
+/* What @service is to have in one network; *@ret_lan tells whether that is on the machines' link.
+ */
 static int settle_one(struct apply *apply, const struct service *service,
-                      const struct attachment *attachment, struct service *to, struct err *err)
+                      const struct attachment *attachment, struct service *to, bool *ret_lan,
+                      struct err *err)
 {
     cleanup_free char *name = attachment_network(service->stack, attachment);
     const char *asked = str_or_empty(attachment->address);
     const char *asked6 = str_or_empty(attachment->address6);
     struct network network;
     int rv = 0;
+    *ret_lan = false;
     if (store_find(apply->store, TABLE_NETWORK, name, &network) < 0)
         return 0; /* a spec of before, rolled back to: its tasks cannot be placed, which says so */
     if (*asked && !network.own_range)
@@ -51,12 +83,15 @@ static int settle_one(struct apply *apply, const struct service *service,
                      service->stack, service->name, name, asked);
     else if (*asked)
         rv = address_claim(apply->store, &network, asked, service->id, err);
+    if (rv == 0)
+        rv = check_lan(apply, service, &network, asked, err);
     if (rv == 0 && *asked6)
         rv = address6_claim(apply->store, &network, asked6, service->id, err);
     if (rv == 0 && (*asked || *asked6))
         add(&to->reserved, &to->reserved_n, network.id, *asked ? str_copy(asked) : NULL,
             *asked6 ? str_copy(asked6) : NULL);
-    if (rv == 0 && wants_address(apply, service)) {
+    *ret_lan = network.lan.on;
+    if (rv == 0 && !network.lan.on && wants_address(apply, service)) {
         const struct task_address *had = find(service->addresses, service->addresses_n, network.id);
         char *address = had ? str_copy(had->address) : NULL;
         if (!address)
@@ -116,8 +151,17 @@ int service_settle_addresses(struct apply *apply, struct service *service, struc
     int rv = 0;
     if (service->addresses_n == 0 && service->reserved_n == 0 && store_level(apply->store) < 5)
         return 0;
-    for (size_t i = 0; i < service->spec.networks_n && rv == 0; i++)
-        rv = settle_one(apply, service, &service->spec.networks[i], &to, err);
+    size_t lans = 0;
+    for (size_t i = 0; i < service->spec.networks_n && rv == 0; i++) {
+        bool lan;
+        rv = settle_one(apply, service, &service->spec.networks[i], &to, &lan, err);
+        lans += lan;
+    }
+    if (rv == 0 && lans > 0 && lans == service->spec.networks_n)
+        rv = err_set(err, ERR_INVALID,
+                     "service %s.%s is in macvlan networks alone: name one of the cluster's too, "
+                     "such as default, for names and health",
+                     service->stack, service->name);
     if (rv == 0) {
         drop_others(apply, service->addresses, service->addresses_n, to.addresses, to.addresses_n,
                     service->id);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/netip.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 enum {
     NETWORKS_MAX = 20000,
+    LINK_NAME_MAX = 15, /* IFNAMSIZ - 1 */
 };
 
 static int check_name(const char *name, struct err *err)
@@ -45,6 +47,40 @@ int network_attach_check(const struct network *network, int64_t stack_id, const 
                    object, network->name);
 }
 
+/* A network that is a link of the machines says which addresses are there. */
+static int check_lan(const struct network *network, bool ipv6, struct err *err)
+{
+    const struct lan_spec *lan = &network->lan;
+    const char *parent = str_or_empty(lan->parent), *gateway = str_or_empty(lan->gateway);
+    struct network_prefix range;
+    struct in6_addr address;
+    const char *why = NULL;
+    if (!lan->on)
+        return 0;
+    if (!*str_or_empty(network->prefix))
+        why = "needs the subnet that the link has";
+    else if (ipv6)
+        why = "takes no subnet of IPv6: what is in it has what the link's routers advertise";
+    else if (network->internal)
+        why = "cannot be internal: leave the gateway out instead";
+    else if (strlen(parent) > LINK_NAME_MAX || strpbrk(parent, " /:\t\n") ||
+             str_equal(parent, ".") || str_equal(parent, ".."))
+        why = "has a parent that is no name of a link";
+    else if (*gateway &&
+             (!netip_parse(gateway, &address) || !netip_is4(&address) ||
+              !netprefix_parse(network->prefix, &range) || !netprefix_contains(&range, &address)))
+        why = "has a gateway that is no address of its subnet";
+    return why ? err_set(err, ERR_INVALID, "network %s, a macvlan, %s", network->name, why) : 0;
+}
+
+/* The gateway of @network is nobody else's. */
+static void keep_gateway(struct apply *apply, const struct network *network)
+{
+    struct err err;
+    if (network->lan.on && *str_or_empty(network->lan.gateway))
+        address_claim(apply->store, network, network->lan.gateway, network->id, &err);
+}
+
 /* A new row with its range, and one of IPv6: @network->prefix6, or if that is "" one of ours. */
 static int create(struct apply *apply, struct network *network, bool ipv6, struct err *err)
 {
@@ -58,6 +94,8 @@ static int create(struct apply *apply, struct network *network, bool ipv6, struc
             return err_wrap(err, "network %s", network->name);
         network->own_range = true;
     }
+    if (check_lan(network, ipv6, err) < 0)
+        return err->code;
     network->id = apply_next_id(apply);
     if (!network->own_range) {
         check(store_get(apply->store, TABLE_CLUSTER, 1, &cluster) == 0);
@@ -73,8 +111,10 @@ static int create(struct apply *apply, struct network *network, bool ipv6, struc
         if (rv < 0)
             err_wrap(err, "network %s", network->name);
     }
-    if (rv == 0)
+    if (rv == 0) {
+        keep_gateway(apply, network);
         apply_put(apply, TABLE_NETWORK, network);
+    }
     return rv;
 }
 
@@ -84,6 +124,8 @@ static void describe(const struct deploy_network *given, struct network *network
 {
     network->internal = given->internal;
     network->attachable = given->attachable;
+    record_release(&lan_spec_type, &network->lan);
+    record_copy(&lan_spec_type, &given->lan, &network->lan);
     record_free_list(&pair_type, network->labels, network->labels_n);
     network->labels = mem_alloc(given->labels_n, sizeof(*network->labels));
     network->labels_n = given->labels_n;
@@ -153,6 +195,10 @@ static int redescribe(struct apply *apply, struct network *network, const struct
         return err_set(err, ERR_EXISTS, "network %s %s; rename one of them, or declare it external",
                        network->name,
                        network->stack_id == 0 ? "was made by hand" : "belongs to another stack");
+    if (given->lan.on != network->lan.on)
+        return err_set(err, ERR_CONFLICT,
+                       "network %s %s a macvlan: remove the stack first, or name the network anew",
+                       network->name, network->lan.on ? "is" : "is not");
     bool same = *str_or_empty(given->prefix) ? str_equal(given->prefix, network->prefix)
                                              : !network->own_range;
     if (!same)
@@ -167,10 +213,13 @@ static int redescribe(struct apply *apply, struct network *network, const struct
     describe(given, network);
     free(network->ip_range);
     network->ip_range = *str_or_empty(given->ip_range) ? str_copy(given->ip_range) : NULL;
-    if (!record_equal(&network_type, &before, network))
+    int rv = check_lan(network, given->ipv6, err);
+    if (rv == 0)
+        keep_gateway(apply, network);
+    if (rv == 0 && !record_equal(&network_type, &before, network))
         apply_put(apply, TABLE_NETWORK, network);
     record_release(&network_type, &before);
-    return 0;
+    return rv;
 }
 
 int network_deploy(struct apply *apply, const struct stack *stack,

@@ -475,6 +475,13 @@ static const struct field node_fields[] = {
 };
 const struct record_type node_type = RECORD_TYPE("node", struct node, node_fields);
 
+static const struct field lan_spec_fields[] = {
+    FIELD_BOOL(struct lan_spec, on, .since = 7),
+    FIELD_STRING(struct lan_spec, parent, .since = 7),
+    FIELD_STRING(struct lan_spec, gateway, .since = 7),
+};
+const struct record_type lan_spec_type = RECORD_TYPE("lan", struct lan_spec, lan_spec_fields);
+
 static const struct field network_fields[] = {
     FIELD_INT(struct network, id),
     FIELD_INT(struct network, stack_id),
@@ -486,6 +493,7 @@ static const struct field network_fields[] = {
     FIELD_STRING(struct network, ip_range, .since = 5),
     FIELD_BOOL(struct network, internal, .since = 5),
     FIELD_BOOL(struct network, attachable, .since = 5),
+    FIELD_RECORD(struct network, lan, lan_spec_type, .since = 7),
     FIELD_LIST(struct network, labels, pair_type, .since = 5),
     FIELD_INT(struct network, created_index),
     FIELD_INT(struct network, modified_index),
@@ -547,6 +555,7 @@ static const struct field deploy_network_fields[] = {
     FIELD_STRING(struct deploy_network, ip_range, .since = 5),
     FIELD_BOOL(struct deploy_network, internal, .since = 5),
     FIELD_BOOL(struct deploy_network, attachable, .since = 5),
+    FIELD_RECORD(struct deploy_network, lan, lan_spec_type, .since = 7),
     FIELD_LIST(struct deploy_network, labels, pair_type, .since = 5),
 };
 const struct record_type deploy_network_type =

@@ -653,17 +653,25 @@ struct node {
     int64_t modified_index;
 };
 
+/* A network that is a link of the machines, where tasks are as machines of their own (macvlan). */
+struct lan_spec {
+    bool on;       /* it is one; the rest is empty otherwise */
+    char *parent;  /* the machines' link, "eth0.20"; "": the one that has the member's address */
+    char *gateway; /* of the link, by which its tasks reach all else; "": as without it */
+};
+
 struct network {
     int64_t id;
-    int64_t stack_id;    /* 0: made by hand, it stays until it is removed by hand */
-    char *name;          /* full name, "stack_default" */
-    char *prefix;        /* "10.192.16.0/20", given out by apply, or as it was asked for */
-    bool own_range;      /* … the latter: it lies outside the cluster's pool */
-    char *prefix6;       /* of IPv6, "fd6b:12:9::ac0:1000/116"; "": it has none */
-    bool own_range6;     /* … as it was asked for */
-    char *ip_range;      /* part of @prefix that addresses are given out of; "": all of it */
-    bool internal;       /* no way from it to anything outside */
-    bool attachable;     /* containers of no stack may be in it */
+    int64_t stack_id; /* 0: made by hand, it stays until it is removed by hand */
+    char *name;       /* full name, "stack_default" */
+    char *prefix;     /* "10.192.16.0/20", given out by apply, or as it was asked for */
+    bool own_range;   /* … the latter: it lies outside the cluster's pool */
+    char *prefix6;    /* of IPv6, "fd6b:12:9::ac0:1000/116"; "": it has none */
+    bool own_range6;  /* … as it was asked for */
+    char *ip_range;   /* part of @prefix that addresses are given out of; "": all of it */
+    bool internal;    /* no way from it to anything outside */
+    bool attachable;  /* other stacks may be in it */
+    struct lan_spec lan;
     struct pair *labels; /* sorted by key */
     size_t labels_n;
     int64_t created_index;
@@ -757,6 +765,7 @@ struct deploy_network {
     char *ip_range; /* as in struct network */
     bool internal;
     bool attachable;
+    struct lan_spec lan;
     struct pair *labels; /* sorted by key */
     size_t labels_n;
 };
@@ -839,7 +848,7 @@ extern const struct record_type pair_type, port_spec_type, attachment_type, moun
     content_ref_type;
 extern const struct record_type cluster_type, stack_type, service_type, revision_type, task_type,
     node_type, network_type, volume_type, token_type, event_type, registry_type, job_run_type,
-    content_type, dns_record_type, deploy_network_type, deploy_volume_type;
+    content_type, dns_record_type, deploy_network_type, deploy_volume_type, lan_spec_type;
 
 /* The names of the enums' values, as users see them. */
 extern const char *const task_state_names[];

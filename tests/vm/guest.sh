@@ -83,8 +83,8 @@ services:
     storage_opt: {size: 16M}
   narrow:
     image: demo/busybox:1
-    command: ["sh", "-c", "dd if=/dev/zero of=/data/big bs=1M count=40; stat -c 'wrote %s' /data/big; sleep 3600"]
-    volumes: ["narrow:/data"]
+    command: ["sh", "-c", "dd if=/dev/zero of=/full/old bs=1M count=4; dd if=/dev/zero of=/data/big bs=1M count=40; stat -c 'wrote %s' /data/big; sleep 3600"]
+    volumes: ["narrow:/data", "full:/full"]
     stop_grace_period: 1s
   glutton:
     image: demo/busybox:1
@@ -93,6 +93,7 @@ services:
 volumes:
   kept: {}
   narrow: {driver_opts: {size: 16M}}
+  full: {}
 YAML
     test_case "a stack runs" $w deploy -f /tmp/shop.yaml
     test_case "its service runs" wait_for 30 running 1
@@ -106,8 +107,6 @@ YAML
     test_case "a writable layer is limited" wait_for 40 limited small
     test_case "a volume is limited" wait_for 40 limited narrow
     test_case "its list says so" bash -c "$w volume ls | grep -q 'narrow.* of 17 MB'"
-    $w volume create full >/dev/null
-    dd if=/dev/zero of=/data/wherry/volumes/full/old bs=1M count=4 2>/dev/null
     test_case "a volume with content gets a limit" grown
     sync
     echo "READY"
@@ -115,10 +114,10 @@ YAML
     sleep 600
 }
 grown() { # what is there counts, too
-    sed -i 's/  narrow: {driver/  full: {name: full, driver_opts: {size: 8M}}\n  narrow: {driver/; s/"narrow:\/data"/"full:\/data"/' /tmp/shop.yaml
+    sed -i "s/full: {}/full: {driver_opts: {size: 8M}}/; s/of=.full.old bs=1M count=4; .*wrote/of=\/full\/big bs=1M count=40; stat -c 'wrote/; s/%s' .data.big/%s' \/full\/big/" /tmp/shop.yaml
     $w deploy -d -f /tmp/shop.yaml || return 1
     # shellcheck disable=SC2016
-    wait_for 60 bash -c '[ "$(stat -c %s /data/wherry/volumes/full/big)" -gt 1000000 ] && [ "$(stat -c %s /data/wherry/volumes/full/big)" -le 4194304 ]'
+    wait_for 60 bash -c '[ "$(stat -c %s /data/wherry/volumes/shop_full/big)" -gt 1000000 ] && [ "$(stat -c %s /data/wherry/volumes/shop_full/big)" -le 4194304 ]'
 }
 limited() { # limited SERVICE: less than 40 MB were written, and more than none
     local size

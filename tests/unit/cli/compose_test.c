@@ -162,6 +162,13 @@ static void networks_come_as_list_or_map(void **state)
          "\"internal\": true, \"attachable\": false, \"labels\": [{\"key\": \"x\", "
          "\"value\": \"y\"}]"},
         {"network_mode: none", "\"networks\": [], \"mounts\""},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan, driver_opts: "
+         "{parent: eth1}, ipam: {config: [{subnet: 192.168.1.0/24, gateway: 192.168.1.1}]}}}",
+         "\"lan\": {\"on\": true, \"parent\": \"eth1\", \"gateway\": \"192.168.1.1\"}"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan, "
+         "ipam: {config: [{subnet: 192.168.1.0/24}]}}}",
+         "\"networks\": [{\"network\": \"a\", \"aliases\": [], \"full\": false, "
+         "\"address\": \"\", \"address6\": \"\"}, {\"network\": \"default\""},
         {"network_mode: bridge", "\"networks\": [{\"network\": \"default\""},
         {"services: {a: {image: i}, w: {image: i, network_mode: 'service:a'}}",
          "\"network_of\": \"a\""},
@@ -325,10 +332,13 @@ static void keys_are_checked(void **state)
          "c.yaml:2:28: volumes.a.driver_opts: driver_opts: 'color' is none of"},
         {"services: {w: {image: i}}\nnetworks: {a: {ipam: {config: [{ip_range: 10.0.0.0/24}]}}}",
          "c.yaml:2:12: networks.a: ip_range needs a subnet"},
-        {"services: {w: {image: i}}\nnetworks: {a: {driver: macvlan}}",
-         "c.yaml:2:24: networks.a.driver: driver 'macvlan' is not supported yet"},
-        {"services: {w: {image: i}}\nnetworks: {a: {driver: macvlan}}",
-         "c.yaml:2:24: networks.a.driver: driver 'macvlan' is not supported yet"},
+        {"services: {w: {image: i}}\nnetworks: {a: {driver: ipvlan}}",
+         "c.yaml:2:24: networks.a.driver: driver 'ipvlan' is not supported"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan}}",
+         "c.yaml:2:12: networks: a macvlan needs the subnet of the machines' link, under ipam"},
+        {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan, driver_opts: "
+         "{macvlan_mode: vepa}, ipam: {config: [{subnet: 192.168.1.0/24}]}}}",
+         "c.yaml:2:60: networks.a.driver_opts: macvlan_mode 'vepa' is not supported; bridge is"},
         {"services: {w: {user: a}}", "c.yaml:1:12: services.w: has no image"},
         {"services: {W: {image: i}}", "c.yaml:1:12: services: 'W' is no valid name"},
         {"services: {}", "c.yaml:1:11: services: must name 1 to"},
