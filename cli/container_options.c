@@ -299,10 +299,22 @@ static int read_network(const struct run_options *o, struct spec *spec, struct e
                        "Compose file with ports:");
     if (spec->options.network_host || strcmp(network, "none") == 0)
         return 0;
+    if (!content_name_is_valid(network))
+        return err_set(err, ERR_INVALID, "--network: '%.60s' is no name of a network", network);
+    spec->networks = mem_alloc(1, sizeof(*spec->networks));
+    spec->networks[0] = (struct attachment){.network = str_copy(network), .full = true};
+    spec->networks_n = 1;
+    return 0;
+}
+
+int run_options_check_alone(const struct spec *spec, struct err *err)
+{
+    if (spec->networks_n == 0)
+        return 0;
     return err_set(err, ERR_INVALID,
-                   "--network: '%.60s' is not there: a container of no stack has none, or with "
-                   "host the machine's; networks are those of stacks (wherry deploy)",
-                   network);
+                   "--network: a container of no stack has none, or with host the machine's; "
+                   "'wherry run --network %.100s' runs one in it",
+                   spec->networks[0].network);
 }
 
 static int read_process(const struct run_options *o, int words_n, char **words, struct spec *spec,

@@ -54,8 +54,8 @@ struct run_options {
                    "its host name (its own name)"),                                                \
         ARG_OPTION(struct run_options, ARG_TEXTS, hosts, 0, "add-host", "NAME:ADDRESS",            \
                    "a line of its /etc/hosts"),                                                    \
-        ARG_OPTION(struct run_options, ARG_TEXT, network, 0, "network", "none|host",               \
-                   "no network, or the machine's"),                                                \
+        ARG_OPTION(struct run_options, ARG_TEXT, network, 0, "network", "none|host|NAME",          \
+                   "no network, the machine's, or one of the cluster's (wherry run)"),             \
         ARG_OPTION(struct run_options, ARG_TEXT, memory, 'm', "memory", "SIZE",                    \
                    "the most memory: 512m"),                                                       \
         ARG_OPTION(struct run_options, ARG_TEXT, memory_swap, 0, "memory-swap", "SIZE",            \
@@ -125,5 +125,8 @@ struct run_options {
  * IMAGE [COMMAND...]. ERR_INVALID names the option. */
 int run_options_read(const struct run_options *o, int words_n, char **words,
                      struct container_create_request *ret, struct err *err);
+
+/* Check what containers of no stack lack: networks. */
+int run_options_check_alone(const struct spec *spec, struct err *err);
 
 #endif

@@ -125,7 +125,8 @@ static int run_run(struct cli *cli, const void *options, int words_n, char **wor
     struct container_create_reply made;
     struct err ignored;
     if (container_check_terminal(!o->detach && o->interactive && o->tty, err) < 0 ||
-        run_options_read(o, words_n, words, &request, err) < 0)
+        run_options_read(o, words_n, words, &request, err) < 0 ||
+        run_options_check_alone(&request.spec, err) < 0)
         return err->code;
     int rv = create(cli, &request, &made, err);
     if (rv == 0) {
@@ -150,7 +151,8 @@ static int run_create(struct cli *cli, const void *options, int words_n, char **
 {
     struct container_create_request request;
     struct container_create_reply made;
-    if (run_options_read(options, words_n, words, &request, err) < 0)
+    if (run_options_read(options, words_n, words, &request, err) < 0 ||
+        run_options_check_alone(&request.spec, err) < 0)
         return err->code;
     request.held = false;
     int rv = create(cli, &request, &made, err);

@@ -89,7 +89,7 @@ static int deploy(struct cli *cli, const char *name, const struct spec *spec, st
                                      .services = &service,
                                      .services_n = 1,
                                      .networks = networks,
-                                     .networks_n = spec->networks_n,
+                                     .networks_n = spec->networks_n && !spec->networks[0].full,
                                      .volumes = volumes};
     struct deploy_reply reply;
     for (size_t i = 0; i < spec->mounts_n; i++)
@@ -266,10 +266,12 @@ const struct command command_run = {
         "126, 127: its command could not be run). With -d print its name, and leave it.\n\n"
         "It is a job of the stack 'run', with one task: 'wherry job ls' shows it, 'wherry logs'\n"
         "what it wrote, until 'wherry job rm' or --rm. If its member is lost it begins anew on\n"
-        "another one. It is in the network of that stack, unless --network says otherwise;\n"
+        "another one. It is in the network of that stack, unless --network says otherwise: one\n"
+        "of 'wherry network create', or of a stack that says 'attachable: true' of it;\n"
         "volumes are named in full, as 'wherry volume ls' does.",
     .examples = "  wherry run --rm alpine:3 echo hello\n"
                 "  wherry run --rm -it --node n2 alpine:3 sh\n"
+                "  wherry run --rm -it --network proxy alpine:3 wget -qO- http://web.shop/\n"
                 "  wherry run -d --name reindex -v shop_data:/data shop:4 reindex\n",
     .options =
         (const struct arg_option[]){

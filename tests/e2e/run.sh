@@ -23,6 +23,11 @@ test_case "nothing of them stays" wait_for 20 "their end" gone run
 test_case "standard input" [ "$(echo typed | run --rm -i demo/busybox:1 cat)" = typed ]
 test_case "a terminal" grep -q /dev/pts <(script -qec "$WHERRY -H unix://$LAB_RUN/1/wherry.sock run --rm -it demo/busybox:1 tty" /dev/null </dev/null)
 test_case "on the member that is named" [ "$(run --name there --node n3 demo/busybox:1 hostname >/dev/null; w 1 ps --json run.there | jq -r '.[0].node')" = n3 ]
+test_case "a network that is not there" says "network .nowhere. does not exist; make it" run --rm --network nowhere demo/busybox:1 true
+w 1 network create proxy >/dev/null
+proxied() { [ "$(run --rm --network proxy demo/busybox:1 hostname -i)" = "$(w 1 network inspect proxy | jq -r '.[0].subnet' | cut -d. -f1-3).2" ]; }
+test_case "in a network of the cluster's" proxied
+test_case "which one of no stack cannot be in" says "'wherry run --network proxy' runs one in it" w 1 container run --network proxy demo/busybox:1 true
 succeeded() { [ "$(w 2 job ls --json run.there | jq -r '.[0].runs[0].state')" = succeeded ]; }
 test_case "it stays to be looked at" wait_for 10 "its success" succeeded
 test_case "with its environment" [ "$(run --rm -e A=b -e C demo/busybox:1 sh -c 'echo $A')" = b ]

@@ -159,8 +159,8 @@ static void networks_come_as_list_or_map(void **state)
          "networks: {a: {enable_ipv6: true, ipam: {config: [{subnet: 'fd00:28::/64'}]}}}",
          "\"prefix\": \"\", \"ipv6\": true, \"prefix6\": \"fd00:28::/64\""},
         {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {internal: true, labels: [x=y]}}",
-         "\"internal\": true, \"attachable\": false, \"labels\": [{\"key\": \"x\", "
-         "\"value\": \"y\"}]"},
+         "\"internal\": true, \"attachable\": false, \"lan\": {\"on\": false, \"parent\": \"\", "
+         "\"gateway\": \"\"}, \"labels\": [{\"key\": \"x\", \"value\": \"y\"}]"},
         {"network_mode: none", "\"networks\": [], \"mounts\""},
         {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan, driver_opts: "
          "{parent: eth1}, ipam: {config: [{subnet: 192.168.1.0/24, gateway: 192.168.1.1}]}}}",
@@ -335,10 +335,10 @@ static void keys_are_checked(void **state)
         {"services: {w: {image: i}}\nnetworks: {a: {driver: ipvlan}}",
          "c.yaml:2:24: networks.a.driver: driver 'ipvlan' is not supported"},
         {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan}}",
-         "c.yaml:2:12: networks: a macvlan needs the subnet of the machines' link, under ipam"},
+         "c.yaml:2:12: networks.a: a macvlan needs the subnet of the machines' link, under ipam"},
         {"services: {w: {image: i, networks: [a]}}\nnetworks: {a: {driver: macvlan, driver_opts: "
          "{macvlan_mode: vepa}, ipam: {config: [{subnet: 192.168.1.0/24}]}}}",
-         "c.yaml:2:60: networks.a.driver_opts: macvlan_mode 'vepa' is not supported; bridge is"},
+         "c.yaml:2:61: networks.a.driver_opts: macvlan_mode 'vepa' is not supported; bridge is"},
         {"services: {w: {user: a}}", "c.yaml:1:12: services.w: has no image"},
         {"services: {W: {image: i}}", "c.yaml:1:12: services: 'W' is no valid name"},
         {"services: {}", "c.yaml:1:11: services: must name 1 to"},
