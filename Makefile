@@ -12,7 +12,7 @@ PACKAGES = build-essential pkg-config \
   musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux zstd \
   ca-certificates tzdata
 TEST_PACKAGES = clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin bind9-dnsutils \
-  docker-registry e2fsprogs iptables socat faketime qemu-system-x86 cpio kmod python3 skopeo umoci openssl wrk
+  docker-registry e2fsprogs xfsprogs iptables socat faketime qemu-system-x86 cpio kmod python3 skopeo umoci openssl wrk
 
 SAN ?=
 comma := ,

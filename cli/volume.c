@@ -316,5 +316,6 @@ const struct command command_volume = {
     .subcommands =
         (const struct command *const[]){&volume_ls, &volume_inspect, &volume_create, &volume_rm,
                                         &volume_prune, &command_volume_backup,
-                                        &command_volume_restore, &command_volume_move, NULL},
+                                        &command_volume_restore, &command_volume_move,
+                                        &command_volume_snapshot, NULL},
 };

@@ -28,15 +28,17 @@ enum {
 
 struct copy_options {
     const char *node;
+    const char *snapshot;
     bool force;
     int64_t timeout_ms;
 };
 
 /* The archive of a volume to @fd, a file, checked; *@ret_size are its bytes. */
-static int pack(struct cli *cli, const char *node, char *volume, int fd, int64_t *ret_size,
-                struct err *err)
+static int pack(struct cli *cli, const char *node, char *volume, const char *snapshot, int fd,
+                int64_t *ret_size, struct err *err)
 {
-    struct volume_copy_request request = {.node = TEXT(node), .volume = volume};
+    struct volume_copy_request request = {
+        .node = TEXT(node), .volume = volume, .snapshot = TEXT(snapshot)};
     struct container_job_reply reply;
     char digest[DIGEST_TEXT];
     int rv = container_job_run(cli, "volume.pack", &request, &reply, err);
@@ -85,7 +87,8 @@ static int backup_to(struct cli *cli, const struct copy_options *o, char *volume
     int rv = part_file_begin(&file, path, o->force, err);
     if (rv < 0)
         return rv;
-    return part_file_end(&file, pack(cli, o->node, volume, file.fd, ret_size, err), err);
+    return part_file_end(&file, pack(cli, o->node, volume, o->snapshot, file.fd, ret_size, err),
+                         err);
 }
 
 static int backup_out(struct cli *cli, const struct copy_options *o, char *volume, struct err *err)
@@ -99,7 +102,7 @@ static int backup_out(struct cli *cli, const struct copy_options *o, char *volum
                        "standard output is a terminal: redirect the archive to a file");
     int rv = pieces_temporary(&fd, err);
     if (rv == 0)
-        rv = pack(cli, o->node, volume, fd, &size, err);
+        rv = pack(cli, o->node, volume, o->snapshot, fd, &size, err);
     while (rv == 0 && (n = read(fd, piece, sizeof(piece))) > 0)
         if (fwrite(piece, 1, (size_t)n, stdout) != (size_t)n)
             rv = err_errno(err, errno, "write the archive");
@@ -129,17 +132,21 @@ static int run_backup(struct cli *cli, const void *options, int words_n, char **
 
 const struct command command_volume_backup = {
     .name = "backup",
-    .usage = "[--node NAME] [--force] VOLUME FILE|-",
+    .usage = "[--node NAME] [--snapshot NAME] [--force] VOLUME FILE|-",
     .summary = "write a volume's content to a tar archive",
     .details =
         "Write all that is in a volume of a machine to a tar archive: files with owners, modes, "
         "links\nand extended attributes. What is in use is read as it is at that moment: what "
-        "must be of one\nmoment is stopped before, 'wherry stop', or dumped by its own means. "
+        "must be of one\nmoment is taken from a snapshot (--snapshot), stopped before, 'wherry "
+        "stop', or dumped by its\nown means. "
         "The archive is whole,\nand its checksum was compared, or there is none.",
     .examples = "  wherry volume backup --node n2 shop_data data.tar\n"
                 "  wherry volume backup shop_data - | zstd >data.tar.zst\n",
     .options = (const struct arg_option[]){ARG_OPTION(struct copy_options, ARG_FLAG, force, 'f',
                                                       "force", NULL, "over an existing file"),
+                                           ARG_OPTION(struct copy_options, ARG_TEXT, snapshot, 0,
+                                                      "snapshot", "NAME",
+                                                      "what the volume was in that snapshot"),
                                            COPY_NODE, ARG_END},
     .options_size = sizeof(struct copy_options),
     .words_min = 2,
@@ -305,7 +312,7 @@ static int carry(struct cli *cli, const struct copy_options *o, const struct vol
     int64_t size;
     int rv = pieces_temporary(&fd, err);
     if (rv == 0)
-        rv = pack(cli, volume->node, volume->name, fd, &size, err);
+        rv = pack(cli, volume->node, volume->name, NULL, fd, &size, err);
     if (rv == 0)
         rv = unpack(cli, to, volume->name, fd, o->force, err);
     struct volume_home_request home = {.volume = volume->name, .from = volume->node, .to = to};

@@ -7,6 +7,7 @@
 
 struct command;
 
-extern const struct command command_volume_backup, command_volume_restore, command_volume_move;
+extern const struct command command_volume_backup, command_volume_restore, command_volume_move,
+    command_volume_snapshot;
 
 #endif

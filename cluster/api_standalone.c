@@ -78,6 +78,7 @@ static const struct field volume_copy_request_fields[] = {
     FIELD_STRING(struct volume_copy_request, node),
     FIELD_STRING(struct volume_copy_request, container),
     FIELD_STRING(struct volume_copy_request, volume),
+    FIELD_STRING(struct volume_copy_request, snapshot),
     FIELD_STRING(struct volume_copy_request, upload),
     FIELD_STRING(struct volume_copy_request, digest),
     FIELD_BOOL(struct volume_copy_request, replace),
@@ -115,3 +116,28 @@ static const struct field volume_list_reply_fields[] = {
 };
 const struct record_type volume_list_reply_type =
     RECORD_TYPE("volume_list_reply", struct volume_list_reply, volume_list_reply_fields);
+
+static const struct field snapshot_request_fields[] = {
+    FIELD_STRING(struct snapshot_request, node),
+    FIELD_STRING(struct snapshot_request, volume),
+    FIELD_STRING(struct snapshot_request, name),
+    FIELD_BOOL(struct snapshot_request, running),
+};
+const struct record_type snapshot_request_type =
+    RECORD_TYPE("snapshot_request", struct snapshot_request, snapshot_request_fields);
+
+static const struct field snapshot_info_fields[] = {
+    FIELD_STRING(struct snapshot_info, volume),
+    FIELD_STRING(struct snapshot_info, name),
+    FIELD_STRING(struct snapshot_info, node),
+    FIELD_INT(struct snapshot_info, created_ms),
+    FIELD_INT(struct snapshot_info, frozen_ms),
+};
+const struct record_type snapshot_info_type =
+    RECORD_TYPE("snapshot_info", struct snapshot_info, snapshot_info_fields);
+
+static const struct field snapshot_list_reply_fields[] = {
+    FIELD_LIST(struct snapshot_list_reply, snapshots, snapshot_info_type),
+};
+const struct record_type snapshot_list_reply_type =
+    RECORD_TYPE("snapshot_list_reply", struct snapshot_list_reply, snapshot_list_reply_fields);

@@ -26,7 +26,11 @@
     X("volume.unpack", volume_copy_request, job_reply)                                             \
     X("volume.home", volume_home_request, empty)                                                   \
     X("volume.remove", volume_remove_request, empty)                                               \
-    X("volume.prune", volume_prune_request, volume_list_reply)
+    X("volume.prune", volume_prune_request, volume_list_reply)                                     \
+    X("snapshot.create", snapshot_request, snapshot_list_reply)                                    \
+    X("snapshot.list", snapshot_request, snapshot_list_reply)                                      \
+    X("snapshot.remove", snapshot_request, empty)                                                  \
+    X("snapshot.restore", snapshot_request, empty)
 
 /* The image is to be on the machine already: ERR_NOTFOUND says that it is not. Of the spec counts
  * what makes a container; its networks are none, or with options.network_host the machine's. */
@@ -93,9 +97,10 @@ struct volume_copy_request {
     char *node;
     char *container; /* "" */
     char *volume;
-    char *upload; /* to unpack: the archive, which is deleted */
-    char *digest; /* … and what it must have: "sha256:…", as packing said */
-    bool replace; /* … and what is in the volume goes */
+    char *snapshot; /* to pack: of this one, or "" as it is now */
+    char *upload;   /* to unpack: the archive, which is deleted */
+    char *digest;   /* … and what it must have: "sha256:…", as packing said */
+    bool replace;   /* … and what is in the volume goes */
 };
 
 /* A volume's home is elsewhere from now on: its content was brought there. */
@@ -127,6 +132,27 @@ struct volume_list_reply {
     size_t volumes_n;
 };
 
-extern const struct record_type volume_info_type;
+/* A snapshot of a volume: what was in it at one moment. */
+struct snapshot_request {
+    char *node;
+    char *volume; /* to list: "" for all */
+    char *name;   /* to create: "" is given one by the time */
+    bool running; /* to create: its containers are not frozen meanwhile */
+};
+
+struct snapshot_info {
+    char *volume;
+    char *name;
+    char *node;
+    int64_t created_ms;
+    int64_t frozen_ms; /* of one that was just made: how long containers stood still for it */
+};
+
+struct snapshot_list_reply {
+    struct snapshot_info *snapshots;
+    size_t snapshots_n;
+};
+
+extern const struct record_type volume_info_type, snapshot_info_type;
 
 #endif

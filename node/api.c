@@ -177,6 +177,11 @@ static const struct verb verbs[] = {
     VERB("volume.unpack", volume_copy_request, job_reply, api_volume_unpack, VERB_CONTAINER),
     VERB("volume.home", volume_home_request, empty, api_volume_home, VERB_FRESH),
     VERB("volume.prune", volume_prune_request, volume_list_reply, api_volume_prune, VERB_CONTAINER),
+    VERB("snapshot.create", snapshot_request, snapshot_list_reply, api_snapshot_create,
+         VERB_CONTAINER),
+    VERB("snapshot.list", snapshot_request, snapshot_list_reply, api_snapshot_list, VERB_CONTAINER),
+    VERB("snapshot.remove", snapshot_request, empty, api_snapshot_remove, VERB_CONTAINER),
+    VERB("snapshot.restore", snapshot_request, empty, api_snapshot_restore, VERB_CONTAINER),
     VERB("debug.stalls", empty, stalls_reply, api_stalls, VERB_ANYTIME),
 };
 

@@ -116,6 +116,9 @@ typedef void (*token_made_cb)(struct api_call *c, const struct err *err,
 bool api_token_make(struct api_call *c, const struct token_request *request, token_made_cb cb,
                     struct err *err);
 
+/* False after @c failed: what is mounted at volume @name by its options is not in its folder. */
+bool api_volume_is_folder(struct api_call *c, const char *name);
+
 /* Delete what uploads of an earlier process left. */
 void api_clean_uploads(struct daemon *d);
 
@@ -158,7 +161,9 @@ void api_clean_uploads(struct daemon *d);
     X(container_remove) X(container_idle)                        \
     X(volume_list) X(volume_inspect) X(volume_create)            \
     X(volume_remove) X(volume_prune)                             \
-    X(volume_pack) X(volume_unpack) X(volume_home)
+    X(volume_pack) X(volume_unpack) X(volume_home)               \
+    X(snapshot_create) X(snapshot_list) X(snapshot_remove)       \
+    X(snapshot_restore)
 /* clang-format on */
 
 #define X(noun) void api_##noun(struct api_call *c, const void *request);

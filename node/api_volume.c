@@ -16,6 +16,7 @@
 #include "node/propose.h"
 #include "node/standalone.h"
 #include "runtime/volume.h"
+#include "runtime/volume_snapshot.h"
 #include "store/level.h"
 #include "store/options.h"
 
@@ -363,6 +364,23 @@ static int check_state(const struct work *w, const char *name, struct err *err)
     return 0;
 }
 
+/* A volume takes its snapshots along when that is meant. */
+static int check_snapshots(const struct work *w, const char *name, struct err *err)
+{
+    struct volume_snapshot *list;
+    size_t n;
+    int rv = volume_snapshots(w->runtime, name, &list, &n, err);
+    if (rv == 0 && n > 0 && !w->force)
+        rv = err_set(err, ERR_CONFLICT,
+                     "volume %.100s has %zu snapshot%s, which would go too: remove them, or say "
+                     "--force",
+                     name, n, n == 1 ? "" : "s");
+    for (size_t i = 0; i < n && rv == 0; i++)
+        rv = volume_snapshot_remove(w->runtime, name, list[i].name, err);
+    volume_snapshots_free(list, n);
+    return rv;
+}
+
 static void work_remove(struct work *w)
 {
     struct volume_state *volumes;
@@ -373,7 +391,8 @@ static void work_remove(struct work *w)
         err_set(&w->err, ERR_NOTFOUND,
                 "there is no volume '%.130s' on %.63s ('wherry volume ls' lists them)", w->name,
                 w->node);
-    else if (check_unused(&volumes[0], &w->err) == 0 && check_state(w, w->name, &w->err) == 0)
+    else if (check_unused(&volumes[0], &w->err) == 0 && check_state(w, w->name, &w->err) == 0 &&
+             check_snapshots(w, w->name, &w->err) == 0)
         volume_remove(w->runtime, w->name, &w->err);
     volume_list_free(volumes, n);
 }
@@ -409,7 +428,8 @@ void api_volume_remove(struct api_call *c, const void *request)
 static bool may_prune(const struct work *w, const struct volume_state *v)
 {
     const struct known *k = find_known(w, v->name);
-    if (v->users_n > 0)
+    struct err ignored;
+    if (v->users_n > 0 || check_snapshots(w, v->name, &ignored) < 0)
         return false;
     return is_anonymous(v->name) || (w->all && (!k || k->services_n == 0));
 }

@@ -30,7 +30,7 @@ static void run_pack(struct container_job *job)
         err_errno(&job->err, errno, "make a file for the archive");
         return;
     }
-    if (volume_copy_out(job->runtime, r->volume, fd, container_job_room(job),
+    if (volume_copy_out(job->runtime, r->volume, r->snapshot, fd, container_job_room(job),
                         container_job_progress, job, &job->err) == 0 &&
         digest_file_text(fd, job->digest, &job->err) == 0 && fstat(fd, &st) == 0)
         job->size = st.st_size;
@@ -63,8 +63,7 @@ static bool is_named(struct api_call *c, const char *volume)
     return false;
 }
 
-/* False after the call failed: what is mounted there by options is not in its folder. */
-static bool is_folder(struct api_call *c, const char *name)
+bool api_volume_is_folder(struct api_call *c, const char *name)
 {
     struct volume *volumes = NULL;
     size_t n = 0;
@@ -72,11 +71,12 @@ static bool is_folder(struct api_call *c, const char *name)
     if (c->daemon->store)
         store_list(c->daemon->store, TABLE_VOLUME, BY_NONE, 0, &volumes, &n);
     for (size_t i = 0; i < n; i++)
-        mounted |= str_equal(volumes[i].name, name) && volumes[i].options_n > 0;
+        mounted |= str_equal(volumes[i].name, name) &&
+                   pair_get(volumes[i].options, volumes[i].options_n, "type");
     record_free_list(&volume_type, volumes, n);
     if (mounted)
         api_fail_with(c, ERR_UNSUPPORTED,
-                      "volume %.130s has options: its content is in what they mount, not with it",
+                      "volume %.130s has a type: its content is in what they mount, not with it",
                       name);
     return !mounted;
 }
@@ -91,7 +91,7 @@ void api_volume_pack(struct api_call *c, const void *request)
 void api_volume_unpack(struct api_call *c, const void *request)
 {
     const struct volume_copy_request *r = request;
-    if (is_named(c, r->volume) && is_folder(c, r->volume) &&
+    if (is_named(c, r->volume) && api_volume_is_folder(c, r->volume) &&
         container_route_node(c, request, FORWARD_MS))
         container_job_start(c, request, NULL, str_or_empty(r->upload), false, run_unpack);
 }
@@ -117,7 +117,7 @@ void api_volume_home(struct api_call *c, const void *request)
         api_fail_with(c, ERR_UNAVAILABLE,
                       "this needs members that are all of this release: upgrade the others first "
                       "('wherry node ls' shows versions)");
-    else if (is_named(c, r->volume) && is_folder(c, r->volume) &&
+    else if (is_named(c, r->volume) && api_volume_is_folder(c, r->volume) &&
              (!*str_or_empty(r->from) || find_member(c, r->from, &change.from_node_id)) &&
              find_member(c, *str_or_empty(r->to) ? r->to : c->daemon->name, &change.to_node_id))
         api_propose(c, CHANGE_VOLUME_HOME, &change);

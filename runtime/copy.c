@@ -12,6 +12,7 @@
 #include "runtime/internal.h"
 #include "runtime/snapshot.h"
 #include "runtime/volume.h"
+#include "runtime/volume_snapshot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -258,14 +259,15 @@ static int volume_path(struct runtime *rt, const char *name, char **ret, struct 
     return rv;
 }
 
-int volume_copy_out(struct runtime *rt, const char *name, int fd, int64_t max_bytes,
+int volume_copy_out(struct runtime *rt, const char *name, const char *snapshot, int fd, int64_t max_bytes,
                     image_progress_cb progress, void *arg, struct err *err)
 {
     struct place place = {.fd = -1};
     struct image_helper_job job = {
         .label = name, .second_fd = fd, .progress = progress, .progress_arg = arg};
     cleanup_free char *path = NULL;
-    int rv = volume_path(rt, name, &path, err);
+    int rv = *str_or_empty(snapshot) ? volume_snapshot_path(rt, name, snapshot, &path, err)
+                                     : volume_path(rt, name, &path, err);
     if (rv == 0)
         rv = clone_tree(path, &place, err);
     if (rv == 0)

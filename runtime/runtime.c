@@ -15,6 +15,7 @@
 #include "runtime/oci.h"
 #include "runtime/seccomp.h"
 #include "runtime/seccomp_bpf.h"
+#include "runtime/volume_snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static int open_parts(struct runtime *rt, const struct runtime_config *config, s
     if ((rv = index_open(index, &rt->index, err)) < 0)
         return rv;
     container_sweep(rt);
+    volume_snapshot_recover(rt);
     image_forget_lost(rt);
     return 0;
 }

@@ -16,6 +16,9 @@ test_case "a container's name is none" says "no name for a volume" v create c-we
 test_case "a container writes to it" c run --rm -v data:/d $image sh -c 'dd if=/dev/zero of=/d/x bs=1M count=3 2>/dev/null'
 test_case "and another reads it" is "$(c run --rm -v data:/d:ro $image sh -c 'wc -c </d/x; touch /d/y 2>/dev/null || echo ro')" $'3145728\nro'
 test_case "its size" eval '[ "$(of data .size_bytes)" -ge 3145728 ]'
+test_case "a snapshot of it takes another file system" says "snapshots take XFS or btrfs" v snapshot create data
+test_case "a size takes one with quotas" says "has no project quotas" v create -o size=10m small
+test_case "which leaves none" [ "$(v ls -q | grep -c small)" = 0 ]
 c create --name user -v data:/d -v /anonymous $image true >/dev/null
 test_case "who uses it, running or not" is "$(of data '.users | join(",")')" c-user
 test_case "one in use stays" says "used by container c-user" v rm data

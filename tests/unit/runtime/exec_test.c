@@ -511,7 +511,7 @@ static void test_init(void **unused)
     struct container_spec more = {.init = true};
     create("init",
            "trap 'echo bye; exit 6' TERM; (sleep 0.05 &); echo ready; "
-           "while :; do sleep 0.05; done",
+           "sleep 1000 & wait",
            &more);
     assert_ok(container_start(rt, "init", 1, &err));
     wait_log("init", "ready\n");
