@@ -51,12 +51,41 @@ static int hook_of(const struct nlattr *attr)
 
 static const char *family_name(uint8_t family)
 {
-    return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_INET ? "inet" : "";
+    return family == NFPROTO_IPV4   ? "ip"
+           : family == NFPROTO_IPV6 ? "ip6"
+           : family == NFPROTO_INET ? "inet"
+                                    : "";
+}
+
+struct looking {
+    bool six;
+    struct foreign found;
+};
+
+/* Where a chain of @family is counted: in a table filter of iptables or ip6tables, else NULL. */
+static struct foreign_family *family_of(struct foreign *foreign, uint8_t family, const char *table)
+{
+    if (strcmp(table, "filter") != 0 || family == NFPROTO_INET)
+        return NULL;
+    return family == NFPROTO_IPV6 ? &foreign->six : &foreign->four;
+}
+
+/* Note a chain that drops. */
+static void note_drop(struct foreign *foreign, struct foreign_family *of, const char *family,
+                      const char *table, const char *name)
+{
+    if (of)
+        of->drops = true;
+    foreign->others |= !of;
+    if (!foreign->chain[0] || !of) /* Docker's is opened: rather another */
+        snprintf(foreign->chain, sizeof(foreign->chain), "%.40s of table %s %.40s", name, family,
+                 table);
 }
 
 static void on_chain(const struct nlmsghdr *msg, void *arg)
 {
-    struct foreign *foreign = arg;
+    struct looking *looking = arg;
+    struct foreign *foreign = &looking->found;
     if (!msg) {
         *foreign = (struct foreign){0};
         return;
@@ -68,12 +97,14 @@ static void on_chain(const struct nlmsghdr *msg, void *arg)
     netlink_attributes(msg, sizeof(*info), attrs, NFTA_CHAIN_POLICY);
     const char *family = family_name(info->nfgen_family);
     const char *table = text_of(attrs[NFTA_CHAIN_TABLE]), *name = text_of(attrs[NFTA_CHAIN_NAME]);
-    /* What is for IPv6 alone is not looked at. */
-    if (!*family || strcmp(table, RULESET_TABLE) == 0)
+    if (!*family || strcmp(table, RULESET_TABLE) == 0 ||
+        (info->nfgen_family == NFPROTO_IPV6 && !looking->six))
         return;
-    bool filter = info->nfgen_family == NFPROTO_IPV4 && strcmp(table, "filter") == 0;
-    foreign->docker |= filter && strcmp(name, "DOCKER-USER") == 0;
-    foreign->ufw |= filter && strcmp(name, "ufw-user-forward") == 0;
+    struct foreign_family *of = family_of(foreign, info->nfgen_family, table);
+    if (of)
+        of->docker |= strcmp(name, "DOCKER-USER") == 0;
+    foreign->ufw |=
+        of && (strcmp(name, "ufw-user-forward") == 0 || strcmp(name, "ufw6-user-forward") == 0);
     bool drops = hook_of(attrs[NFTA_CHAIN_HOOK]) == NF_INET_FORWARD && attrs[NFTA_CHAIN_POLICY] &&
                  mnl_attr_get_payload_len(attrs[NFTA_CHAIN_POLICY]) == sizeof(uint32_t) &&
                  ntohl(mnl_attr_get_u32(attrs[NFTA_CHAIN_POLICY])) == NF_DROP;
@@ -81,13 +112,8 @@ static void on_chain(const struct nlmsghdr *msg, void *arg)
     if (info->nfgen_family == NFPROTO_INET && strcmp(table, FIREWALLD) == 0 &&
         hook_of(attrs[NFTA_CHAIN_HOOK]) == NF_INET_FORWARD && strcmp(name, "filter_FORWARD") == 0)
         foreign->firewalld = true;
-    if (!drops)
-        return;
-    foreign->drops = true;
-    foreign->others |= !filter;
-    if (!foreign->chain[0] || !filter) /* Docker's is opened: rather another */
-        snprintf(foreign->chain, sizeof(foreign->chain), "%.40s of table %s %.40s", name, family,
-                 table);
+    if (drops)
+        note_drop(foreign, of, family, table, name);
 }
 
 static void on_rule(const struct nlmsghdr *msg, void *arg)
@@ -110,26 +136,37 @@ static int look_at_firewalld(struct netlink *nl, bool *ret_named, struct err *er
     return netlink_dump_run(nl, on_rule, ret_named, err);
 }
 
-int foreign_look(struct netlink *nl, struct foreign *ret, struct err *err)
+int foreign_look(struct netlink *nl, bool six, struct foreign *ret, struct err *err)
 {
     const struct nfgenmsg info = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0};
+    struct looking looking = {.six = six};
     netlink_dump(nl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, &info, sizeof(info));
-    int rc = netlink_dump_run(nl, on_chain, ret, err);
+    int rc = netlink_dump_run(nl, on_chain, &looking, err);
     bool named = false;
+    *ret = looking.found;
     if (rc < 0 || !ret->firewalld)
         return rc;
     rc = look_at_firewalld(nl, &named, err);
     if (rc == 0 && !named) {
-        ret->drops = ret->others = true;
+        ret->others = true;
         str_fill(ret->chain, sizeof(ret->chain), "filter_FORWARD of table inet " FIREWALLD);
     }
     ret->firewalld &= !named;
     return rc;
 }
 
+/* Its chain drops, and has no place for our rules. */
+static bool is_closed(const struct foreign_family *of)
+{
+    return of->drops && !of->docker;
+}
+
 void foreign_advice(const struct foreign *foreign, char *out, size_t size)
 {
     const char *how = "let it accept what comes from, and goes to, devices wv+ and wherry0";
+    out[0] = '\0';
+    if (!foreign->others && !is_closed(&foreign->four) && !is_closed(&foreign->six))
+        return;
     if (foreign->ufw)
         how = "'ufw default allow routed' opens it";
     if (foreign->firewalld)
@@ -141,13 +178,15 @@ void foreign_advice(const struct foreign *foreign, char *out, size_t size)
 
 /* --- Docker's chain --------------------------------------------------------------------------- */
 
-static const char *find_iptables(void)
+/* The path of iptables, or ip6tables, as a new string; NULL: it is not installed. */
+static char *find_program(bool six)
 {
-    static const char *const paths[] = {"/usr/sbin/iptables", "/sbin/iptables",
-                                        "/usr/local/sbin/iptables", "/usr/bin/iptables"};
-    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-        if (access(paths[i], X_OK) == 0)
-            return paths[i];
+    static const char *const folders[] = {"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"};
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        cleanup_free char *path = str_printf("%s/%s", folders[i], six ? "ip6tables" : "iptables");
+        if (access(path, X_OK) == 0)
+            return steal(&path);
+    }
     return NULL;
 }
 
@@ -174,11 +213,12 @@ static const struct {
     {"-o", NETNAME_TUNNEL},
 };
 
-int foreign_open(struct err *err)
+static int open_chain(bool six, struct err *err)
 {
-    const char *program = find_iptables();
+    cleanup_free char *program = find_program(six);
     if (!program)
-        return err_set(err, ERR_UNSUPPORTED, "the chain DOCKER-USER is there, but no iptables");
+        return err_set(err, ERR_UNSUPPORTED, "the chain DOCKER-USER is there, but no %s",
+                       six ? "ip6tables" : "iptables");
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
         int code;
         int rc = run(program, "-C", rules[i].way, rules[i].device, &code, err);
@@ -190,12 +230,28 @@ int foreign_open(struct err *err)
     return 0;
 }
 
-int foreign_close(struct err *err)
+static int close_chain(bool six, struct err *err)
 {
-    const char *program = find_iptables();
+    cleanup_free char *program = find_program(six);
     for (size_t i = 0; program && i < ARRAY_SIZE(rules); i++)
         for (int k = 0, code = 0; k < REMOVE_MAX && code == 0; k++)
             if (run(program, "-D", rules[i].way, rules[i].device, &code, err) < 0)
                 return err_wrap(err, "take our rules out of the chain DOCKER-USER");
     return 0;
+}
+
+int foreign_open(const struct foreign *foreign, struct err *err)
+{
+    int rc = 0;
+    if (foreign->four.drops && foreign->four.docker)
+        rc = open_chain(false, err);
+    if (rc == 0 && foreign->six.drops && foreign->six.docker)
+        rc = open_chain(true, err);
+    return rc;
+}
+
+int foreign_close(const struct foreign *foreign, struct err *err)
+{
+    int rc = foreign->four.docker ? close_chain(false, err) : 0;
+    return rc == 0 && foreign->six.docker ? close_chain(true, err) : rc;
 }

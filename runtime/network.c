@@ -37,7 +37,8 @@ struct network_memory {
     struct ruleset_result last;
     uint32_t mtu;
     bool looked;                   /* at rules of others … */
-    uint32_t looked_generation;    /* … when this was the last change to any */
+    uint32_t looked_generation;    /* … when this was the last change to any … */
+    bool looked_six;               /* … and there were networks of IPv6, or not */
     char warning[300];             /* what they do; "" : nothing */
     struct net_neighbor *machines; /* of our link, also those that the kernel forgot since */
     size_t machines_n;
@@ -232,16 +233,16 @@ static int look_at_foreign(struct apply *apply, struct err *err)
     struct foreign foreign;
     uint32_t generation;
     int rc = nft_generation(apply->filter, &generation, err);
-    if (rc < 0 || (memory->looked && memory->looked_generation == generation))
+    if (rc < 0 || (memory->looked && memory->looked_generation == generation &&
+                   memory->looked_six == apply->plan.six))
         return rc;
     memory->warning[0] = '\0';
     memory->looked = false;
-    if ((rc = foreign_look(apply->filter, &foreign, err)) < 0)
+    if ((rc = foreign_look(apply->filter, apply->plan.six, &foreign, err)) < 0)
         return rc;
-    if (foreign.drops && foreign.docker)
-        rc = foreign_open(err);
-    if (foreign.others || (foreign.drops && !foreign.docker))
-        foreign_advice(&foreign, memory->warning, sizeof(memory->warning));
+    rc = foreign_open(&foreign, err);
+    foreign_advice(&foreign, memory->warning, sizeof(memory->warning));
+    memory->looked_six = apply->plan.six;
     if (rc == 0)
         rc = nft_generation(apply->filter, &memory->looked_generation, err);
     memory->looked = rc == 0;
@@ -496,8 +497,8 @@ int network_clear(struct err *err)
     delete_ports(route, &devs, NULL, &problems[2]);
     clear_links(route, &devs, &problems[3]);
     nft_remove(filter, RULESET_TABLE, &problems[4]);
-    if (foreign_look(filter, &foreign, &problems[5]) == 0 && foreign.docker)
-        foreign_close(&problems[5]);
+    if (foreign_look(filter, true, &foreign, &problems[5]) == 0)
+        foreign_close(&foreign, &problems[5]);
     for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
         if (problems[i].code)
             return err_set(err, problems[i].code, "%s", problems[i].msg);

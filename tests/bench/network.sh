@@ -3,16 +3,24 @@
 #
 # What the network between containers costs: throughput and requests a second, on one host and across
 # two, by plain routes, by the tunnel, by a service's address and by a published port, beside the bare
-# link and a bare VXLAN device in the same run; and how soon members know that a task is gone.
+# link and a bare VXLAN device in the same run, and where dockerd is installed beside an overlay
+# network of Docker Swarm on two more hosts; and how soon members know that a task is gone.
 # Prints a table; nothing is judged.
 #
 #   BENCH_ROUNDS=5 NETWORK_SECONDS=3 tests/bench/network.sh
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/e2e/lib.sh"
+. "$(dirname "$0")/swarm_lib.sh"
 length=${NETWORK_SECONDS:-3}
 begin bench-network 2
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; lab_down' EXIT
+swarm=
+away() {
+    kill "${pids[@]}" 2>/dev/null
+    [ -z "$swarm" ] || swarm_down
+    lab_down
+}
+trap away EXIT
 load busybox 1 2 >/dev/null
 load nginx 1 2 >/dev/null
 samples_begin network
@@ -59,6 +67,48 @@ requests() { # requests KEY NETNS URL
     out=$(in_ns "$2" wrk -t1 -c16 -d"${length}s" "$3" 2>/dev/null | awk '/^Requests\/sec/ {print int($2)}')
     [ -z "$out" ] || sample "$1" "$out"
 }
+# Swarm's overlay, whose services' addresses take ip_vs, which not every kernel has: its containers'
+# own addresses are asked.
+swarm_up() {
+    local n image
+    for n in 3 4; do host_net $n && dockerd_start $n || return 1; done
+    engine 3 swarm init --advertise-addr "$PREFIX.3" --data-path-port 4795 --default-addr-pool 10.201.0.0/16 &&
+        engine 4 swarm join --token "$(engine 3 swarm join-token -q worker)" --advertise-addr "$PREFIX.4" "$PREFIX.3:2377" &&
+        engine 3 network create -d overlay --attachable bench || return 1
+    for image in busybox nginx; do
+        skopeo copy -q "oci-archive:$images/$image.tar" "docker-archive:$LAB_RUN/$image.tar:bench/$image:1" || return 1
+        for n in 3 4; do engine $n load -q -i "$LAB_RUN/$image.tar" || return 1; done
+    done
+    engine 3 run -d --name client --network bench bench/busybox:1 sleep 100000 &&
+        engine 3 run -d --name near --network bench bench/nginx:1 &&
+        engine 4 run -d --name far --network bench bench/nginx:1
+}
+swarm_down() {
+    local n
+    for n in 3 4; do
+        engine $n rm -f client near far >/dev/null 2>&1
+        kill "$(cat "$LAB_RUN/$n.pid")" 2>/dev/null
+        sleep 1
+        kill "$(cat "$LAB_RUN/$n.containerd")" 2>/dev/null
+    done
+}
+swarm_ns() { echo "/proc/$(engine "$1" inspect -f '{{.State.Pid}}' "$2")/ns/net"; }
+swarm_ip() { engine "$1" inspect -f '{{.NetworkSettings.Networks.bench.IPAddress}}' "$2"; }
+if [ -x /usr/sbin/dockerd ]; then
+    swarm=yes
+    say "two dockerd"
+    if swarm_up >"$LAB_RUN/swarm.log" 2>&1; then
+        for ns in "$(swarm_ns 3 near)" "$(swarm_ns 4 far)"; do
+            in_ns "$ns" iperf3 -s -p 5201 >/dev/null 2>&1 & pids+=($!)
+        done
+        sleep 1
+    else
+        tail -5 "$LAB_RUN/swarm.log"
+        swarm_down
+        swarm=
+    fi
+fi
+
 plain_is() { [ "$(w 1 network status --node n1 --json | jq -r '.[0].plain')" = "$1" ]; }
 filter() { ip netns exec "$LAB-lan" nft 'add table bridge cloud; add chain bridge cloud forward { type filter hook forward priority 0; }; add rule bridge cloud forward ip saddr { 169.254.0.0/16, 10.192.0.0/10 } drop'; }
 unfilter() { ip netns exec "$LAB-lan" nft delete table bridge cloud; }
@@ -100,6 +150,11 @@ for round in $(seq "$rounds"); do
     requests tunnel_http "$client" "http://$far_ip/"
     unfilter
     convergence
+    [ -n "$swarm" ] || continue
+    mbits swarm_tcp "$(swarm_ns 3 client)" "$(swarm_ip 4 far)"
+    mbits swarm_near_tcp "$(swarm_ns 3 client)" "$(swarm_ip 3 near)"
+    requests swarm_http "$(swarm_ns 3 client)" "http://$(swarm_ip 4 far)/"
+    requests swarm_near_http "$(swarm_ns 3 client)" "http://$(swarm_ip 3 near)/"
 done
 
 rows() {
@@ -109,14 +164,18 @@ plain_tcp|containers across hosts, plain routes|Mbit/s|> 0.95|link_tcp|the bare 
 service_tcp|the same by the service's address|Mbit/s||plain_tcp|without
 vxlan_tcp|bare VXLAN device between two hosts|Mbit/s|||
 tunnel_tcp|containers across hosts, tunnel|Mbit/s|> 0.9|vxlan_tcp|the bare device
+swarm_tcp|Swarm: containers across hosts, overlay|Mbit/s||tunnel_tcp|our tunnel
 near_tcp|containers on one host|Mbit/s|||
+swarm_near_tcp|Swarm: containers on one host|Mbit/s||near_tcp|ours
 link_http|requests over the bare link|1/s|||
 plain_http|requests across hosts, plain routes|1/s||link_http|the bare link
 service_http|the same by the service's address|1/s|> 0.95|plain_http|without
 vxlan_http|requests over a bare VXLAN device|1/s|||
 tunnel_http|requests across hosts, tunnel|1/s||vxlan_http|the bare device
+swarm_http|Swarm: requests across hosts|1/s||tunnel_http|our tunnel
 port_http|requests from a third machine by the port|1/s|||
 near_http|requests on one host|1/s|||
+swarm_near_http|Swarm: requests on one host|1/s||near_http|ours
 gone_1|a task's process dies until rules know, one member|ms|< 200||
 gone_2|the same, the last of both|ms|< 200||
 ROWS

@@ -51,6 +51,26 @@ test_case "once, not again and again" opened 1
 in_host 1 iptables -F DOCKER-USER
 test_case "also when they were flushed" wait_for 30 "opened" opened 1
 
+# The same of IPv6 (Docker from 27 on), when a network has it.
+docker_rules6() {
+    local t="in_host $1 ip6tables -w 5"
+    $t -P FORWARD DROP
+    $t -N DOCKER-USER && $t -A DOCKER-USER -j RETURN
+    $t -I FORWARD -j DOCKER-USER
+}
+opened6() { [ "$(in_host "$1" ip6tables -S DOCKER-USER | grep -c -- '-j ACCEPT')" = 4 ]; }
+closed6() { [ "$(in_host "$1" ip6tables -S DOCKER-USER | grep -c -- '-j ACCEPT')" = 0 ]; }
+web6() { w 1 network inspect app_default | jq -r '.[0].members[] | select(.name == "app.web.1") | .address6'; }
+inside6() { w 1 exec app.client ping -c 1 -W 2 "$(web6)"; }
+for n in 1 2; do docker_rules6 $n; done
+sleep 11
+test_case "chains of IPv6 are left alone without it" closed6 1
+echo 'networks: {default: {enable_ipv6: true}}' >>"$file"
+test_case "a network with IPv6" w 1 deploy -f "$file"
+test_case "they are opened, too" wait_for 30 "opened" opened6 1
+test_case "on each member" wait_for 30 "opened" opened6 2
+test_case "it works" wait_for 20 "an answer" inside6
+
 # All of the rules are flushed by somebody.
 in_host 2 nft flush ruleset
 test_case "rules that were flushed come back" wait_for 30 "both ways" works
@@ -98,4 +118,5 @@ test_case "the stack goes" w 1 rm app
 daemon_stop 1
 test_case "uninstall" in_host 1 "$WHERRY" uninstall --data "$LAB_DATA/1" --run "$LAB_RUN/1" --yes
 test_case "takes ours out, and leaves Docker's" bash -c "nsenter --net=/run/netns/$LAB-1 iptables -S DOCKER-USER | diff - <(printf -- '-N DOCKER-USER\n')"
+test_case "of both kinds" bash -c "nsenter --net=/run/netns/$LAB-1 ip6tables -S DOCKER-USER | diff - <(printf -- '-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n')"
 finish
