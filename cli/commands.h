@@ -15,6 +15,7 @@ struct command;
     X(ps)                                                                                          \
     X(why)                                                                                         \
     X(logs)                                                                                        \
+    X(events)                                                                                      \
     X(exec)                                                                                        \
     X(attach)                                                                                      \
     X(scale)                                                                                       \

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/progress.h"
 #include "cli/utf8.h"
 
@@ -98,11 +99,37 @@ void log_clean(const char *text, size_t len, struct buf *out)
         buf_puts(out, "\033[0m");
 }
 
+/* Without the zone, so that times of other precision compare. */
+static void limit(int64_t at_ms, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (at_ms <= 0)
+        return;
+    clock_format(at_ms, out, size);
+    out[strcspn(out, "Z")] = '\0';
+}
+
+void log_printer_limit(struct log_printer *printer, int64_t since_ms, int64_t until_ms)
+{
+    limit(since_ms, printer->since, sizeof(printer->since));
+    limit(until_ms, printer->until, sizeof(printer->until));
+}
+
+static bool is_left_out(const struct log_printer *printer, const char *time)
+{
+    if (*time == '\0')
+        return false;
+    return (printer->since[0] && strncmp(time, printer->since, strlen(printer->since)) < 0) ||
+           (printer->until[0] && strncmp(time, printer->until, strlen(printer->until)) > 0);
+}
+
 void log_printer_line(struct log_printer *printer, const char *task, const char *time,
                       const char *text, size_t len)
 {
     cleanup_buf struct buf line = BUF_INIT;
     const char *name = shown_name(printer, task);
+    if (is_left_out(printer, time))
+        return;
     pthread_mutex_lock(&printer->lock);
     if (printer->colours)
         buf_printf(&line, "\033[%dm%-*s |\033[0m ", colour_of(task), printer->width, name);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf;
 
@@ -20,10 +21,14 @@ struct log_printer {
     bool prefix;
     bool full_names; /* "app.web.2": tasks of several stacks are shown */
     int width;       /* of the longest prefix so far */
+    char since[32];  /* lines of before are left out, as a line has its time; "": none */
+    char until[32];  /* … and those of after */
 };
 
 /* Start printing to stdout. */
 void log_printer_init(struct log_printer *printer, bool times, bool prefix, bool full_names);
+/* Leave out lines before @since_ms and after @until_ms; 0: none. */
+void log_printer_limit(struct log_printer *printer, int64_t since_ms, int64_t until_ms);
 /* End it. */
 void log_printer_release(struct log_printer *printer);
 

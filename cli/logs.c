@@ -4,6 +4,7 @@
  * piece, so that memory does not depend on the logs' size. Then, with --follow, logfollow.c.
  */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -11,6 +12,7 @@
 #include "cli/logfollow.h"
 #include "cli/logprint.h"
 #include "cli/logsource.h"
+#include "cli/moment.h"
 #include "cluster/client.h"
 
 #include <stdio.h>
@@ -21,6 +23,7 @@ struct logs_options {
     bool follow;
     struct arg_number tail;
     bool times;
+    const char *since, *until;
 };
 
 /* --- whose logs --------------------------------------------------------------------------------
@@ -185,7 +188,13 @@ static int run_logs(struct cli *cli, const void *options, int words_n, char **wo
     size_t n = (size_t)words_n;
     struct log_printer printer;
     bool several = false;
+    int64_t since_ms = 0, until_ms = 0, now = clock_wall_ms();
     int rv = 0;
+    if (o->follow && o->until)
+        return err_set(err, ERR_INVALID, "--until is of the past, and --follow of what is to come");
+    if ((o->since && moment_parse("--since", o->since, now, &since_ms, err) < 0) ||
+        (o->until && moment_parse("--until", o->until, now, &until_ms, err) < 0))
+        return err->code;
     cleanup_free char **names = mem_alloc(n, sizeof(char *));
     cli->stale = true; /* logs are to be read also when there is no leader */
     for (size_t i = 0; i < n && rv == 0; i++) {
@@ -194,6 +203,7 @@ static int run_logs(struct cli *cli, const void *options, int words_n, char **wo
     }
     if (rv == 0) {
         log_printer_init(&printer, o->times, n > 1 || !is_task(names[0]), several);
+        log_printer_limit(&printer, since_ms, until_ms);
         rv = print_all(cli, o, names, n, &printer, err);
         log_printer_release(&printer);
     }
@@ -204,19 +214,24 @@ static int run_logs(struct cli *cli, const void *options, int words_n, char **wo
 
 const struct command command_logs = {
     .name = "logs",
-    .usage = "[-f] [--tail N] [-t] SERVICE | TASK | STACK...",
+    .usage = "[-f] [--tail N] [--since TIME] [--until TIME] [-t] SERVICE | TASK | STACK...",
     .summary = "show what services have written",
     .details = "Show what the tasks of services have written, wherever they are, in the order of\n"
-               "time. A member that does not answer is named on stderr, and the exit status is 1.",
+               "time. A member that does not answer is named on stderr, and the exit status is 1.\n"
+               "A time is 10m (ago), 2026-11-27T10:00 or seconds since 1970.",
     .examples = "  wherry logs shop.web\n"
                 "  wherry logs -f --tail 10 shop.web shop.worker\n"
-                "  wherry logs shop.web.2\n",
+                "  wherry logs --since 10m shop.web.2\n",
     .options =
         (const struct arg_option[]){
             ARG_OPTION(struct logs_options, ARG_FLAG, follow, 'f', "follow", NULL,
                        "go on with what they write from now on, also of new tasks"),
             ARG_OPTION(struct logs_options, ARG_NUMBER, tail, 'n', "tail", "N",
                        "only the last N lines of each task"),
+            ARG_OPTION(struct logs_options, ARG_TEXT, since, 0, "since", "TIME",
+                       "only what was written from then on"),
+            ARG_OPTION(struct logs_options, ARG_TEXT, until, 0, "until", "TIME",
+                       "only what was written until then"),
             ARG_OPTION(struct logs_options, ARG_FLAG, times, 't', "timestamps", NULL,
                        "with the time of each line"),
             ARG_END,

@@ -35,7 +35,7 @@ static const struct {
     {"container.list", RETRY_READ},  {"container.inspect", RETRY_READ},
     {"container.stats", RETRY_READ}, {"container.top", RETRY_READ},
     {"container.wait", RETRY_READ},  {"container.diff", RETRY_READ},
-    {"container.look", RETRY_READ},
+    {"container.look", RETRY_READ},  {"event.list", RETRY_READ},
 };
 
 enum retry_kind retry_kind_of(const char *verb)

@@ -15,6 +15,7 @@
 
 #include "cluster/api_container.h"
 #include "cluster/api_content.h"
+#include "cluster/api_event.h"
 #include "cluster/api_exec.h"
 #include "cluster/api_image.h"
 #include "cluster/api_network.h"
@@ -62,6 +63,7 @@
     X("service.foresee", dry_run_request, plan_reply)                                              \
     X("job.list", filter_request, job_list_reply)                                                  \
     X("task.move", task_move_request, empty)                                                       \
+    X("event.list", event_request, event_reply)                                                    \
     X("task.list", filter_request, task_list_reply)                                                \
     X("logs.read", logs_request, logs_reply)                                                       \
     X("exec.start", exec_request, session_started)                                                 \

@@ -77,6 +77,7 @@ static const struct verb verbs[] = {
     VERB("job.list", filter_request, job_list_reply, api_job_list, VERB_READ | VERB_SEE),
     VERB("task.move", task_move_request, empty, api_task_move, VERB_FRESH | VERB_DEPLOY),
     VERB("task.list", filter_request, task_list_reply, api_task_list, VERB_READ | VERB_SEE),
+    VERB("event.list", event_request, event_reply, api_event_list, VERB_SEE),
     VERB("logs.read", logs_request, logs_reply, api_logs, VERB_MEMBERS | VERB_SEE),
     VERB("exec.start", exec_request, session_started, api_exec, VERB_CONTAINER | VERB_DEPLOY),
     VERB("attach.start", attach_request, session_started, api_attach, VERB_CONTAINER | VERB_DEPLOY),

@@ -137,7 +137,7 @@ void api_clean_uploads(struct daemon *d);
     X(deploy) X(plan) X(stack_remove)                            \
     X(service_list) X(service_inspect) X(scale) X(task_list)     \
     X(service_act) X(service_history) X(service_why) X(task_move) \
-    X(job_list) X(service_foresee)                               \
+    X(job_list) X(service_foresee) X(event_list)                 \
     X(logs) X(exec) X(attach)                                    \
     X(session_read) X(session_write) X(session_end)              \
     X(upload) X(image_load) X(image_pull) X(image_push)          \

@@ -94,6 +94,7 @@ static const struct {
     {"cluster.inspect", "yyyy"},
     {"ca.inspect", "ynyn"},
     {"task.list", "yyyy"},
+    {"event.list", "yyyy"},
     {"exec.start", "yynn"},
     {"attach.start", "yynn"},
     {"session.read", "yynn"},
