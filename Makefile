@@ -8,7 +8,7 @@
 
 PACKAGES = build-essential pkg-config \
   libraft-dev libuv1-dev libnng-dev libmsgpack-dev libsqlite3-dev libarchive-dev libssl-dev \
-  libfyaml-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev libseccomp-dev uthash-dev \
+  libfyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev libseccomp-dev uthash-dev \
   musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux zstd \
   ca-certificates tzdata
 TEST_PACKAGES = clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin bind9-dnsutils \
@@ -47,7 +47,7 @@ FETCH_SHARED = runtime/image_name.c runtime/image_manifest.c runtime/platform.c
 
 LIB_SRC = $(BASE) $(STORE) $(CLUSTER) $(SCHEDULER) $(RUNTIME) $(SHIM_SHARED) $(filter-out node/main.c,$(NODE)) \
   $(filter-out cli/main.c,$(CLI))
-LIBS = -lraft -luv -lnng -lmsgpackc -lsqlite3 -lssl -lcrypto -lfyaml -ljansson -lmnl -lnftnl \
+LIBS = -lmicrohttpd -lraft -luv -lnng -lmsgpackc -lsqlite3 -lssl -lcrypto -lfyaml -ljansson -lmnl -lnftnl \
   -lldns -lseccomp -lpthread
 FETCH_LIBS = -lcurl -larchive -ljansson -lcrypto -lpthread
 

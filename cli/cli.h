@@ -31,6 +31,7 @@ struct daemon_options {
     struct arg_texts resources;
     struct arg_texts oci_runtimes;
     const char *seccomp_profile;
+    const char *http;
     const char *cgroup_parent;
     bool witness;
     struct arg_texts plain_http;

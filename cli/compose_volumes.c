@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "store/level.h"
+#include "store/options.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -374,7 +374,7 @@ static void read_driver_opts(struct reader *r, const struct yaml *value, void *o
         volume->options = mem_resize(volume->options, volume->options_n + 1, sizeof(struct pair));
         volume->options[volume->options_n++] = (struct pair){.key = str_copy(key), .value = text};
     }
-    if (volume_options_check(volume->options, volume->options_n, LEVEL_KNOWN, &err) < 0)
+    if (volume_options_check(volume->options, volume->options_n, OPTIONS_OF_ANY_LEVEL, &err) < 0)
         compose_error(r, value, "%s", err.msg);
 }
 

@@ -25,6 +25,7 @@ static int run_daemon(const struct daemon_options *options, struct err *err)
                                .oci_runtimes = options->oci_runtimes.items,
                                .oci_runtimes_n = options->oci_runtimes.n,
                                .seccomp_profile = options->seccomp_profile,
+                               .http = options->http,
                                .cgroup_parent = options->cgroup_parent,
                                .witness = options->witness,
                                .plain_http = options->plain_http.items,

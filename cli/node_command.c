@@ -174,6 +174,9 @@ const struct command command_node = {
                 "works of crun and runc); may be given several times"),
             ARG_OPTION(struct daemon_options, ARG_TEXT, seccomp_profile, 0, "seccomp-profile",
                        "FILE", "the default for containers, in Docker's format (else built in)"),
+            ARG_OPTION(struct daemon_options, ARG_TEXT, http, 0, "http", "ADDRESS:PORT",
+                       "where the HTTP API and metrics are; or unix:PATH, or off (default "
+                       "127.0.0.1:7480)"),
             ARG_OPTION(struct daemon_options, ARG_TEXT, cgroup_parent, 0, "cgroup-parent", "GROUP",
                        "the control group that all others are made below (default /wherry)"),
             ARG_OPTION(struct daemon_options, ARG_TEXTS, plain_http, 0, "plain-http", "HOST[:PORT]",

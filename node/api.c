@@ -12,12 +12,14 @@
 #include "node/certs.h"
 #include "node/copy.h"
 #include "node/daemon.h"
+#include "node/http.h"
 #include "node/introduce.h"
 #include "node/keys.h"
 #include "node/propose.h"
 #include "node/read.h"
 #include "node/repair.h"
 #include "node/space.h"
+#include "node/web.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -223,6 +225,8 @@ static void say(struct api_call *c, struct reply *reply)
         /* It was answered. */
     } else if (c->server) {
         server_reply(c->server, reply);
+    } else if (c->http) {
+        web_reply(c, reply);
     } else if (d->bus) {
         say_to_member(c, reply);
     }
@@ -230,6 +234,7 @@ static void say(struct api_call *c, struct reply *reply)
 
 static void call_free(struct api_call *c)
 {
+    web_end(c);
     if (c->counted)
         quota_give(&c->daemon->quota, c->from);
     callers_done(c);
@@ -251,6 +256,7 @@ void api_cut(struct api_call *c, const struct err *err)
     say(c, &reply);
     c->over = true;
     c->server = NULL;
+    c->http = NULL;
     free(reply.message);
 }
 
@@ -258,6 +264,8 @@ void api_hang_up(struct api_call *c)
 {
     if (c->server)
         server_hang_up(c->server);
+    else if (c->http)
+        web_reply(c, &(struct reply){.code = -ERR_DENIED});
     call_free(c);
 }
 
@@ -317,7 +325,7 @@ void api_propose(struct api_call *c, int kind, const void *body)
 
 /* --- entrances -------------------------------------------------------------------------------- */
 
-static const struct verb *find_verb(const char *name)
+const struct verb *api_verb(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
         if (str_equal(verbs[i].name, name))
@@ -394,7 +402,7 @@ void api_dispatch(struct api_call *c, const struct call *call)
 {
     struct err err = {0};
     struct daemon *d = c->daemon;
-    c->verb = find_verb(call->verb);
+    c->verb = api_verb(call->verb);
     if (d->stopping) {
         api_fail_with(c, ERR_UNAVAILABLE, "this member is stopping");
         return;
@@ -495,6 +503,20 @@ void api_on_call(void *arg, struct server_call *handle, const struct call *call,
     c->local = local;
     c->caller.trusted = local;
     if (local)
+        api_dispatch(c, call);
+    else
+        identify(c, call);
+}
+
+void api_on_http(struct daemon *d, struct http_request *request, const struct call *call)
+{
+    struct api_call *c = mem_alloc(1, sizeof(*c));
+    c->daemon = d;
+    c->http = request;
+    c->local = http_is_local(request) && !*str_or_empty(call->token);
+    c->caller.trusted = c->local;
+    web_begin(d->web, c);
+    if (c->local)
         api_dispatch(c, call);
     else
         identify(c, call);

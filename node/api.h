@@ -20,13 +20,16 @@
 
 struct callers;
 struct daemon;
+struct http_request;
 struct server_call;
+struct web;
 
 /* A call that is being answered. */
 struct api_call {
     struct daemon *daemon;
-    struct server_call *server; /* where the reply goes; NULL: to member @from */
-    int64_t from;               /* the member that forwarded it, 0: none */
+    struct server_call *server; /* where the reply goes; NULL: to @http, or to member @from */
+    struct http_request *http;
+    int64_t from; /* the member that forwarded it, 0: none */
     int64_t id;
     bool has_request_id;
     unsigned char request_id[16];
@@ -40,6 +43,8 @@ struct api_call {
     bool over;               /* it was cut: what is still answered goes nowhere */
     struct callers *watcher; /* callers.c: with the list it is in */
     struct api_call *next, *prev;
+    struct web *web; /* web.c: with the list it is in */
+    struct api_call *web_next, *web_prev;
 };
 
 typedef void (*api_handler)(struct api_call *c, const void *request);
@@ -70,6 +75,11 @@ struct verb {
 /* The carriers' entrances. */
 void api_on_call(void *arg, struct server_call *handle, const struct call *call, bool local);
 void api_on_member_call(struct daemon *d, int64_t from, const void *data, size_t len);
+/* @call is borrowed for the time of the function; the answer goes to @request. */
+void api_on_http(struct daemon *d, struct http_request *request, const struct call *call);
+
+/* A verb by its name; NULL: there is none. */
+const struct verb *api_verb(const char *name);
 
 /* Serve @call, whose caller is known. */
 void api_dispatch(struct api_call *c, const struct call *call);

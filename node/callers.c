@@ -15,6 +15,7 @@
 #include "node/api.h"
 #include "node/daemon.h"
 #include "node/heartbeat.h"
+#include "node/http.h"
 #include "node/rights.h"
 
 #include <stdlib.h>
@@ -356,7 +357,10 @@ int callers_admit(struct callers *callers, struct api_call *c, const struct call
     else if (rv == ERR_INVALID)
         err->code = ERR_DENIED;
     char source[SOURCE_TEXT];
-    str_fill(source, sizeof(source), c->server ? server_source(c->server) : "another member");
+    str_fill(source, sizeof(source),
+             c->server ? server_source(c->server)
+             : c->http ? http_source(c->http)
+                       : "another member");
     refuse_later(callers, c, call, source, err);
     return ERR_DENIED;
 }

@@ -47,6 +47,7 @@
 #include "node/standalone.h"
 #include "node/tidy.h"
 #include "node/waiters.h"
+#include "node/web.h"
 #include "node/witness.h"
 #include "runtime/network.h"
 #include "runtime/registry.h"
@@ -323,6 +324,8 @@ static void stop_carriers(struct daemon *d)
     if (d->server)
         server_stop(d->server, on_nothing, NULL);
     d->server = NULL;
+    if (d->web)
+        web_free(steal(&d->web), on_nothing, NULL);
     stalls_free(d->stalls);
     d->stalls = NULL;
     tidy_free(d->tidy);
@@ -494,6 +497,8 @@ static int open_parts(struct daemon *d, struct err *err)
     struct server_config config = {
         .loop = &d->loop, .socket_path = socket, .on_call = api_on_call, .arg = d};
     if (server_start(&config, &d->server, err) < 0)
+        return err->code;
+    if (web_start(d, err) < 0)
         return err->code;
     api_clean_uploads(d);
     d->jobs = jobs_new(&d->loop, JOB_THREADS);

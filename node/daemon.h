@@ -64,6 +64,7 @@ struct daemon {
     struct keyring *keyring;
     struct registries *registries;
     struct server *server;
+    struct web *web; /* the HTTP API; NULL: there is none */
     struct stalls *stalls;
     struct tidy *tidy;
     struct blobs *blobs;           /* images from and to other members; NULL of a witness */

@@ -34,6 +34,7 @@ struct node_options {
     const char *seccomp_profile;   /* file with the containers' default; NULL: the built-in one */
     const char *cgroup_parent;     /* "/system.slice/wherry.service/groups": all control groups are
                                       below it; NULL: "/wherry" */
+    const char *http;              /* "ADDRESS:PORT", "unix:PATH" or "off"; NULL: 127.0.0.1:7480 */
     bool witness;                  /* vote, and do nothing else */
     const char *const *plain_http; /* registries to speak plain HTTP with, "host:port" */
     size_t plain_http_n;

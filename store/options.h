@@ -79,6 +79,10 @@ enum {
  * with the field's name as Compose has it: "cap_add: \"FLY\" is not a capability of Linux, …". */
 int options_validate(const struct spec *spec, struct err *err);
 
+enum {
+    OPTIONS_OF_ANY_LEVEL = 1 << 20, /* for who only checks forms */
+};
+
 /* Check the options of a volume: type, device and o, as Docker's driver "local" has them, and from
  * level 7 on size. ERR_INVALID. Of level 5. */
 int volume_options_check(const struct pair *options, size_t n, int level, struct err *err);

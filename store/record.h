@@ -133,6 +133,12 @@ int record_decode(const struct record_type *type, const void *data, size_t len, 
 int record_decode_within(const struct record_type *type, const void *data, size_t len, bool strict,
                          size_t *memory, void *ret_record, struct err *err);
 
+/* Read the JSON object of @len bytes at @text, as record_json() writes it: fields that are missing
+ * or null are empty. ERR_INVALID says where and why: a field that there is not, a value of another
+ * kind, text that is no JSON (with its line and column). On failure *@ret_record is zeroed. */
+int record_from_json(const struct record_type *type, const char *text, size_t len, void *ret_record,
+                     struct err *err);
+
 /* Free what @record owns and zero it. */
 void record_release(const struct record_type *type, void *record);
 
