@@ -11,7 +11,7 @@ PACKAGES = build-essential pkg-config \
   libfyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libmnl-dev libnftnl-dev libldns-dev libseccomp-dev uthash-dev \
   musl-tools crun runc iproute2 nftables curl jq busybox-static procps util-linux zstd \
   ca-certificates tzdata
-TEST_PACKAGES = clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin bind9-dnsutils \
+TEST_PACKAGES = dpkg-dev clang clang-format libclang-rt-14-dev libcmocka-dev xz-utils attr libcap2-bin bind9-dnsutils \
   docker-registry e2fsprogs xfsprogs iptables socat faketime qemu-system-x86 cpio kmod python3 skopeo umoci openssl wrk
 
 SAN ?=
@@ -116,6 +116,7 @@ layers:
 clean:
 	rm -rf build wherry wherry-shim wherry-image
 
+include deploy/package.mk
 include tests/tests.mk
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -105,12 +105,20 @@ test_case "and nothing in it leads nowhere" dangling
 # Metrics.
 metrics() { get "$1" "" /metrics; }
 test_case "metrics" wait_for 10 "them" eval 'metrics 1 | "$promtool" check metrics'
+known() { # what the manual and the dashboard name is there
+    local name all
+    all=$(metrics "$node")
+    for name in $(grep -ohE '\b(wherry|process)_[a-z_]+[a-z]' "$top/docs/monitoring.md" "$top/deploy/grafana/wherry.json" | sort -u); do
+        grep -q "^# TYPE $name" <<<"$all" || { echo "there is no $name"; return 1; }
+    done
+}
 of() { metrics "$1" | awk -v k="$2" '$1 == k {print $2}'; }
 test_case "who leads" is "$(for n in 1 2 3; do of $n wherry_raft_is_leader; done | sort | tr -d '\n')" 001
 test_case "tasks by their state" is "$(of 2 'wherry_tasks{state="running"}')" 2
 node=$(get 1 "$viewer" '/v1/task.list?name=shop.web.1' | jq -r '.tasks[0].node' | tr -d n)
 memory() { [ "$(of "$node" 'wherry_container_memory_bytes{stack="shop",service="web",task="shop.web.1"}')" -gt 10000 ]; }
 test_case "what a container takes" wait_for 10 "its memory" memory
+test_case "all that the manual and the dashboard name" known
 daemon_kill 3
 down() { [ "$(of 1 'wherry_node_up{node="n3"}')" = 0 ]; }
 test_case "a member that is down" wait_for 20 "it" down
