@@ -65,6 +65,7 @@ struct http {
     pthread_mutex_t lock;
     struct http_request *queue; /* for the loop, the last first */
     bool stopping;              /* nothing more is handed over */
+    size_t open;                /* handed to the loop's function, and not answered; the loop's */
     void (*on_stopped)(void *arg);
     void *stop_arg;
 };
@@ -232,11 +233,12 @@ static void on_async(uv_async_t *async)
     while (list) {
         struct http_request *r = list;
         list = r->next;
+        http->open++;
         http->on_request(http->arg, r);
     }
 }
 
-void http_answer(struct http_request *r, int status, const char *type, struct buf *body)
+static void answer(struct http_request *r, int status, const char *type, struct buf *body)
 {
     r->status = status;
     r->type = type;
@@ -244,6 +246,17 @@ void http_answer(struct http_request *r, int status, const char *type, struct bu
     *body = (struct buf)BUF_INIT;
     r->answered = true;
     MHD_resume_connection(r->connection);
+}
+
+void http_answer(struct http_request *r, int status, const char *type, struct buf *body)
+{
+    r->http->open--;
+    answer(r, status, type, body);
+}
+
+bool http_is_idle(const struct http *http)
+{
+    return http->open == 0;
 }
 
 const char *http_method(const struct http_request *r)
@@ -474,7 +487,7 @@ void http_stop(struct http *http, void (*on_stopped)(void *arg), void *arg)
         struct http_request *r = list;
         struct buf empty = BUF_INIT;
         list = r->next;
-        http_answer(r, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", &empty);
+        answer(r, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", &empty);
     }
     MHD_stop_daemon(http->daemon);
     if (fd != MHD_INVALID_SOCKET)

@@ -42,6 +42,9 @@ bool http_is_local_address(const char *listen);
 /* Listen. ERR_BUSY: the port is taken. Strings of @config are copied. */
 int http_start(const struct http_config *config, struct http **ret_http, struct err *err);
 
+/* True when every request was answered. */
+bool http_is_idle(const struct http *http);
+
 /* Stop, and free it. Every request must have been answered. @on_stopped comes when nothing of it is
  * on the loop any more. */
 void http_stop(struct http *http, void (*on_stopped)(void *arg), void *arg);

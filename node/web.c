@@ -343,9 +343,8 @@ static void on_timer(uv_timer_t *timer)
     const char *cert, *key;
     struct err err;
     bool there = find_cert(web, &cert, &key);
-    if (web->http && there && cert && !str_equal(cert, web->cert) && !web->calls) {
+    if (web->http && there && cert && !str_equal(cert, web->cert) && http_is_idle(web->http))
         http_stop(steal(&web->http), on_nothing, NULL);
-    }
     if (!web->http && there && listen_now(web, &err) < 0)
         log_debug("http", "%s", err.msg);
 }
