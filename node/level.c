@@ -26,6 +26,8 @@ const char *level_version(const struct daemon *d)
         return "0.4.0";
     case LEVEL_FIRST + 4:
         return "0.5.0";
+    case LEVEL_FIRST + 5:
+        return "0.6.0";
     default:
         return WHERRY_VERSION;
     }

@@ -3,7 +3,7 @@
 # Members of different versions: what is new waits for all of them, and an old one never diverges.
 . "$(dirname "$0")/lib.sh"
 begin level 0
-old=5 new=6 # levels: of the previous release, and of this one
+old=6 new=7 # levels: of the previous release, and of this one
 
 level() { w "$1" status --json | jq '.[0].level'; }
 level_is() { [ "$(level "$1")" = "$2" ]; }
@@ -41,15 +41,16 @@ test_case "everywhere" wait_for 30 "level $new" everywhere
 # An old one that comes back must stop: the log has what it does not know.
 file=$(compose app <<'YAML'
 name: app
-services: {web: {image: "demo/none:1", deploy: {replicas: 0}}}
-networks: {default: {enable_ipv6: true}}
+services:
+  web: {image: "demo/none:1", deploy: {replicas: 0}}
+  beside: {image: "demo/none:1", network_mode: service:web, deploy: {replicas: 0}}
 YAML
 )
 test_case "what is new is used" w 1 deploy -d -f "$file"
 daemon_stop 3
 daemon_start 3 --pretend-level $old
 test_case "a member that goes back to the old release stops" wait_for 30 "its end" dead 3
-test_case "and says why" log_says 3 'too old for this cluster|wherry 0.5.0 is too old'
+test_case "and says why" log_says 3 'too old for this cluster|wherry 0.6.0 is too old'
 daemon_start 3 --label release=now
 test_case "as this release it runs on" wait_for 30 "n3" is_up 1 3
 
