@@ -29,6 +29,7 @@
 
 enum {
     CONNECTIONS_MAX = 64,
+    CONNECTIONS_EACH_MAX = 24, /* of one machine elsewhere */
     CONNECTION_MEMORY = 48 << 10,
     IDLE_S = 60,
     BACKLOG = 64,
@@ -442,6 +443,7 @@ int http_start(const struct http_config *config, struct http **ret_http, struct 
     http->arg = config->arg;
     check(pthread_mutex_init(&http->lock, NULL) == 0);
     const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_EACH_MAX, NULL},
         {MHD_OPTION_HTTPS_MEM_CERT, 0, http->cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, http->key},
         {MHD_OPTION_END, 0, NULL},

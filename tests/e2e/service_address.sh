@@ -66,7 +66,7 @@ unnoticed() {
     wait $asking
     read -r n bad <"$LAB_RUN/asked"
     echo "$n asked, $bad without an answer"
-    [ "$n" -gt 50 ] && [ "$bad" = 0 ]
+    [ "$n" -gt 20 ] && [ "$bad" = 0 ]
 }
 replaced() { w 1 restart app.web >/dev/null; }
 moved() { w 1 node drain -y n2 >/dev/null && w 1 node activate n2; }
