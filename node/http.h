@@ -4,7 +4,8 @@
  *
  * A thread of the library's own speaks with clients; a request that has come in whole is handed to
  * the loop, and its connection rests until http_answer(). What comes in is capped: HTTP_BODY_MAX,
- * 64 connections, 32 kB of headers. It knows nothing of what is asked.
+ * 64 connections (24 from one machine elsewhere), 48 kB of headers. It knows nothing of what is
+ * asked.
  */
 #ifndef WHERRY_NODE_HTTP_H
 #define WHERRY_NODE_HTTP_H

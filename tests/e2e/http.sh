@@ -136,7 +136,8 @@ daemon_start 2 --http "$PREFIX.2:7480"
 encrypted() { [ "$(in_host 3 curl -sk -m 10 "https://$PREFIX.2:7480/healthz")" = ok ]; }
 test_case "from elsewhere by TLS" wait_for 40 "it" encrypted
 test_case "not without" not in_host 3 curl -sf -m 5 "http://$PREFIX.2:7480/healthz"
-test_case "a verb" is "$(in_host 3 curl -sk -m 10 -H "Authorization: Bearer $viewer" "https://$PREFIX.2:7480/v1/node.list" | jq '.nodes | length')" 3
+three() { [ "$(in_host 3 curl -sk -m 10 -H "Authorization: Bearer $viewer" "https://$PREFIX.2:7480/v1/node.list" | jq '.nodes | length')" = 3 ]; }
+test_case "a verb" wait_for 20 "three members" three
 test_case "metrics take a token there" is "$(in_host 3 curl -sk -m 10 -o /dev/null -w '%{http_code}' "https://$PREFIX.2:7480/metrics")" 401
 test_case "and with one they come" is "$(in_host 3 curl -sk -m 10 -H "Authorization: Bearer $viewer" -o /dev/null -w '%{http_code}' "https://$PREFIX.2:7480/metrics")" 200
 
