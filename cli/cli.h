@@ -73,6 +73,8 @@ struct program {
     int (*run_daemon)(const struct daemon_options *options, struct err *err);
     /* What a member whose daemon is stopped has; with @act make it the only voter first. */
     int (*recover)(const char *data_dir, bool act, struct recover_report *ret, struct err *err);
+    /* Has this machine what a member needs? */
+    void (*check_host)(const char *data_dir, struct host_checks *ret);
     /* Leave nothing of a daemon on this machine, but perhaps its volumes. */
     int (*uninstall)(const char *data_dir, const char *run_dir, const char *cgroup_parent,
                      bool keep_volumes, struct err *err);

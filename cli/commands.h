@@ -57,6 +57,7 @@ struct command;
     X(backup)                                                                                      \
     X(restore)                                                                                     \
     X(recover)                                                                                     \
+    X(check_host)                                                                                  \
     X(support)                                                                                     \
     X(version)                                                                                     \
     X(completion)                                                                                  \

@@ -2,6 +2,8 @@
 /* wherry - the table of commands. Each is described and carried out in a file of its own. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "node/hostcheck.h"
+#include "node/hostcheck.h"
 #include "node/node.h"
 #include "node/recover.h"
 #include "node/uninstall.h"
@@ -58,6 +60,7 @@ int main(int argc, char **argv)
                                       .commands = commands,
                                       .run_daemon = run_daemon,
                                       .recover = recover,
+                                      .check_host = hostcheck,
                                       .uninstall = uninstall_machine},
                     argc, argv);
 }

@@ -17,6 +17,7 @@
 #include "cluster/api_content.h"
 #include "cluster/api_event.h"
 #include "cluster/api_exec.h"
+#include "cluster/api_host.h"
 #include "cluster/api_image.h"
 #include "cluster/api_network.h"
 #include "cluster/api_registry.h"
