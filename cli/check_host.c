@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/table.h"
-#include "cluster/api_host.h"
 
 #include <stdio.h>
 

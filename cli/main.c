@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "node/hostcheck.h"
-#include "node/hostcheck.h"
 #include "node/node.h"
 #include "node/recover.h"
 #include "node/uninstall.h"

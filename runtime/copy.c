@@ -259,8 +259,8 @@ static int volume_path(struct runtime *rt, const char *name, char **ret, struct 
     return rv;
 }
 
-int volume_copy_out(struct runtime *rt, const char *name, const char *snapshot, int fd, int64_t max_bytes,
-                    image_progress_cb progress, void *arg, struct err *err)
+int volume_copy_out(struct runtime *rt, const char *name, const char *snapshot, int fd,
+                    int64_t max_bytes, image_progress_cb progress, void *arg, struct err *err)
 {
     struct place place = {.fd = -1};
     struct image_helper_job job = {

@@ -47,8 +47,8 @@ int container_copy_in(struct runtime *rt, const char *id, const char *path, int 
 /* Write all of volume @name as container_copy_out does; its content may change meanwhile, unless it
  * is that of a @snapshot (NULL or "": none). With owners, modes, links and extended attributes.
  * ERR_NOTFOUND. */
-int volume_copy_out(struct runtime *rt, const char *name, const char *snapshot, int fd, int64_t max_bytes,
-                    image_progress_cb progress, void *arg, struct err *err);
+int volume_copy_out(struct runtime *rt, const char *name, const char *snapshot, int fd,
+                    int64_t max_bytes, image_progress_cb progress, void *arg, struct err *err);
 
 /* Make volume @name, if it is missing, and unpack the archive into it, durably. ERR_EXISTS when
  * there is something in it, unless @replace: then that goes first. ERR_CONFLICT when a container of
