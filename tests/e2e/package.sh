@@ -43,12 +43,20 @@ scripts() { for f in postinst prerm; do dpkg-deb --ctrl-tarfile "$deb" | tar -xO
 test_case "its scripts are shell" scripts
 unit() { sed "s,/usr/lib/wherry/wherry,$WHERRY," "$root/x/usr/lib/systemd/system/wherry.service" >"$root/wherry.service" && systemd-analyze verify "$root/wherry.service"; }
 if command -v systemd-analyze >/dev/null; then test_case "its unit is one" unit; fi
-completes() { # bash completes a command by what the package has
-    bash -c '. "$1"; COMP_WORDS=(wherry dep); COMP_CWORD=1; COMP_LINE="wherry dep"; COMP_POINT=10
-        f=$(complete -p wherry | sed "s/.*-F \([^ ]*\).*/\1/"); $f wherry dep wherry; echo "${COMPREPLY[*]}"' _ \
-        "$root/x/usr/share/bash-completion/completions/wherry" | grep -qw deploy
+complete_as() { # complete_as WORD...: what bash offers for the last one, by what the package has
+    in_host 1 env PATH="$root/x/usr/bin:$PATH" WHERRY_HOST="unix://$LAB_RUN/1/wherry.sock" bash -c '. "$1"; shift
+        COMP_WORDS=(wherry "$@"); COMP_CWORD=$#; _wherry; echo "${COMPREPLY[*]}"' _ \
+        "$root/x/usr/share/bash-completion/completions/wherry" "$@"
 }
-test_case "its completion completes" completes
+test_case "a command is completed" [ "$(complete_as dep)" = deploy ]
+test_case "an option" [ "$(complete_as deploy --pro)" = --profile ]
+test_case "a command of a command's" [ "$(complete_as volume snap)" = snapshot ]
+test_case "and of that" [ "$(complete_as volume snapshot re)" = restore ]
+test_case "a service's name" [ "$(complete_as scale app.)" = app.web ]
+test_case "a task's" [ "$(complete_as exec app.)" = app.web.1 ]
+test_case "a stack's" [ "$(complete_as rm app | tr ' ' '\n' | sort | tr '\n' ' ')" = "app app.web " ]
+test_case "a member's" [ "$(complete_as node drain n)" = n1 ]
+test_case "a network's" [ "$(complete_as network inspect app)" = app_default ]
 w 1 rm app >/dev/null
 rm -rf "$root"
 finish
