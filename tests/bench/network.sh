@@ -43,7 +43,7 @@ client=$(netns_of client 1) near=$(netns_of near 1) far=$(netns_of far 2)
 near_ip=$(address_of near.1) far_ip=$(address_of far.1) service_ip=$(address_of far)
 in_ns() { nsenter --net="$1" "${@:2}"; }
 for ns in "$near" "$far" "/run/netns/$LAB-2"; do
-    in_ns "$ns" iperf3 -s -p 5201 >/dev/null 2>&1 & pids+=($!)
+    nsenter --net="$ns" iperf3 -s -p 5201 >/dev/null 2>&1 & pids+=($!)
 done
 # The baselines: nginx of the host's own beside the container's, and a VXLAN device of nobody.
 for n in 1 2; do
@@ -52,7 +52,7 @@ for n in 1 2; do
     ip -n "$LAB-$n" link set bare0 up
 done
 nginx=$(pgrep -f 'nginx: master' | head -1)
-in_ns "/run/netns/$LAB-2" nsenter --mount="/proc/$nginx/ns/mnt" /bin/sh -c \
+nsenter --net="/run/netns/$LAB-2" nsenter --mount="/proc/$nginx/ns/mnt" /bin/sh -c \
     'sed -e s,/run/nginx.pid,/tmp/bare.pid, -e s,/dev/stderr,/dev/null, /etc/nginx/nginx.conf >/etc/nginx/bare.conf; exec /usr/sbin/nginx -c /etc/nginx/bare.conf' \
     >/dev/null 2>&1 & pids+=($!)
 sleep 2
@@ -99,7 +99,7 @@ if [ -x /usr/sbin/dockerd ]; then
     say "two dockerd"
     if swarm_up >"$LAB_RUN/swarm.log" 2>&1; then
         for ns in "$(swarm_ns 3 near)" "$(swarm_ns 4 far)"; do
-            in_ns "$ns" iperf3 -s -p 5201 >/dev/null 2>&1 & pids+=($!)
+            nsenter --net="$ns" iperf3 -s -p 5201 >/dev/null 2>&1 & pids+=($!)
         done
         sleep 1
     else
