@@ -180,6 +180,15 @@ bool file_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+int64_t file_born_ms(int dirfd, const char *name)
+{
+    struct statx st;
+    if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &st) < 0 ||
+        !(st.stx_mask & STATX_BTIME))
+        return 0;
+    return (int64_t)st.stx_btime.tv_sec * 1000 + st.stx_btime.tv_nsec / 1000000;
+}
+
 int file_write_kernel(const char *path, const char *text, struct err *err)
 {
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);

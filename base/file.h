@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct buf;
@@ -42,6 +43,10 @@ int file_remove_at(int dirfd, const char *name, struct err *err);
 
 /* True when @path exists (links are not followed). */
 bool file_exists(const char *path);
+
+/* When @name in the folder @dirfd was made, wall clock; 0: the file system does not say. A link is
+ * not followed. */
+int64_t file_born_ms(int dirfd, const char *name);
 
 /* Write @text to an existing kernel file (cgroup, sysctl) with one write(2). */
 int file_write_kernel(const char *path, const char *text, struct err *err);

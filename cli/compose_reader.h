@@ -286,9 +286,9 @@ void compose_read_volumes(struct reader *r, const struct yaml *value); /* of the
 
 /* compose_networks.c */
 void compose_read_attachments(struct reader *r, const struct yaml *value, void *object);
+void compose_read_network_mode(struct reader *r, const struct yaml *value, void *object);
 /* Services that are on the machines' own link alone are in the default network, too. */
 void compose_settle_lans(struct reader *r);
-void compose_read_network_mode(struct reader *r, const struct yaml *value, void *object);
 void compose_read_networks(struct reader *r, const struct yaml *value); /* of the top level */
 /* Attach to "default" what names no network, and add the container's name as an alias. */
 void compose_settle_networks(struct reader *r, struct compose_draft *draft);

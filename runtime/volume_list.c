@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "runtime/container.h"
 #include "runtime/container_record.h"
@@ -81,14 +82,6 @@ static int find_users(struct runtime *rt, bool tolerant, struct volume_state *vo
 
 /* --- which there are -------------------------------------------------------------------------- */
 
-static int64_t born_ms(int dir, const char *name)
-{
-    struct statx st;
-    if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
-        return 0;
-    return (int64_t)st.stx_btime.tv_sec * 1000 + st.stx_btime.tv_nsec / 1000000;
-}
-
 static int compare(const void *a, const void *b)
 {
     const struct volume_state *x = a, *y = b;
@@ -112,7 +105,7 @@ int volume_list(struct runtime *rt, const char *name, bool tolerant, struct volu
         volumes = mem_resize(volumes, n + 1, sizeof(*volumes));
         volumes[n++] = (struct volume_state){.name = str_copy(e->d_name),
                                              .path = str_printf("%s/%s", parent, e->d_name),
-                                             .created_ms = born_ms(dirfd(dir), e->d_name)};
+                                             .created_ms = file_born_ms(dirfd(dir), e->d_name)};
     }
     if (dir)
         closedir(dir);

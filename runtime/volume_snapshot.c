@@ -235,14 +235,6 @@ static int compare(const void *a, const void *b)
     return order ? order : strcmp(x->name, y->name);
 }
 
-static int64_t born_ms(int dir, const char *name)
-{
-    struct statx st;
-    if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
-        return 0;
-    return (int64_t)st.stx_btime.tv_sec * 1000 + st.stx_btime.tv_nsec / 1000000;
-}
-
 static void add_of(struct runtime *rt, const char *volume, struct volume_snapshot **list, size_t *n)
 {
     cleanup_free char *parent = parent_of(rt, volume);
@@ -251,9 +243,10 @@ static void add_of(struct runtime *rt, const char *volume, struct volume_snapsho
         if (!volume_name_ok(e->d_name))
             continue;
         *list = mem_resize(*list, *n + 1, sizeof(**list));
-        (*list)[(*n)++] = (struct volume_snapshot){.volume = str_copy(volume),
-                                                   .name = str_copy(e->d_name),
-                                                   .created_ms = born_ms(dirfd(dir), e->d_name)};
+        (*list)[(*n)++] =
+            (struct volume_snapshot){.volume = str_copy(volume),
+                                     .name = str_copy(e->d_name),
+                                     .created_ms = file_born_ms(dirfd(dir), e->d_name)};
     }
     if (dir)
         closedir(dir);
