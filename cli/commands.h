@@ -61,6 +61,7 @@ struct command;
     X(support)                                                                                     \
     X(version)                                                                                     \
     X(completion)                                                                                  \
+    X(manual)                                                                                      \
     X(help)                                                                                        \
     X(debug)
 

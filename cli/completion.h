@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * completion - scripts with which a shell completes commands and options, made from the table of
- * commands. Names of services and nodes are not completed.
+ * commands. In bash and zsh also the names of services, tasks, nodes, networks and the like, which
+ * the script asks a member for.
  */
 #ifndef WHERRY_CLI_COMPLETION_H
 #define WHERRY_CLI_COMPLETION_H

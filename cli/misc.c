@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* version, help, completion, debug. */
+/* version, help, completion, manual, debug. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/manual.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -60,8 +61,8 @@ const struct command command_help = {
     .usage = "[COMMAND]",
     .summary = "show help on a command",
     .examples = "  wherry help deploy\n"
-                "  wherry help node ls\n",
-    .words_max = 2,
+                "  wherry help volume snapshot create\n",
+    .words_max = 3,
     .local = true,
     .run = run_help,
 };
@@ -89,6 +90,30 @@ const struct command command_completion = {
     .words_max = 1,
     .local = true,
     .run = run_completion,
+};
+
+static int run_manual(struct cli *cli, const void *options, int words_n, char **words,
+                      struct err *err)
+{
+    cleanup_buf struct buf out = BUF_INIT;
+    (void)options;
+    (void)words_n;
+    (void)words;
+    (void)err;
+    manual_write(cli->program, &out);
+    fputs(out.data, stdout);
+    return 0;
+}
+
+const struct command command_manual = {
+    .name = "manual",
+    .usage = "",
+    .summary = "print the manual page wherry(1)",
+    .details = "Print the manual page wherry(1): the help of every command.",
+    .examples = "  wherry manual | man -l -\n"
+                "  wherry manual > /usr/local/share/man/man1/wherry.1\n",
+    .local = true,
+    .run = run_manual,
 };
 
 static int run_stalls(struct cli *cli, const void *options, int words_n, char **words,

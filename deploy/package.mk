@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make install [DESTDIR=…] [PREFIX=/usr/local]    programs, unit, completion, documents
+#   make install [DESTDIR=…] [PREFIX=/usr/local]    programs, unit, completion, manual page, documents
 #   make uninstall                                  … away again; 'wherry uninstall' first
 #   make deb                                        build/wherry_VERSION_ARCH.deb
 #   make tarball                                    build/wherry-VERSION-ARCH.tar.xz, to be unpacked at /
@@ -19,7 +19,8 @@ STAGE = build/stage
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/wherry $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)/etc/default \
 	  $(DESTDIR)$(PREFIX)/lib/sysusers.d $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions \
-	  $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/wherry/docs $(SHARE)/wherry
+	  $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/wherry/docs $(SHARE)/wherry \
+	  $(SHARE)/man/man1
 	install -m 755 wherry wherry-shim wherry-image $(DESTDIR)$(PREFIX)/lib/wherry/
 	ln -sf ../lib/wherry/wherry $(DESTDIR)$(PREFIX)/bin/wherry
 	sed 's,/usr/lib/wherry,$(PREFIX)/lib/wherry,; s,/usr/share/doc,$(PREFIX)/share/doc,' deploy/systemd/wherry.service \
@@ -29,6 +30,7 @@ install: all
 	./wherry completion bash >$(SHARE)/bash-completion/completions/wherry
 	./wherry completion zsh >$(SHARE)/zsh/vendor-completions/_wherry
 	./wherry completion fish >$(SHARE)/fish/vendor_completions.d/wherry.fish
+	./wherry manual | gzip -9n >$(SHARE)/man/man1/wherry.1.gz
 	install -m 644 README.md ADOPTERS.md LICENSE $(SHARE)/doc/wherry/
 	install -m 644 docs/*.md $(SHARE)/doc/wherry/docs/
 	install -m 644 deploy/grafana/wherry.json $(SHARE)/wherry/grafana.json
@@ -37,7 +39,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/wherry $(DESTDIR)$(UNITDIR)/wherry.service \
 	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/wherry.conf $(SHARE)/bash-completion/completions/wherry \
 	  $(SHARE)/zsh/vendor-completions/_wherry $(SHARE)/fish/vendor_completions.d/wherry.fish \
-	  $(SHARE)/doc/wherry $(SHARE)/wherry $(DESTDIR)$(PREFIX)/bin/wherry $(DESTDIR)/etc/default/wherry
+	  $(SHARE)/doc/wherry $(SHARE)/wherry $(SHARE)/man/man1/wherry.1.gz $(DESTDIR)$(PREFIX)/bin/wherry $(DESTDIR)/etc/default/wherry
 
 stage:
 	rm -rf $(STAGE)

@@ -45,7 +45,7 @@ test_case "no network by default" is "$(c run --rm $image sh -c 'ls /sys/class/n
 test_case "the machine's with host" grep -q eth0 <(c run --rm --network host $image ls /sys/class/net)
 test_case "a limit" grep -qE '^50$' <(c run --rm --pids-limit 50 $image sh -c 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null')
 test_case "read-only" says "ead-only file system" c run --rm --read-only $image touch /x
-test_case "another network is refused" says "networks are those of stacks" c run --network web $image true
+test_case "another network is refused, and the command that has it named" says "wherry run --network web" c run --network web $image true
 test_case "so is a port" says "no ports to publish" c run -p 80:80 $image true
 test_case "a wrong option is named" says "cap-add: 'FLY'" c run --cap-add FLY $image true
 test_case "an image that is not here" says "" c run --pull never demo/none:1 true

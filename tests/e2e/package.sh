@@ -43,6 +43,15 @@ scripts() { for f in postinst prerm; do dpkg-deb --ctrl-tarfile "$deb" | tar -xO
 test_case "its scripts are shell" scripts
 unit() { sed "s,/usr/lib/wherry/wherry,$WHERRY," "$root/x/usr/lib/systemd/system/wherry.service" >"$root/wherry.service" && systemd-analyze verify "$root/wherry.service"; }
 if command -v systemd-analyze >/dev/null; then test_case "its unit is one" unit; fi
+manual() { # the page has a section for each command of the help
+    local command
+    gzip -dc "$root/x/usr/share/man/man1/wherry.1.gz" >"$root/wherry.1" || return 1
+    for command in $("$WHERRY" help | awk '/^Commands:/ {on = 1; next} !NF {on = 0} on {print $1}'); do
+        grep -qx "\.SS wherry ${command//-/\\\\-}" "$root/wherry.1" || { echo "none for $command"; return 1; }
+    done
+    grep -qx '\.SS wherry volume snapshot restore' "$root/wherry.1"
+}
+test_case "its manual page has every command" manual
 complete_as() { # complete_as WORD...: what bash offers for the last one, by what the package has
     in_host 1 env PATH="$root/x/usr/bin:$PATH" WHERRY_HOST="unix://$LAB_RUN/1/wherry.sock" bash -c '. "$1"; shift
         COMP_WORDS=(wherry "$@"); COMP_CWORD=$#; _wherry; echo "${COMPREPLY[*]}"' _ \
