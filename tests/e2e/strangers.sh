@@ -33,7 +33,7 @@ call() { in_host 9 env HOME="$LAB_RUN" "$WHERRY" -H "$member" --token "${1:-$tok
 listening() { in_host 1 ss -Hlntu | awk '{print $1, $5}' | sed 's/%[a-z0-9]*//' | sort -u; }
 only_known() {
     listening
-    [ "$(listening | grep -vxE "tcp $member:740[01]|udp (0.0.0.0|\*|\[::\]):4789|(tcp|udp) 169.254.1.1:53" | wc -l)" = 0 ] &&
+    [ "$(listening | grep -vxE "tcp $member:740[01]|tcp 127.0.0.1:7480|udp (0.0.0.0|\*|\[::\]):4789|(tcp|udp) 169.254.1.1:53" | wc -l)" = 0 ] &&
         [ "$(listening | grep -c "^tcp $member:740[01]$")" = 2 ]
 }
 test_case "nothing listens but the ports of the reference" only_known
