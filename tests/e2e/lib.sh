@@ -90,7 +90,12 @@ follower() {
 }
 
 # pids_in N ID: processes in the cgroup of container ID on host N, the oldest first
-pids_in() { cat /sys/fs/cgroup/*/"$(host_cgroup "$1")/container/$2"/cgroup.procs 2>/dev/null | sort -un; }
+pids_in() { # by the time they began (proc(5), field 22): numbers begin again at pid_max
+    local pid
+    for pid in $(cat /sys/fs/cgroup/*/"$(host_cgroup "$1")/container/$2"/cgroup.procs 2>/dev/null | sort -un); do
+        sed "s/.*) //" "/proc/$pid/stat" 2>/dev/null | awk -v pid="$pid" '{print $20, pid}'
+    done | sort -k1,1n -k2,2n | cut -d' ' -f2
+}
 
 # shim_of N ID: its shim
 shim_of() {
