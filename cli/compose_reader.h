@@ -286,6 +286,8 @@ void compose_read_volumes(struct reader *r, const struct yaml *value); /* of the
 
 /* compose_networks.c */
 void compose_read_attachments(struct reader *r, const struct yaml *value, void *object);
+/* "none", "host", "bridge", "service:NAME" or "container:NAME" (Compose, services, network_mode);
+ * whose network it is, is looked up when all services are read (compose_check.c). */
 void compose_read_network_mode(struct reader *r, const struct yaml *value, void *object);
 /* Services that are on the machines' own link alone are in the default network, too. */
 void compose_settle_lans(struct reader *r);

@@ -159,12 +159,12 @@ static int read_record(struct place *at, const struct record_type *type, const j
     if (at->depth == RECORD_DEPTH_MAX)
         return refuse(at, "less depth", err);
     at->depth++;
-    json_object_foreach((json_t *)(uintptr_t)json, name, value) {
+    json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
         const struct field *f = find_field(type, name);
         size_t before = enter(at, name);
         if (!f)
-            rv = err_set(err, ERR_INVALID, "%s: there is no such field in %s", at->path,
-                         type->name);
+            rv =
+                err_set(err, ERR_INVALID, "%s: there is no such field in %s", at->path, type->name);
         else if (!json_is_null(value))
             rv = read_field(at, f, value, record, err);
         at->path[before] = '\0';
