@@ -139,8 +139,7 @@ static void append_by_depth(json_t *mounts, json_t *more)
     size_t left = json_array_size(more), i;
     json_t *mount;
     for (size_t d = 0; left > 0; d++) {
-        json_array_foreach(more, i, mount)
-        {
+        json_array_foreach (more, i, mount) {
             if (depth(mount) == d) {
                 json_array_append(mounts, mount);
                 left--;

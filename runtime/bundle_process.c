@@ -50,8 +50,7 @@ static void set_env(json_t *env, const char *entry)
 {
     size_t key = strcspn(entry, "=") + 1, i;
     json_t *old;
-    json_array_foreach(env, i, old)
-    {
+    json_array_foreach (env, i, old) {
         if (strncmp(json_string_value(old), entry, key) == 0) {
             json_array_set_new(env, i, json_string(entry));
             return;

@@ -236,7 +236,8 @@ static int make_documents(struct work *w, const char *base, struct err *err)
     json_t *layers = json_deep_copy(json_object_get(root, "layers"));
     size_t i;
     json_t *layer;
-    json_array_foreach(layers, i, layer) set_layer_type(layer);
+    json_array_foreach (layers, i, layer)
+        set_layer_type(layer);
     json_array_append_new(layers, json_pack("{s:s, s:s, s:I}", "mediaType", LAYER_TYPE, "digest",
                                             w->layer.digest, "size", (json_int_t)w->layer.size));
     manifest = json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:o}", "schemaVersion", 2, "mediaType",

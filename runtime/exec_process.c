@@ -42,8 +42,7 @@ static void set_env(json_t *env, const char *entry)
 {
     size_t key = strcspn(entry, "=") + 1, i;
     json_t *old;
-    json_array_foreach(env, i, old)
-    {
+    json_array_foreach (env, i, old) {
         if (strncmp(str_or_empty(json_string_value(old)), entry, key) == 0) {
             json_array_set_new(env, i, json_string(entry));
             return;
@@ -56,8 +55,7 @@ static bool has_env(const json_t *env, const char *key)
 {
     size_t i, len = strlen(key);
     json_t *e;
-    json_array_foreach(env, i, e)
-    {
+    json_array_foreach (env, i, e) {
         const char *text = str_or_empty(json_string_value(e));
         if (strncmp(text, key, len) == 0 && text[len] == '=')
             return true;

@@ -56,8 +56,7 @@ static int parse_keys(json_t *config, const char *key, char ***ret, struct err *
     size_t i = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(object, name, value)
-    {
+    json_object_foreach (object, name, value) {
         strings[i++] = str_copy(name);
     }
     return 0;

@@ -70,8 +70,7 @@ static char **copy_labels(json_t *labels)
     const char *key;
     json_t *value;
     char **list = mem_alloc(json_object_size(labels) + 1, sizeof(*list));
-    json_object_foreach(labels, key, value)
-    {
+    json_object_foreach (labels, key, value) {
         if (json_is_string(value) && n < STEPS_MAX)
             list[n++] = str_printf("%s=%s", key, json_string_value(value));
     }
@@ -85,8 +84,7 @@ static void read_history(json_t *history, struct image_details *d)
     json_t *step;
     size_t layer = 0;
     d->history = mem_alloc(json_array_size(history) + 1, sizeof(*d->history));
-    json_array_foreach(history, i, step)
-    {
+    json_array_foreach (history, i, step) {
         if (i == STEPS_MAX)
             break;
         struct image_history *h = &d->history[d->history_n++];

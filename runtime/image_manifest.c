@@ -130,8 +130,7 @@ int image_manifest_parse(const char *data, size_t len, struct image_manifest *re
                        json_array_size(layers), IMAGE_LAYERS_MAX);
     size_t i;
     json_t *layer;
-    json_array_foreach(layers, i, layer)
-    {
+    json_array_foreach (layers, i, layer) {
         if ((rv = check_layer_type(layer, err)) < 0 ||
             (rv = parse_blob(layer, "a layer of the manifest", &m.layers[i], err)) < 0)
             return rv;
@@ -169,8 +168,7 @@ int image_index_parse(const char *data, size_t len, struct image_index *ret, str
     index.entries = mem_alloc(json_array_size(manifests) + 1, sizeof(*index.entries));
     size_t i;
     json_t *entry;
-    json_array_foreach(manifests, i, entry)
-    {
+    json_array_foreach (manifests, i, entry) {
         struct image_index_entry *e = &index.entries[index.n];
         if ((rv = parse_blob(entry, "an entry of the image index", &e->blob, err)) < 0) {
             image_index_release(&index);

@@ -302,8 +302,7 @@ static int get_arch_map(struct reader *r, json_t *json)
         return 0;
     if (!json_is_array(map) || json_array_size(map) > WORDS_MAX)
         return refuse(r, "archMap", "is no list, or too long");
-    json_array_foreach(map, i, entry)
-    {
+    json_array_foreach (map, i, entry) {
         const char *name;
         const char *const *others;
         snprintf(r->place, sizeof(r->place), "archMap[%zu]", i);

@@ -64,8 +64,7 @@ static int read_push(json_t *push, struct settings *s, struct err *err)
         return err_set(err, ERR_INVALID, "the settings name no manifest to push");
     str_fill(s->push_manifest, sizeof(s->push_manifest), manifest);
     s->mounts = mem_alloc(json_object_size(mounts) + 1, sizeof(*s->mounts));
-    json_object_foreach(mounts, digest, repository)
-    {
+    json_object_foreach (mounts, digest, repository) {
         struct settings_mount *m = &s->mounts[s->mounts_n++];
         str_fill(m->digest, sizeof(m->digest), digest);
         m->repository = str_copy(str_or_empty(json_string_value(repository)));

@@ -33,10 +33,8 @@ static char *answer(const struct seccomp_profile *profile, uint64_t caps, unsign
     json_t *json = seccomp_json(profile, caps, kernel), *rule, *one;
     char *text = str_copy("");
     size_t i, n;
-    json_array_foreach(json_object_get(json, "syscalls"), i, rule)
-    {
-        json_array_foreach(json_object_get(rule, "names"), n, one)
-        {
+    json_array_foreach (json_object_get(json, "syscalls"), i, rule) {
+        json_array_foreach (json_object_get(rule, "names"), n, one) {
             if (strcmp(json_string_value(one), name) != 0)
                 continue;
             const char *action = json_string_value(json_object_get(rule, "action"));
